@@ -1,0 +1,73 @@
+# Every command a contributor needs; `make help` lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+NPM_CI := npm ci --no-audit --no-fund --loglevel=error
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fmt build bench install screenshots clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/.demo ## open JupyterLab on the first notebook, the local peer behind it
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_hello_voice.ipynb
+
+test: install check ## install everything the tests need, then run every test
+	scripts/bundle_is_fresh.sh
+	cd js && npm test
+	$(BIN)/pytest tests --ignore=tests/e2e -q
+	$(BIN)/pytest tests/e2e -q
+	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=120 -p no:cacheprovider -q notebooks
+
+check: .venv/.dev js/node_modules/.stamp ## format, lint and types, both languages
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	cd js && npm run check
+
+fmt: .venv/.dev js/node_modules/.stamp ## format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	cd js && npm run fmt
+
+build: js/node_modules/.stamp ## build the front end into genmb_voice_widget/static
+	cd js && npm run build
+
+bench: install ## measure speed and size, as ratios to a floor of the same run
+	$(BIN)/python bench/run.py
+
+screenshots: install ## photograph the widget in JupyterLab, both themes, into docs/images
+	$(BIN)/pytest tests/e2e/test_screenshots.py -q --screenshots docs/images
+
+install: .venv/.dev .venvs/ipykernel6/.stamp js/node_modules/.stamp tests/interop/node_modules/.stamp ## everything the tests need
+	scripts/system_tools.sh
+
+clean: ## remove what the other commands made
+	rm -rf .venv .venvs js/node_modules tests/interop/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/.pip:
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q --upgrade "pip>=25.1"
+	touch $@
+
+.venv/.demo: .venv/.pip pyproject.toml
+	$(BIN)/pip install -q -e ".[notebook,local]"
+	touch $@
+
+.venv/.dev: .venv/.pip pyproject.toml
+	$(BIN)/pip install -q -e ".[notebook,local,service]" --group dev
+	touch $@ .venv/.demo
+
+# An older ipykernel, put before the newer one by PYTHONPATH; everything else is shared.
+.venvs/ipykernel6/.stamp: .venv/.dev
+	$(BIN)/pip install -q --no-deps --upgrade --target .venvs/ipykernel6 "ipykernel==6.31.*" nest-asyncio
+	touch $@
+
+js/node_modules/.stamp: js/package.json js/package-lock.json
+	cd js && $(NPM_CI)
+	touch $@
+
+tests/interop/node_modules/.stamp: tests/interop/package.json tests/interop/package-lock.json
+	cd tests/interop && $(NPM_CI)
+	touch $@

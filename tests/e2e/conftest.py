@@ -1,0 +1,50 @@
+"""One JupyterLab for all browser tests; a Chromium for each microphone file."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from harness.browser import chromium
+from harness.lab import Lab, Notebook, jupyter_lab
+from playwright.async_api import Page
+
+SHOW = "from genmb_voice_widget import VoiceAgent\nagent = VoiceAgent(provider='local')\nagent"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshots", type=Path, help="keep the screenshots in this folder")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent.name == "e2e":
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
+    async with jupyter_lab(tmp_path_factory.mktemp("lab")) as running:
+        yield running
+
+
+OpenNotebook = Callable[..., AbstractAsyncContextManager[Notebook]]
+
+
+@pytest.fixture
+def open_notebook(lab: Lab, request: pytest.FixtureRequest) -> OpenNotebook:
+    """`async with open_notebook(*cells, microphone=…, kernel=…) as notebook`: a fresh browser on a fresh notebook."""
+
+    @asynccontextmanager
+    async def opening(
+        *cells: str, microphone: Path | None = None, kernel: str = "python3", prepare: Callable[[Page], object] | None = None, **how: object
+    ) -> AsyncIterator[Notebook]:
+        name = lab.write(f"{request.node.name.replace('[', '-').replace(']', '')}.ipynb", *(cells or (SHOW,)), kernel=kernel)
+        async with chromium(microphone, **how) as browser:
+            page = await browser.new_page(viewport={"width": 1100, "height": 900})
+            notebook = await Notebook.open(page, lab, name)
+            yield notebook
+
+    return opening
