@@ -1,6 +1,6 @@
 """One JupyterLab for all browser tests; a Chromium for each microphone file."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -39,11 +39,21 @@ def open_notebook(lab: Lab, request: pytest.FixtureRequest) -> OpenNotebook:
 
     @asynccontextmanager
     async def opening(
-        *cells: str, microphone: Path | None = None, kernel: str = "python3", prepare: Callable[[Page], object] | None = None, **how: object
+        *cells: str,
+        microphone: Path | None = None,
+        kernel: str = "python3",
+        prepare: Callable[[Page], Awaitable[None]] | None = None,
+        **how: object,
     ) -> AsyncIterator[Notebook]:
-        name = lab.write(f"{request.node.name.replace('[', '-').replace(']', '')}.ipynb", *(cells or (SHOW,)), kernel=kernel)
+        name = lab.write(
+            f"{request.node.name.replace('[', '-').replace(']', '')}.ipynb",
+            *(cells or (SHOW,)),
+            kernel=kernel,
+        )
         async with chromium(microphone, **how) as browser:
             page = await browser.new_page(viewport={"width": 1100, "height": 900})
+            if prepare:
+                await prepare(page)
             notebook = await Notebook.open(page, lab, name)
             yield notebook
 

@@ -28,7 +28,11 @@ def executable() -> str:
 
 @asynccontextmanager
 async def chromium(
-    microphone: Path | None = None, *, allow_microphone: bool = True, devices: bool = True, flags: tuple[str, ...] = ()
+    microphone: Path | None = None,
+    *,
+    allow_microphone: bool = True,
+    devices: bool = True,
+    flags: tuple[str, ...] = (),
 ) -> AsyncIterator[Browser]:
     """Launch one browser.
 

@@ -46,7 +46,11 @@ async def _instances(session: CDPSession, prototype: str) -> int:
     objects = await session.send("Runtime.queryObjects", {"prototypeObjectId": found["result"]["objectId"]})
     length = await session.send(
         "Runtime.callFunctionOn",
-        {"objectId": objects["objects"]["objectId"], "functionDeclaration": "function () { return this.length; }", "returnByValue": True},
+        {
+            "objectId": objects["objects"]["objectId"],
+            "functionDeclaration": "function () { return this.length; }",
+            "returnByValue": True,
+        },
     )
     await session.send("Runtime.releaseObject", {"objectId": objects["objects"]["objectId"]})
     return int(length["result"]["value"])

@@ -51,7 +51,12 @@ def _environment(scratch: Path) -> dict[str, str]:
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     (spec / "kernel.json").write_text(
         json.dumps(
-            {"argv": argv, "display_name": "ipykernel 6", "language": "python", "env": {"PYTHONPATH": str(OLD_IPYKERNEL)}}
+            {
+                "argv": argv,
+                "display_name": "ipykernel 6",
+                "language": "python",
+                "env": {"PYTHONPATH": str(OLD_IPYKERNEL)},
+            }
         )
     )
     folders = {
@@ -74,7 +79,15 @@ async def jupyter_lab(scratch: Path) -> AsyncIterator[Lab]:
     root.mkdir(parents=True)
     port = free_port()
     command = [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0"),
+        *(
+            sys.executable,
+            "-m",
+            "jupyterlab",
+            "--no-browser",
+            "--allow-root",
+            f"--port={port}",
+            "--ServerApp.port_retries=0",
+        ),
         *("--IdentityProvider.token=", "--ServerApp.password=", f"--ServerApp.root_dir={root}"),
         *("--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None"),
     ]
@@ -123,7 +136,8 @@ class Notebook:
     async def kernel_idle(self) -> None:
         """Wait until the kernel has nothing to do."""
         await self.page.wait_for_function(
-            "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'", timeout=60_000
+            "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
+            timeout=60_000,
         )
 
     async def run(self, index: int, *, wait: bool = True) -> None:

@@ -1,0 +1,80 @@
+"""Click to connected and click to first sound: our widget in JupyterLab, a bare page and a stock client, on one peer."""
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+from harness.blank import blank_page
+from harness.browser import chromium
+from harness.lab import Notebook, jupyter_lab
+from playwright.async_api import Page
+from report import Row
+
+HERE = Path(__file__).parent
+INTEROP = HERE.parent / "tests" / "interop"
+RUNS = 20
+WARM_UP = 2
+SHOW = "from genmb_voice_widget import VoiceAgent\nagent = VoiceAgent(provider='local')\nagent"
+Times = dict[str, float]
+
+
+def agents_bundle(folder: Path) -> Path:
+    """The stock client, bundled for a page."""
+    bundle = folder / "agents.js"
+    esbuild = INTEROP / "node_modules" / ".bin" / "esbuild"
+    how = ["--bundle", "--format=iife", "--log-level=error", f"--outfile={bundle}"]
+    environment = os.environ | {"NODE_PATH": str(INTEROP / "node_modules")}
+    subprocess.run([esbuild, HERE / "agents.mjs", *how], check=True, env=environment)
+    return bundle
+
+
+async def widget_times(page: Page) -> Times:
+    """Press Start, wait for sound, press Stop."""
+    times: Times = await page.evaluate(
+        """async () => {
+            marks.begin();
+            document.querySelector('[data-testid=start]').click();
+            return await marks.finished;
+        }"""
+    )
+    await page.locator("[data-testid=status][data-status=live]").wait_for()
+    await page.get_by_test_id("stop").click()
+    await page.locator("[data-testid=status][data-status=ended]").wait_for()
+    return times
+
+
+async def measure() -> list[Row]:
+    """Interleaved rounds of the three, after a warm-up of each."""
+    bare, agents, ours = [], [], []
+    with tempfile.TemporaryDirectory() as scratch:
+        async with jupyter_lab(Path(scratch)) as lab, chromium() as browser, blank_page() as address:
+            notebook = await Notebook.open(await browser.new_page(), lab, lab.write("bench.ipynb", SHOW))
+            page = await browser.new_page()
+            await page.goto(address)
+            for target in (page, notebook.page):
+                await target.evaluate((HERE / "marks.js").read_text())
+            await page.evaluate((HERE / "bare.js").read_text())
+            await page.add_script_tag(path=agents_bundle(Path(scratch)))
+            await notebook.run(0)
+            url, secret = (await notebook.python(PEER)).split()
+            for round_ in range(RUNS + WARM_UP):
+                ek = (await notebook.python(MINT)).strip()
+                found = (
+                    await page.evaluate("how => connectBare(...how)", [url, secret]),
+                    await page.evaluate("how => connectAgents(...how)", [url, ek]),
+                    await widget_times(notebook.page),
+                )
+                if round_ >= WARM_UP:
+                    for times, one in zip((bare, agents, ours), found, strict=True):
+                        times.append(one)
+    rows = []
+    for moment, aim in (("connected", 1.15), ("audio", 1.15)):
+        mine = [times[moment] for times in ours]
+        rows.append(
+            Row(f"click to {moment}", mine, "a bare page", [times[moment] for times in bare], "ms", aim)
+        )
+        rows.append(
+            Row(f"click to {moment}", mine, "agents-realtime", [times[moment] for times in agents], "ms")
+        )
+    return rows

@@ -1,0 +1,49 @@
+"""A realtime voice agent that lives in a notebook cell: talk to it, then inspect it from Python.
+
+Owns the public names, each loaded when it is first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import NoFrontEnd as NoFrontEnd
+    from .errors import Refused as Refused
+    from .errors import VoiceError as VoiceError
+    from .errors import WaitTimeout as WaitTimeout
+    from .protocol import Envelope as Envelope
+    from .protocol import Problem as Problem
+    from .session import Session as Session
+    from .spoken import spoken as spoken
+    from .state import Turn as Turn
+    from .state import Usage as Usage
+    from .widget import VoiceAgent as VoiceAgent
+
+_HOMES = {
+    "Envelope": "protocol",
+    "NoFrontEnd": "errors",
+    "Problem": "protocol",
+    "Refused": "errors",
+    "Session": "session",
+    "Turn": "state",
+    "Usage": "state",
+    "VoiceAgent": "widget",
+    "VoiceError": "errors",
+    "WaitTimeout": "errors",
+    "spoken": "spoken",
+}
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOMES)

@@ -1,0 +1,241 @@
+"""The kernel's end of the bridge ("The bridge" in docs/architecture.md): who is there, and who leads.
+
+Several pages may show one agent (two tabs, a reloaded page). The one that starts a call leads: its log is the
+session's, and only it is spoken to until that call is over. Lives in the package's event loop and does no
+waiting of its own: `tick` brings the time. It must not know comms, kernels or traits. The other end is
+js/src/kernel.ts.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import Any
+
+from .calls import Calls
+from .conversation import Conversation
+from .protocol import Envelope
+
+log = logging.getLogger(__name__)
+
+PROTO = 1
+TICK = 1.0
+"""Seconds between two calls of `tick`."""
+BEAT = 2
+"""Ticks between two beats to the page that leads."""
+LEASE = 30
+"""Ticks of silence, while the kernel could hear, after which the page that leads is gone."""
+APPEAR = 2
+"""Ticks that a start waits for a page to say hello."""
+OBEY = 5
+"""Ticks that a start waits for the page that was told to begin."""
+
+Message = dict[str, Any]
+
+
+class Bridge:
+    """Takes a page's messages, gives it commands.
+
+    Args:
+        conversation: what the pages' events are fed to.
+        calls: the pages' calls to the endpoint.
+        send: takes a message for all pages; each knows by `client` whether it is meant.
+        settings: what a page is told about the agent.
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        calls: Calls,
+        send: Callable[[Message], None],
+        settings: Mapping[str, Any],
+    ) -> None:
+        self._conversation = conversation
+        self._calls = calls
+        self._send = send
+        self._settings = settings
+        self._pages: list[str] = []
+        self._mismatch = False
+        self._frozen = False
+        self._lead: tuple[str, str] | None = None
+        self._over: set[str] = set()
+        self._patience: int | None = None
+        self._silence = 0
+        self._ticks = 0
+        self._own_logs = count(1)
+
+    @property
+    def _leader(self) -> str | None:
+        """The page whose log is the session's."""
+        return self._lead[0] if self._lead and self._lead[1] == self._conversation.log_id else None
+
+    @property
+    def busy(self) -> bool:
+        """Whether time matters: a page leads a running call, or a start waits for one."""
+        return self._patience is not None or (self._leader is not None and self._conversation.running)
+
+    def receive(self, message: Any) -> None:
+        """Take one message of a page; one that makes no sense changes nothing."""
+        match message:
+            case {"op": "hello", "client": str(client), "proto": proto}:
+                self._welcome(client, proto == PROTO)
+            case {"op": str(op), "client": str(client)} if client in self._pages:
+                if client == self._leader:
+                    self._silence = 0
+                self._take(op, client, message)
+            case _:
+                log.debug("a message that is not of the bridge, or of a page that has not said hello")
+
+    def start(self) -> None:
+        """Have a page start a session: the one that appeared last, or the first to appear."""
+        if self._conversation.running:
+            return
+        if self._pages:
+            self._patience = OBEY
+            self._command(self._pages[-1], "start")
+        else:
+            self._patience = APPEAR
+
+    def stop(self) -> None:
+        """Have the running session ended."""
+        self._tell_leader("stop")
+
+    def say(self, text: str, item_id: str) -> None:
+        """Have a message of the user put into the conversation, under this id, and answered."""
+        self._tell_leader("say", text=text, item_id=item_id)
+
+    def interrupt(self) -> None:
+        """Have the reply stopped."""
+        self._tell_leader("interrupt")
+
+    def mute(self, muted: bool) -> None:
+        """Have the microphone switched off, or on again."""
+        self._tell_leader("mute", muted=muted)
+
+    def freeze(self) -> None:
+        """Let no page begin a session from now on: the conversation is a recording."""
+        self._frozen = True
+
+    def tick(self, heard: bool) -> None:
+        """Let a second pass.
+
+        Args:
+            heard: whether a page could have been heard during it.
+        """
+        self._ticks += 1
+        if self._patience is not None and heard:
+            self._patience -= 1
+            if self._patience <= 0:
+                self._give_up()
+        if self._leader is None or not self._conversation.running:
+            return
+        if self._ticks % BEAT == 0:
+            self._send({"op": "beat", "client": self._leader})
+        self._silence = self._silence + 1 if heard else 0
+        if self._silence >= LEASE:
+            self._command(self._leader, "stop")
+            self._lose_call()
+
+    def close(self) -> None:
+        """End a running call, for the agent is closed."""
+        if self._leader is not None and self._conversation.running:
+            self._command(self._leader, "stop")
+            self._calls.abandon("closed")
+
+    def _welcome(self, client: str, same_version: bool) -> None:
+        snapshot = self._conversation.state.to_json() if self._conversation.log_id else None
+        self._send(
+            {
+                "op": "welcome",
+                "client": client,
+                "proto": PROTO,
+                "snapshot": snapshot if same_version else None,
+                "settings": dict(self._settings),
+            }
+        )
+        self._mismatch = not same_version
+        if not same_version:
+            return
+        self._calls.warm()
+        if client in self._pages:
+            return
+        self._pages.append(client)
+        if self._patience is not None:
+            self.start()
+
+    def _take(self, op: str, client: str, message: Mapping[str, Any]) -> None:
+        match op, message:
+            case "events", {"log": str(log_id), "events": [*events]} if self._leads(client, log_id):
+                self._conversation.feed(*_envelopes(events))
+            case "snapshot", {"log": str(log_id), "seq": int(seq), "state": {**state}} if self._leads(
+                client, log_id
+            ):
+                self._conversation.adopt(seq, state)
+            case "call", {"id": str(number), "method": str(method), "params": {**params}}:
+                self._calls.take(client, number, method, params, self._refusal(client))
+            case "beat", _ if client == self._leader and self._conversation.gap:
+                self.resync(self._conversation.log_id)
+            case "bye", _:
+                self._pages.remove(client)
+                if client == self._leader:
+                    self._lose_call()
+
+    def resync(self, log_id: str) -> None:
+        """Ask the page that leads for its whole state."""
+        if self._leader is not None:
+            self._send({"op": "resync", "client": self._leader, "log": log_id})
+
+    def _leads(self, client: str, log_id: str) -> bool:
+        """Tell whether this log is the session's; a new one is when no other page's call is running."""
+        if log_id in self._over:
+            return False
+        if log_id == self._conversation.log_id:
+            return client == self._leader
+        if self._refusal(client) is not None:
+            self._over.add(log_id)
+            return False
+        self._over.add(self._conversation.log_id)
+        self._lead, self._silence, self._patience = (client, log_id), 0, None
+        self._conversation.begin(log_id)
+        return True
+
+    def _refusal(self, client: str) -> str | None:
+        """Tell why this page may not begin a call."""
+        if self._frozen:
+            return "read_only"
+        if self._conversation.running and client != self._leader:
+            return "active_elsewhere"
+        return None
+
+    def _lose_call(self) -> None:
+        """Close the log of a page that cannot: only the kernel can still tell the endpoint."""
+        self._lead = None
+        self._over.add(self._conversation.log_id)
+        if self._conversation.running:
+            self._conversation.end("ended", "page_gone")
+            self._calls.abandon("page_gone")
+
+    def _give_up(self) -> None:
+        self._patience = None
+        self._over.add(self._conversation.log_id)
+        self._conversation.begin(f"kernel-{next(self._own_logs)}")
+        self._conversation.end("failed", "version_mismatch" if self._mismatch else "no_front_end")
+
+    def _tell_leader(self, do: str, **members: Any) -> None:
+        if self._leader is not None:
+            self._command(self._leader, do, **members)
+
+    def _command(self, client: str, do: str, **members: Any) -> None:
+        self._send({"op": "command", "client": client, "do": do, **members})
+
+
+def _envelopes(events: list[Any]) -> list[Envelope]:
+    """Read envelopes; a broken one is left out, which makes a gap, which the page's snapshot fills."""
+    envelopes = []
+    for event in events:
+        try:
+            envelopes.append(Envelope.from_json(event))
+        except ValueError as error:
+            log.warning("the page sent what is %s", error)
+    return envelopes

@@ -1,0 +1,135 @@
+"""A page's calls to the token endpoint, made by the kernel: no address, key or secret reaches the page.
+
+Owns the replies and which session is open, so that it can be ended when its page cannot. Lives in the
+package's event loop. It must not know which page leads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from .client import TokenClient
+from .errors import Refused, VoiceError
+
+log = logging.getLogger(__name__)
+
+_FOR_PAGES = (
+    "id",
+    "provider",
+    "dialect",
+    "transport",
+    "model",
+    "voice",
+    "call_id",
+    "sdp",
+    "expires_at",
+    "charge",
+)
+
+
+class Calls:
+    """Answers `open`, `connected` and `ended`.
+
+    Args:
+        client: the endpoint.
+        provider: the provider's name at the endpoint.
+        session: the wire session that calls are opened with; the page has no say in it.
+        send: takes a message for the pages.
+    """
+
+    def __init__(
+        self,
+        client: TokenClient,
+        provider: str,
+        session: Mapping[str, Any],
+        send: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._client = client
+        self._provider = provider
+        self._session = session
+        self._send = send
+        self._open: str | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._warm = False
+
+    def take(
+        self, page: str, number: str, method: str, params: Mapping[Any, Any], refusal: str | None
+    ) -> None:
+        """Make one call and send its `reply`.
+
+        Args:
+            page: the client that calls.
+            number: the call's id, to be repeated in the reply.
+            method: `open`, `connected` or `ended`.
+            params: the method's.
+            refusal: the code that says why this page may not open a session, None when it may.
+        """
+        match method, params:
+            case "open", _ if refusal is not None:
+                answer = _refuse(refusal)
+            case "open", {"sdp": str(sdp)}:
+                answer = self._open_session(sdp)
+            case "connected", {"session": str(session)}:
+                call_id = params.get("call_id")
+                answer = self._client.connected(session, call_id if isinstance(call_id, str) else None)
+            case "ended", {"session": str(session)}:
+                answer = self._end_session(session, str(params.get("reason", "ended")))
+            case _:
+                answer = _refuse("bad_request")
+        self._spawn(self._reply(page, number, answer))
+
+    def warm(self) -> None:
+        """Make the endpoint ready, once: the first page is there and will call it soon."""
+        if not self._warm:
+            self._warm = True
+            self._spawn(_quietly(self._client.warm()))
+
+    def abandon(self, reason: str) -> None:
+        """End the open session, if any: its page cannot do it any more."""
+        if self._open is not None:
+            self._spawn(_quietly(self._end_session(self._open, reason)))
+
+    async def _open_session(self, sdp: str) -> dict[str, Any]:
+        answer = await self._client.open(self._provider, self._session, sdp)
+        self._open = str(answer.get("id"))
+        return {member: answer[member] for member in _FOR_PAGES if member in answer}
+
+    async def _end_session(self, session: str, reason: str) -> dict[str, Any]:
+        if session == self._open:
+            self._open = None
+        return await self._client.ended(session, reason)
+
+    async def _reply(self, page: str, number: str, answer: Coroutine[Any, Any, dict[str, Any]]) -> None:
+        reply: dict[str, Any] = {"op": "reply", "client": page, "id": number}
+        try:
+            reply["result"] = await answer
+        except Refused as refused:
+            reply["problem"] = refused.problem.to_json() | {"retry_after": refused.retry_after}
+        except VoiceError as error:
+            reply["problem"] = error.problem.to_json()
+        except Exception:
+            log.exception("a call to the token endpoint failed")
+            reply["problem"] = VoiceError("internal").problem.to_json()
+        self._send(reply)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _refuse(code: str) -> dict[str, Any]:
+    raise VoiceError(code)
+
+
+async def _quietly(work: Coroutine[Any, Any, object]) -> None:
+    """Let work fail without anybody hearing of it: whoever needs its result will ask for it again."""
+    try:
+        await work
+    except Exception as error:
+        log.info(
+            "%s: %s", type(error).__name__, error if isinstance(error, VoiceError) else "see the next call"
+        )

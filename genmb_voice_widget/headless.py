@@ -1,0 +1,179 @@
+"""A session without a browser: over a WebSocket, with WAV files for a microphone, a clock for a loudspeaker.
+
+Owns the session's life from its ticket to its end: the endpoint's calls, the socket, the tasks. Lives in the
+package's event loop. It must not know the widget; what is said and heard is in talk.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+from .client import Ticket, TokenClient
+from .clock import Clock
+from .conversation import Conversation
+from .errors import VoiceError
+from .talk import CHUNK_MS, Talk
+from .waiting import while_running
+from .wire_socket import open_socket, received, send
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
+log = logging.getLogger(__name__)
+
+CREATED_WITHIN = 10.0
+"""Seconds from the open socket to the service's `session.created`."""
+
+
+class Headless:
+    """One session: `begin` it in any thread, then let `hold` be its whole life.
+
+    Args:
+        conversation: gets the log.
+        client: the token endpoint.
+        provider: the provider's name there.
+        session: the wire session.
+        speed: how much faster than people talk time passes for the microphone and the loudspeaker.
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        client: TokenClient,
+        provider: str,
+        session: Mapping[str, Any],
+        speed: float,
+    ) -> None:
+        self.log_id = f"headless-{token_hex(8)}"
+        self._conversation = conversation
+        self._client = client
+        self._provider = provider
+        self._session = session
+        self.clock = Clock(speed)
+        self._outbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        interruptible = session["audio"]["input"]["turn_detection"]["interrupt_response"]
+        self._talk = Talk(conversation, self.clock, self._outbox.put_nowait, interruptible)
+        self._stop = asyncio.Event()
+
+    def begin(self) -> None:
+        """Take over the conversation with a new log."""
+        self._conversation.begin(self.log_id)
+        self._own("genmb.status", status="connecting")
+
+    async def hold(self) -> None:
+        """Open the session and keep it until somebody ends it; whatever goes wrong stands in the log."""
+        ticket, error = None, None
+        try:
+            ticket = await self._client.ticket(self._provider, self._session)
+            await self._converse(ticket)
+        except VoiceError as known:
+            error = known
+        except Exception:
+            log.exception("a headless session failed")
+            error = VoiceError("internal")
+        if error is None:
+            self._conversation.end("ended", t=self.clock.now())
+        else:
+            self._conversation.end("failed", error.code, error.detail, t=self.clock.now())
+        if ticket is not None:
+            await self._report(self._client.ended(ticket.id, error.code if error else "stopped"))
+
+    def stop(self) -> None:
+        """End the session."""
+        self._stop.set()
+
+    def say(self, text: str, item_id: str) -> None:
+        """Put a message of the user into the conversation, under this id, and have it answered."""
+        self._talk.say(text, item_id)
+
+    def interrupt(self) -> None:
+        """Stop the reply that is being made or played."""
+        self._talk.interrupt()
+
+    def mute(self, muted: bool) -> None:
+        """Have the microphone hear nothing, or again what is spoken."""
+        self._talk.mute(muted)
+
+    async def speak(self, sound: bytes) -> None:
+        """Say a sound as the user's turn, once the agent is silent, and wait until the reply was played.
+
+        Args:
+            sound: 16-bit mono samples at 24 kHz.
+
+        Raises:
+            VoiceError: `response_failed`, or why the session ended before.
+        """
+        await self._until(lambda: self._talk.quiet)
+        turns, errors = len(self._conversation.state.turns), len(self._conversation.state.errors)
+        self._talk.speak(sound)
+        await self._until(lambda: self._talk.said)
+        await self._until(lambda: self._talk.answered(turns, errors))
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        await asyncio.wrap_future(self._conversation.wait(while_running(self._conversation, holds)))
+
+    async def _converse(self, ticket: Ticket) -> None:
+        """Talk from the open socket to its end."""
+        known = {"provider": ticket.provider, "model": ticket.model, "voice": ticket.voice}
+        self._own("genmb.session", id=ticket.id, transport="websocket", **known)
+        async with open_socket(ticket) as socket:
+            events = received(socket)
+            tasks = [asyncio.create_task(self._write(socket)), asyncio.create_task(self._close(socket))]
+            try:
+                if not await self._created(events):
+                    return
+                self._own("genmb.status", status="live")
+                tasks.append(asyncio.create_task(self._keep_time()))
+                tasks.append(asyncio.create_task(self._report(self._client.connected(ticket.id), shown=True)))
+                async for event in events:
+                    self._talk.hear(event)
+            except VoiceError:
+                if not self._stop.is_set():
+                    raise
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _created(self, events: AsyncIterator[dict[str, Any]]) -> bool:
+        """Wait for the service's first word; False when we stopped before it came."""
+        try:
+            async with asyncio.timeout(CREATED_WITHIN):
+                self._talk.hear(await anext(events))
+        except (TimeoutError, StopAsyncIteration):
+            if self._stop.is_set():
+                return False
+            raise VoiceError("handshake_timeout", "The service did not begin the session.") from None
+        return True
+
+    async def _close(self, socket: ClientConnection) -> None:
+        await self._stop.wait()
+        await socket.close()
+
+    async def _write(self, socket: ClientConnection) -> None:
+        while True:
+            await send(socket, await self._outbox.get())
+
+    async def _keep_time(self) -> None:
+        begun, ticks = self.clock.now(), 0
+        while True:
+            await self.clock.until(begun + ticks * CHUNK_MS)
+            ticks += 1
+            self._talk.tick()
+
+    async def _report(self, call: Coroutine[Any, Any, object], shown: bool = False) -> None:
+        """Tell the endpoint something; that it did not listen does not end a session."""
+        try:
+            await call
+        except VoiceError as error:
+            log.info("%s", error)
+            if shown:
+                self._own("genmb.error", code=error.code, detail=error.detail)
+
+    def _own(self, type: str, **members: str | None) -> None:
+        known = {name: value for name, value in members.items() if value is not None}
+        self._conversation.append({"type": type} | known, "own", self.clock.now())

@@ -1,0 +1,111 @@
+"""The line from any thread to whoever holds the call in the package's thread: a page, or a session here.
+
+Owns the hop between threads, the choice between the two, and the bridge's timer. It must not know what is
+said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextvars import Context
+from typing import TYPE_CHECKING
+
+from .bridge import TICK, Bridge
+from .conversation import Conversation
+from .errors import NoFrontEnd, VoiceError
+from .loop import post, submit
+from .shell import InCell, Shell
+from .waiting import no_vigil
+
+if TYPE_CHECKING:
+    from .headless import Headless
+
+DOUBT = 5.0
+"""Seconds without a word after which a kernel that hears only subshells is taken not to have one."""
+
+
+class Link:
+    """Runs one bridge, and the headless sessions that take the conversation over from it.
+
+    Args:
+        bridge: lives in the package's event loop from now on.
+        shell: the kernel.
+        conversation: whose log tells who holds the call.
+        context: what observers run in, so that what they print stands in the cell that made the agent.
+    """
+
+    def __init__(self, bridge: Bridge, shell: Shell, conversation: Conversation, context: Context) -> None:
+        self._bridge = bridge
+        self._shell = shell
+        self._conversation = conversation
+        self._context = context
+        self._headless: Headless | None = None
+        self._ticking: asyncio.Task[None] | None = None
+        self._heard = 0
+
+    def receive(self, message: object) -> None:
+        """Take a page's message, on any thread."""
+        self._heard += 1
+        self.do(lambda bridge: bridge.receive(message))
+
+    def do(self, action: Callable[[Bridge], None]) -> None:
+        """Have something done with the bridge, soon, from any thread."""
+        post(self._act, action, context=self._context)
+
+    def hold(self, session: Headless) -> None:
+        """Let a headless session take the conversation over, and run it."""
+        self._headless = session
+        session.begin()
+        self._holding = submit(session.hold())
+
+    @property
+    def headless(self) -> Headless | None:
+        """The headless session, if the conversation is its."""
+        session = self._headless
+        return session if session is not None and session.log_id == self._conversation.log_id else None
+
+    def tell(self, command: Callable[[Headless | Bridge], None]) -> None:
+        """Give a command to whoever holds the call."""
+        session = self.headless
+        if session is None:
+            self.do(command)
+        else:
+            post(command, session, context=self._context)
+
+    def vigil(self) -> Callable[[], None]:
+        """Begin a wait in a cell; the result is to be called while it lasts.
+
+        Raises:
+            NoFrontEnd: when no browser can show the agent.
+            VoiceError: `wait_impossible`, now or when called, once it is known that the page cannot be heard
+                before the cell is over.
+        """
+        if self.headless is not None:
+            return no_vigil()
+        if not self._shell.has_pages:
+            raise NoFrontEnd("no_front_end")
+        in_cell, heard, begun = self._shell.in_cell, self._heard, time.monotonic()
+        if in_cell is InCell.NEVER:
+            raise VoiceError("wait_impossible")
+
+        def check() -> None:
+            silent = self._heard == heard and time.monotonic() - begun > DOUBT
+            if in_cell is InCell.IF_SUBSHELL and silent:
+                raise VoiceError("wait_impossible")
+
+        return check
+
+    def _act(self, action: Callable[[Bridge], None]) -> None:
+        action(self._bridge)
+        if self._ticking is None and self._bridge.busy:
+            self._ticking = asyncio.create_task(self._tick())
+
+    async def _tick(self) -> None:
+        hears = self._shell.ear()
+        hears()
+        while self._bridge.busy:
+            await asyncio.sleep(TICK)
+            self._bridge.tick(hears())
+        self._ticking = None

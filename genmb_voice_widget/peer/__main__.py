@@ -1,0 +1,106 @@
+"""The peer as a program: `python -m genmb_voice_widget.peer [--port 0] [--script FILE]`.
+
+The first line of standard output is `{"url": "http://127.0.0.1:PORT"}`; from then on it answers. The secret
+comes in the environment (`GENMB_VOICE_PEER_SECRET`), never as an argument, which other users could read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .stages import Stages
+
+SECRET_VARIABLE = "GENMB_VOICE_PEER_SECRET"  # noqa: S105
+HOST = "127.0.0.1"
+ORPHAN_SECONDS = 3.0
+"""How long an abandoned peer may take to shut down."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until interrupted, terminated, or (with `--parent-pipe`) left by the parent.
+
+    Returns 2, with the reason on standard error, for a script or a port that cannot be used.
+    """
+    options = _options(arguments)
+    secret = os.environ.pop(SECRET_VARIABLE, "")
+    if not secret:
+        secret = secrets.token_urlsafe(24)
+        sys.stderr.write(f"secret for this run: {secret}\n(set {SECRET_VARIABLE} to choose one)\n")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    if options.parent_pipe:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    loading = threading.Thread(target=_load)
+    loading.start()
+    from .build import build_stages
+
+    try:
+        listener = socket.create_server((HOST, options.port))
+        stages = build_stages(options.script)
+    except (ValueError, OSError) as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 2
+    loading.join()
+    with listener, contextlib.closing(stages), contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(listener, stages, secret))
+    return 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="genmb-voice peer", description="The local realtime voice peer.")
+    parser.add_argument("--port", type=int, default=0, help="TCP port on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--script", type=Path, default=None, help="the agent's script; a demo by default")
+    parser.add_argument("--parent-pipe", action="store_true", help="exit when standard input closes")
+    return parser.parse_args(arguments)
+
+
+def _load() -> None:
+    """Import the server while the stages load."""
+    import uvicorn  # noqa: F401
+
+    from . import server  # noqa: F401
+
+
+async def _serve(listener: socket.socket, stages: Stages, secret: str) -> None:
+    import uvicorn
+
+    from .calls import warm_up
+    from .server import make_app
+
+    config = uvicorn.Config(
+        make_app(stages, secret),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    sys.stdout.write(json.dumps({"url": f"http://{HOST}:{listener.getsockname()[1]}"}) + "\n")
+    sys.stdout.flush()
+    threading.Thread(target=warm_up, daemon=True).start()
+    await uvicorn.Server(config).serve(sockets=[listener])
+
+
+def _end_with_parent() -> None:
+    """End when the parent's end of the pipe closes, however that came about; by force if need be."""
+    while sys.stdin.buffer.read(4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(ORPHAN_SECONDS)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

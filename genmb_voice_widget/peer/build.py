@@ -1,0 +1,124 @@
+"""Putting the peer's stages together: the best that is installed, all loading at the same time.
+
+Owns the order of preference and the line of log for everything that has to be done without. Nothing heavy is imported
+before `build_stages` is called.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from .espeak_voices import DEFAULT_VOICE, espeak_voice
+from .grammar import jsgf, vocabulary
+from .match import match
+from .script import DEMO, Script, ScriptError, load_script
+from .script_agent import ScriptAgent
+from .stages import Stages, Stt, Tts, Vad
+
+_log = logging.getLogger(__name__)
+
+
+def build_stages(script: Path | None) -> Stages:
+    """The stages for a script (the packaged demo by default). Raises ScriptError, a sentence about the script.
+
+    Missing packages do not stop it: Silero gives way to WebRTC's detector and that to a loudness gate, the espeak-ng
+    library to the program on PATH and that to a tone, and without a recogniser only typed text is understood.
+    """
+    began = time.perf_counter()
+    path = script or DEMO
+    read = load_script(path)
+    with ThreadPoolExecutor(3) as pool:
+        vad, stt, tts = pool.submit(_vad), pool.submit(_stt, read, path.name), pool.submit(_tts, read)
+    hears, close_stt = stt.result()
+    speaks, close_tts = tts.result()
+
+    def close() -> None:
+        close_stt()
+        close_tts()
+
+    _log.info("stages ready in %.0f ms", (time.perf_counter() - began) * 1000)
+    return Stages(vad.result(), hears, ScriptAgent(read), speaks, close)
+
+
+def _vad() -> Callable[[], Vad]:
+    try:
+        from .vad_silero import SileroModel
+
+        return SileroModel().detector
+    except Exception as problem:
+        _log.warning("no Silero voice detection (%s); WebRTC's is used, which noise misleads more easily", problem)
+    try:
+        from .vad_webrtc import WebRtcVad
+
+        WebRtcVad()
+    except ImportError as problem:
+        from .scripted import EnergyVad
+
+        _log.warning("no WebRTC voice detection (%s); whatever is loud counts as speech", problem)
+        return EnergyVad
+    return WebRtcVad
+
+
+def _stt(script: Script, where: str) -> tuple[Stt, Callable[[], None]]:
+    from importlib.util import find_spec
+
+    if find_spec("pocketsphinx") is None:
+        from .scripted import ScriptedStt
+
+        _log.warning("pocketsphinx is not installed; speech is not understood, typed text is")
+        return ScriptedStt(), _nothing
+    from .stt_sphinx import Grammar, SphinxStt, UnknownWords
+
+    def spell(words: str) -> str:
+        found = match(script, words)
+        return found.text if found else words
+
+    lines = vocabulary(script)
+    stt = SphinxStt(Grammar(jsgf(script), tuple(lines), script.pronunciations), spell)
+    try:
+        stt.ready()
+    except UnknownWords as problem:
+        stt.close()
+        raise ScriptError(_unknown_words(problem.missing, problem.odd, lines, where)) from None
+    return stt, stt.close
+
+
+def _unknown_words(
+    missing: tuple[str, ...], odd: tuple[str, ...], lines: dict[str, int], where: str
+) -> str:
+    sentences = [
+        f"{where}, line {lines[word]}: the recogniser does not know the word {word!r}; "
+        f"use another, or say how it sounds under [pronunciations], such as {word} = \"B L AA G\"."
+        for word in missing
+    ] + [
+        f"{where}: the pronunciation of {word!r} is not made of ARPAbet phones such as \"B L AA G\"." for word in odd
+    ]
+    return "\n".join(sentences)
+
+
+def _tts(script: Script) -> tuple[Tts, Callable[[], None]]:
+    default = espeak_voice(script.voice or DEFAULT_VOICE, DEFAULT_VOICE)
+    try:
+        from .tts_espeak import EspeakTts
+
+        tts = EspeakTts(default)
+        return tts, tts.close
+    except Exception as problem:
+        _log.warning("no espeak-ng library (%s); the program on PATH is used", problem)
+    try:
+        from .tts_espeak_command import EspeakCommandTts
+
+        return EspeakCommandTts(default), _nothing
+    except OSError as problem:
+        from .scripted import ToneTts
+
+        _log.warning("no espeak-ng program (%s); a tone is heard instead of a voice", problem)
+        return ToneTts(), _nothing
+
+
+def _nothing() -> None:
+    """Some stages hold nothing that must be closed."""

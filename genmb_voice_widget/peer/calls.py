@@ -1,0 +1,104 @@
+"""The calls in progress, by id: begun by an offer, observed by sidebands, ended by a hang-up.
+
+Owns the registry and each call's session and connection together. Knows no HTTP and no credentials. aiortc is
+imported with the first call, or before it by `warm_up`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .audience import everything, filtered
+from .live import LiveSession, new_id
+from .session_config import new_session, update_session
+from .shapes import Json
+from .stages import Stages
+from .wire_error import WireError
+
+if TYPE_CHECKING:
+    from .rtc import RtcLeg
+
+SESSION_SECONDS = 3600
+"""The longest a session lasts, as on the hosted services."""
+
+
+def warm_up() -> None:
+    """Import what the first call needs; takes a few tenths of a second."""
+    from . import rtc  # noqa: F401
+
+
+def begin_session(settings: Json, now: float) -> Json:
+    """Return the session that a call with these settings begins with; it ends in an hour."""
+    return {**settings, "expires_at": int(now) + SESSION_SECONDS}
+
+
+def settings_from(wanted: Json, fallback_model: str) -> Json:
+    """Return a full session object for what a client asked for. Raises `WireError`."""
+    session = new_session(new_id("sess"), str(wanted.get("model", fallback_model)))
+    return update_session(session, wanted)
+
+
+@dataclass
+class _Call:
+    live: LiveSession
+    leg: RtcLeg
+
+
+class Calls:
+    """All calls of this peer. `clock` gives unix seconds."""
+
+    def __init__(self, stages: Stages, clock: Callable[[], float]) -> None:
+        self._stages = stages
+        self._clock = clock
+        self._calls: dict[str, _Call] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def begin(self, offer: str, settings: Json, *, filter_on: bool, azure: bool) -> tuple[str, str]:
+        """Answer an SDP offer; returns the call's id and the answer."""
+        from .rtc import RtcLeg
+
+        call_id = new_id("rtc")
+        session = begin_session(settings, self._clock())
+        live = LiveSession(
+            session, self._stages, "webrtc", self._clock, lambda: self._end(call_id), double_content=azure
+        )
+        leg = RtcLeg(live, filtered if filter_on else everything, lambda: self._end(call_id))
+        self._calls[call_id] = _Call(live, leg)
+        try:
+            return call_id, await leg.answer(offer)
+        except WireError:
+            self._end(call_id)
+            raise
+
+    def find(self, call_id: str) -> LiveSession:
+        """Return a call's session. Raises `WireError` for a call that is not (or no longer) there."""
+        call = self._calls.get(call_id)
+        if call is None:
+            raise WireError(f"No session found for call_id '{call_id}'.", "call_id_not_found", "call_id")
+        return call.live
+
+    async def hang_up(self, call_id: str) -> None:
+        """End a call. Raises `WireError` for one that is not there."""
+        self.find(call_id)
+        self._end(call_id)
+        await asyncio.gather(*self._closing)
+
+    async def close(self) -> None:
+        """End all calls."""
+        for call_id in list(self._calls):
+            self._end(call_id)
+        await asyncio.gather(*self._closing)
+
+    def _end(self, call_id: str) -> None:
+        call = self._calls.pop(call_id, None)
+        if call is not None:
+            task = asyncio.create_task(self._close(call))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    async def _close(self, call: _Call) -> None:
+        await call.live.close()
+        await call.leg.close()

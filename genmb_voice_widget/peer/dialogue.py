@@ -1,0 +1,166 @@
+"""The conversation of one session: its items and the `conversation.item.*` events that edit them.
+
+Pure. Owns the order of items, what was said in audio items, and which words a truncated item keeps. Knows
+nothing of responses, turns or transports. Its events lack `event_id`, which whoever sends them adds.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+from . import items as shapes_of_items
+from .shapes import Json
+from .speech import Speech
+from .stages import Transcript, UserTurn
+from .usage import transcription_usage
+from .wire_error import WireError, invalid_value
+
+MISSING_DEPLOYMENT = "missing-deployment"
+"""A transcription model of this name fails as a name without a deployment does on Azure."""
+
+
+class Dialogue:
+    """The list of items. Client edits raise `WireError` and then change nothing."""
+
+    def __init__(self, new_id: Callable[[str], str], pad: Callable[[str], str]) -> None:
+        self.id = new_id("conv")
+        self.items: list[Json] = []
+        self.untranscribed: set[str] = set()
+        self._new_id = new_id
+        self._pad = pad
+        self._speech: dict[str, Speech] = {}
+        self._heard: dict[str, Transcript] = {}
+        self._audio_ms: dict[str, float] = {}
+
+    @property
+    def audio_ms(self) -> float:
+        """How much user audio the conversation holds."""
+        return sum(self._audio_ms.values())
+
+    def create(self, item: object, previous_item_id: str | None) -> list[Json]:
+        """Insert a client's item."""
+        created = shapes_of_items.check_item(item, "item", self._new_id("item"))
+        if any(other["id"] == created["id"] for other in self.items):
+            raise invalid_value("item.id", "an item with this id exists already")
+        self.items.insert(shapes_of_items.place(self.items, previous_item_id), created)
+        return [self.added(created), self.finished(created)]
+
+    def commit_audio(self, item_id: str, ms: float) -> list[Json]:
+        """Turn the input buffer into a user item whose transcript is still to come."""
+        before = self.items[-1]["id"] if self.items else None
+        content = [{"type": "input_audio", "transcript": None}]
+        item: Json = {"id": item_id, "type": "message", "status": "completed", "role": "user"}
+        item["content"] = content
+        self.items.append(item)
+        self._audio_ms[item_id] = ms
+        self.untranscribed.add(item_id)
+        ids = {"previous_item_id": before, "item_id": item_id}
+        committed: Json = {"type": "input_audio_buffer.committed", **ids}
+        return [committed, self.added(item), self.finished(item)]
+
+    def transcribed(
+        self, item_id: str, transcript: Transcript | None, seconds: float, config: Json | None
+    ) -> list[Json]:
+        """Learn what was said in a user item; events only where the session asks for transcription."""
+        self.untranscribed.discard(item_id)
+        self._heard[item_id] = transcript or Transcript("", 0.0, accepted=False)
+        if config is None:
+            return []
+        ids: Json = {"item_id": item_id, "content_index": 0}
+        kind = "conversation.item.input_audio_transcription"
+        failure = _transcription_failure(item_id, transcript, config)
+        if failure is not None:
+            return [{"type": f"{kind}.failed", **ids, "error": failure}]
+        text = self._heard[item_id].text
+        for item in self.items:
+            if item["id"] == item_id:
+                item["content"][0]["transcript"] = text
+        usage = transcription_usage(seconds)
+        return [
+            {"type": f"{kind}.delta", **ids, "delta": text, "obfuscation": self._pad(text)},
+            {"type": f"{kind}.completed", **ids, "transcript": text, "usage": usage},
+        ]
+
+    def append(self, item: Json, speech: Speech | None) -> None:
+        """Take a response's item into the conversation; it goes on changing until it is finished."""
+        self.items.append(item)
+        if speech is not None:
+            self._speech[item["id"]] = speech
+
+    def added(self, item: Json) -> Json:
+        """Return the event that an item is there."""
+        return self._about("conversation.item.added", item)
+
+    def finished(self, item: Json) -> Json:
+        """Return the event that an item is complete."""
+        return self._about("conversation.item.done", item)
+
+    def retrieve(self, item_id: str) -> list[Json]:
+        """Return the item as the server has it; audio bytes are not kept."""
+        item = self.items[shapes_of_items.position(self.items, item_id, "retrieving")]
+        return [{"type": "conversation.item.retrieved", "item": copy.deepcopy(item)}]
+
+    def delete(self, item_id: str) -> list[Json]:
+        """Take an item out."""
+        del self.items[shapes_of_items.position(self.items, item_id, "deleting")]
+        return [{"type": "conversation.item.deleted", "item_id": item_id}]
+
+    def truncate(self, item_id: str, audio_end_ms: int) -> list[Json]:
+        """Cut a spoken item at what was heard, as a client asks for it."""
+        item = self.items[shapes_of_items.position(self.items, item_id, "truncating")]
+        if item.get("role") != "assistant" or item["content"][0]["type"] != "output_audio":
+            message = "Only model output audio messages can be truncated"
+            raise WireError(message, "unsupported_content_type")
+        length = int(self._speech[item_id].ms)
+        if length < audio_end_ms:
+            message = f"Audio content of {length}ms is already shorter than {audio_end_ms}ms"
+            raise WireError(message, param="audio_end_ms")
+        return self.cut(item_id, audio_end_ms)
+
+    def heard_out(self, item_id: str, ms: float) -> bool:
+        """Tell whether a spoken item is complete and was heard to its end."""
+        done = any(item["id"] == item_id and item["status"] == "completed" for item in self.items)
+        return done and ms >= int(self._speech[item_id].ms)
+
+    def cut(self, item_id: str, audio_end_ms: int) -> list[Json]:
+        """Drop what comes after `audio_end_ms` of a spoken item: only the words heard stay."""
+        speech = self._speech[item_id]
+        for item in self.items:
+            if item["id"] == item_id:
+                part = item["content"][0]
+                part["transcript"] = speech.heard(part["transcript"], audio_end_ms)
+        speech.ms = min(speech.ms, audio_end_ms)
+        event = {"type": "conversation.item.truncated", "item_id": item_id, "content_index": 0}
+        return [event | {"audio_end_ms": audio_end_ms}]
+
+    def turn(self, items: tuple[Json, ...] | None, instructions: str, tools: tuple[str, ...]) -> UserTurn:
+        """Return what the agent is asked: about `items`, or about the conversation."""
+        known = [self._as_heard(item) for item in (self.items if items is None else items)]
+        distrusted = {item_id for item_id, heard in self._heard.items() if not heard.accepted}
+        return shapes_of_items.user_turn(known, instructions, tools, distrusted)
+
+    def _as_heard(self, item: Json) -> Json:
+        """Fill in a transcript that the agent may know although the client did not ask for it."""
+        heard = self._heard.get(item["id"])
+        if heard is None:
+            return item
+        return {**item, "content": [{"type": "input_audio", "transcript": heard.text}]}
+
+    def _about(self, kind: str, item: Json) -> Json:
+        present = any(other["id"] == item["id"] for other in self.items)
+        before = shapes_of_items.item_before(self.items, item["id"]) if present else None
+        return {"type": kind, "previous_item_id": before, "item": copy.deepcopy(item)}
+
+
+def _transcription_failure(item_id: str, transcript: Transcript | None, config: Json) -> Json | None:
+    if config["model"] == MISSING_DEPLOYMENT:
+        code, kind = "DeploymentNotFound", "server_error"
+    elif transcript is None:
+        code, kind = "transcription_failed", "server_error"
+    elif not transcript.accepted and not transcript.text:
+        code, kind = "audio_unintelligible", "invalid_request_error"
+    else:
+        return None
+    message = f"Input transcription failed for item '{item_id}'."
+    return {"type": kind, "code": code, "message": message, "param": None}

@@ -1,0 +1,176 @@
+"""One live session: the protocol with its ear and its mouth, and the clients that listen to it.
+
+Owns the wiring, the clock's ticks and the order in which effects happen. Runs on one event loop; knows no
+transport: those call `receive`, `hear` and `pull`, and `attach` what is to be sent to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import secrets
+import string
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from .audio_out import AudioOut
+from .ear import Ear
+from .facts import (
+    Abort,
+    Answer,
+    AwaitUser,
+    ClearOutput,
+    Close,
+    Configure,
+    DropInput,
+    Effect,
+    Emit,
+    Expired,
+    Fact,
+    Hear,
+    Transcribe,
+)
+from .mouth import Mouth
+from .protocol import Protocol
+from .shapes import Json
+from .stages import Pcm, Stages
+from .wire_error import WireError
+
+TICK = 0.05
+"""Seconds between two looks at the clock."""
+
+Send = Callable[[str], None]
+Wants = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Listener:
+    wants: Wants
+    on_end: Callable[[], None] | None
+
+
+def new_id(kind: str) -> str:
+    """Return an id of the wire's shape: `sess_`, `item_`, `resp_`, `call_`, `rtc_` … and 32 hex digits."""
+    return f"{kind}_{secrets.token_hex(16)}"
+
+
+def padding(delta: str) -> str:
+    """Return an `obfuscation` that brings a delta to a multiple of 16 characters, as recorded."""
+    letters = string.ascii_letters + string.digits
+    return "".join(random.choices(letters, k=16 - len(delta) % 16))  # noqa: S311
+
+
+class LiveSession:
+    """A session with `session` as its settings. `on_close` is called once, when the session itself ends."""
+
+    def __init__(
+        self,
+        session: Json,
+        stages: Stages,
+        transport: Literal["webrtc", "websocket"],
+        clock: Callable[[], float],
+        on_close: Callable[[], None],
+        double_content: bool = False,
+    ) -> None:
+        self._clock = clock
+        self._on_close = on_close
+        self._expires_at = session["expires_at"]
+        self._audience: dict[Send, _Listener] = {}
+        self._protocol = Protocol(session, transport, new_id, padding, double_content)
+        self._ear = Ear(stages, clock, self._tell, session)
+        out = AudioOut() if transport == "webrtc" else None
+        form = session["audio"]["output"]["format"]
+        self._mouth = Mouth(stages, self._tell, self._protocol.speaking_item, out, form)
+        self._ticker = asyncio.create_task(self._tick())
+
+    def attach(self, send: Send, wants: Wants, on_end: Callable[[], None] | None = None) -> None:
+        """Send events, as JSON text, to one more client: those whose type it wants.
+
+        `on_end` is called when the session is over before the client leaves.
+        """
+        self._audience[send] = _Listener(wants, on_end)
+
+    def detach(self, send: Send) -> None:
+        """Stop sending to a client."""
+        self._audience.pop(send, None)
+
+    def open(self) -> None:
+        """Begin: `session.created` goes to the clients attached so far."""
+        self._perform(self._protocol.open())
+
+    def receive(self, text: str | bytes) -> None:
+        """Take a client event as it came."""
+        try:
+            event = json.loads(text)
+        except ValueError:
+            refused = WireError("The event is not valid JSON.", "invalid_event")
+            self._send({"event_id": new_id("event"), **refused.event(None)})
+        else:
+            self._perform(self._protocol.client(event))
+
+    def hear(self, pcm: Pcm) -> None:
+        """Take the user's sound (16 kHz)."""
+        self._ear.hear(pcm)
+
+    def pull(self, samples: int) -> Pcm:
+        """Take the next sound to play (48 kHz)."""
+        return self._mouth.pull(samples)
+
+    async def close(self) -> None:
+        """End all that runs. Idempotent."""
+        audience, self._audience = self._audience, {}
+        for listener in audience.values():
+            if listener.on_end is not None:
+                listener.on_end()
+        self._ticker.cancel()
+        await asyncio.gather(self._ticker, return_exceptions=True)
+        await self._ear.close()
+        await self._mouth.close()
+
+    def _tell(self, fact: Fact) -> None:
+        self._perform(self._protocol.fact(fact))
+
+    def _perform(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            self._do(effect)
+
+    def _do(self, effect: Effect) -> None:
+        match effect:
+            case Emit(event):
+                self._send(event)
+            case Hear(audio):
+                self._ear.hear_bytes(audio)
+            case Transcribe(item_id):
+                self._ear.transcribe(item_id)
+            case DropInput():
+                self._ear.drop()
+            case Configure(session):
+                self._ear.configure(session)
+                self._mouth.configure(session)
+            case Answer():
+                self._mouth.answer(effect)
+            case Abort(response_id):
+                self._mouth.abort(response_id)
+            case ClearOutput():
+                self._mouth.clear()
+            case AwaitUser(after_ms):
+                self._ear.await_user(after_ms)
+            case Close():
+                self._on_close()
+
+    def _send(self, event: Json) -> None:
+        wanting = [send for send, listener in self._audience.items() if listener.wants(event["type"])]
+        if wanting:
+            text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+            for send in wanting:
+                send(text)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            if self._clock() >= self._expires_at:
+                self._tell(Expired())
+                return
+            self._ear.poll()

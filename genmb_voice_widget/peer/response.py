@@ -1,0 +1,179 @@
+"""One response: the events it emits, in the recorded order, and the response object it adds up to.
+
+Pure. Owns what is inside a response (output items, parts, deltas, status); knows nothing of the session,
+of turns or of playback. Its events lack `event_id`, which whoever sends them adds; `conversation.item.*`
+belong to the conversation.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .shapes import Json
+from .speech import Speech
+from .usage import response_usage
+
+Status = Literal["completed", "cancelled", "failed", "incomplete"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a response was created with: the session's settings under the overrides of `response.create`.
+
+    `conversation_id` is None for a response beside the conversation; `input` replaces its items.
+    """
+
+    response_id: str
+    conversation_id: str | None
+    instructions: str
+    modality: Literal["audio", "text"]
+    tools: tuple[str, ...]
+    output: Json
+    max_output_tokens: int | str
+    metadata: Json | None
+    input: tuple[Json, ...] | None = None
+
+    @property
+    def voice(self) -> str:
+        """The voice's name or id."""
+        voice = self.output["voice"]
+        return str(voice["id"] if isinstance(voice, dict) else voice)
+
+
+class Response:
+    """A response in progress. Each method says what happened and returns the events for it."""
+
+    def __init__(
+        self, plan: Plan, new_id: Callable[[str], str], pad: Callable[[str], str], double_content: bool
+    ) -> None:
+        self.plan = plan
+        self.items: list[Json] = []
+        self.speech: dict[str, Speech] = {}
+        self.message: Json | None = None
+        self._new_id = new_id
+        self._pad = pad
+        self._double_content = double_content
+        self._spoken = plan.modality == "audio"
+        self._stream = "response.output_audio_transcript" if self._spoken else "response.output_text"
+        self._member = "transcript" if self._spoken else "text"
+
+    def created(self) -> list[Json]:
+        """Begin."""
+        return [{"type": "response.created", "response": self._object("in_progress", None, None)}]
+
+    def said(self, text: str) -> list[Json]:
+        """Say a piece of text: opens the message if none is open, then gives a delta for each word."""
+        events = [] if self.message else self._open_message()
+        message = self._open()
+        part = message["content"][0]
+        known = part[self._member]
+        part[self._member] = f"{known} {text}" if known else text
+        self.speech[message["id"]].begin_piece()
+        deltas = _pieces(part[self._member][len(known) :])
+        return [*events, *self._deltas(f"{self._stream}.delta", self._ids(), deltas)]
+
+    def audio_made(self, ms: float, words: tuple[tuple[str, int], ...], delta: str | None) -> list[Json]:
+        """Add audio to the open message; word times count from the beginning of the piece said last."""
+        self.speech[self._open()["id"]].extend(ms, words)
+        return (
+            [] if delta is None else [{"type": "response.output_audio.delta", **self._ids(), "delta": delta}]
+        )
+
+    def called(self, name: str, arguments: Mapping[str, Any]) -> list[Json]:
+        """Call a function: a whole item, its arguments in pieces and spaced as loosely as the services do."""
+        events = self._close_message("completed")
+        text = json.dumps(arguments, indent=2, ensure_ascii=False).replace("\n", " \n") + " \n"
+        names = {"name": name, "call_id": self._new_id("call")}
+        item = {"id": self._new_id("item"), "type": "function_call", "status": "in_progress", **names}
+        item["arguments"] = ""
+        events += self._added(item)
+        ids: Json = {"response_id": self.plan.response_id, "item_id": item["id"]}
+        ids |= {"output_index": len(self.items) - 1, "call_id": names["call_id"]}
+        events += self._deltas("response.function_call_arguments.delta", ids, _pieces(text))
+        item |= {"status": "completed", "arguments": text}
+        done = {"type": "response.function_call_arguments.done", **ids, "name": name, "arguments": text}
+        return [*events, done, self._finished(item)]
+
+    def done(self, status: Status, details: Json | None, input_text: int, input_ms: float) -> list[Json]:
+        """End, whatever the outcome. Token numbers are made from the input's characters and ms."""
+        events = self._close_message("completed" if status == "completed" else "incomplete")
+        texts = (item.get("arguments") or item["content"][0][self._member] for item in self.items)
+        output_ms = sum(speech.ms for speech in self.speech.values())
+        usage = response_usage(input_text, input_ms, sum(map(len, texts)), output_ms)
+        return [*events, {"type": "response.done", "response": self._object(status, details, usage)}]
+
+    def _open(self) -> Json:
+        assert self.message is not None, "nothing has been said yet"
+        return self.message
+
+    def _open_message(self) -> list[Json]:
+        item: Json = {"id": self._new_id("item"), "type": "message", "status": "in_progress"}
+        item |= {"role": "assistant", "content": []}
+        self.message = item
+        self.speech[item["id"]] = Speech()
+        events = self._added(item)
+        item["content"].append({"type": f"output_{self.plan.modality}", self._member: ""})
+        return [*events, {"type": "response.content_part.added", **self._ids(), **self._part("")}]
+
+    def _close_message(self, status: Literal["completed", "incomplete"]) -> list[Json]:
+        if self.message is None:
+            return []
+        message, ids = self.message, self._ids()
+        text = message["content"][0][self._member]
+        events: list[Json] = [{"type": "response.output_audio.done", **ids}] if self._spoken else []
+        events.append({"type": f"{self._stream}.done", **ids, self._member: text})
+        events.append({"type": "response.content_part.done", **ids, **self._part(text)})
+        message["status"] = status
+        self.message = None
+        return [*events, self._finished(message)]
+
+    def _ids(self) -> Json:
+        message = self._open()
+        index = next(at for at, item in enumerate(self.items) if item is message)
+        ids: Json = {"response_id": self.plan.response_id, "item_id": message["id"]}
+        return ids | {"output_index": index, "content_index": 0}
+
+    def _part(self, text: str) -> Json:
+        part = {"type": self.plan.modality, self._member: text}
+        return {"part": part, "content": dict(part)} if self._double_content else {"part": part}
+
+    def _deltas(self, kind: str, ids: Json, pieces: list[str]) -> list[Json]:
+        return [{"type": kind, **ids, "delta": piece, "obfuscation": self._pad(piece)} for piece in pieces]
+
+    def _added(self, item: Json) -> list[Json]:
+        self.items.append(item)
+        return [self._output_item("added", item)]
+
+    def _finished(self, item: Json) -> Json:
+        return self._output_item("done", item)
+
+    def _output_item(self, what: str, item: Json) -> Json:
+        index = next(at for at, other in enumerate(self.items) if other is item)
+        ids: Json = {"response_id": self.plan.response_id, "output_index": index}
+        return {"type": f"response.output_item.{what}", **ids, "item": copy.deepcopy(item)}
+
+    def _object(self, status: str, details: Json | None, usage: Json | None) -> Json:
+        plan = self.plan
+        return {
+            "object": "realtime.response",
+            "id": plan.response_id,
+            "status": status,
+            "status_details": details,
+            "output": copy.deepcopy(self.items),
+            "conversation_id": plan.conversation_id,
+            "output_modalities": [plan.modality],
+            "max_output_tokens": plan.max_output_tokens,
+            "audio": {"output": {"format": plan.output["format"], "voice": plan.output["voice"]}},
+            "usage": usage,
+            "metadata": plan.metadata,
+        }
+
+
+def _pieces(text: str) -> list[str]:
+    """Cut a text into words that keep the white space before them; the last keeps what follows, too."""
+    return re.findall(r"\s*\S+(?:\s+$)?", text)

@@ -1,0 +1,116 @@
+"""Speech by espeak-ng inside the peer's process: the library on one thread of its own.
+
+Owns that thread, the way from the library's 22.05 kHz to the seam's 24 kHz, and the cancelling. espeak-ng is GPL-3
+and optional; only the peer, a program of its own, ever loads it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+
+from .espeak_library import EspeakLibrary
+from .espeak_voices import Pace, espeak_pace, espeak_voice
+from .resample import Resampler
+from .stages import SPEAK_RATE, AudioChunk, Pcm
+from .word_times import WordTimes
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One text to be spoken. `give` takes the chunks, then None or the error that ended it."""
+
+    text: str
+    voice: str
+    pace: Pace
+    give: Callable[[AudioChunk | Exception | None], None]
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+
+class EspeakTts:
+    """The library as a `Tts`: the first chunk within about a millisecond, the whole text far ahead of its playing.
+
+    Raises ImportError without the package `espeakng-loader`, OSError when the library does not load. Texts of several
+    sessions are spoken one after the other, each at some 200 times real time. `default` is espeak-ng's name of the voice
+    for names that nobody knows.
+    """
+
+    def __init__(self, default: str) -> None:
+        self._default = default
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        ready: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, args=(ready,), name="espeak", daemon=True)
+        self._thread.start()
+        ready.result()
+
+    async def synth(self, text: str, voice: str, speed: float) -> AsyncGenerator[AudioChunk, None]:
+        """Speech for `text`; `aclose` stops the library at its next piece (60 ms of sound, made in 0.1 ms).
+
+        `voice` is an OpenAI voice name or one of espeak-ng's own; `speed` is 0.25..1.5.
+        """
+        loop = asyncio.get_running_loop()
+        chunks: asyncio.Queue[AudioChunk | Exception | None] = asyncio.Queue()
+
+        def give(chunk: AudioChunk | Exception | None) -> None:
+            if not job.cancelled.is_set():
+                loop.call_soon_threadsafe(chunks.put_nowait, chunk)
+
+        job = _Job(text, espeak_voice(voice, self._default), espeak_pace(speed), give)
+        self._jobs.put(job)
+        try:
+            while (chunk := await chunks.get()) is not None:
+                if isinstance(chunk, Exception):
+                    raise chunk
+                yield chunk
+        finally:
+            job.cancelled.set()
+
+    def close(self) -> None:
+        """End the thread, after what it is speaking."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _run(self, ready: Future[None]) -> None:
+        try:
+            from espeakng_loader import get_data_path, get_library_path
+
+            library = EspeakLibrary(get_library_path(), get_data_path())
+            if not library.use_voice(self._default):
+                raise OSError(f"espeak-ng has no voice {self._default!r}")
+            library.speak("a", *espeak_pace(1.0), lambda pcm, words: False)
+        except Exception as problem:
+            ready.set_exception(problem)
+            return
+        ready.set_result(None)
+        while (job := self._jobs.get()) is not None:
+            try:
+                if not job.cancelled.is_set():
+                    if not library.use_voice(job.voice):
+                        library.use_voice(self._default)
+                    _speak(library, job)
+            except Exception as problem:
+                job.give(problem)
+
+
+def _speak(library: EspeakLibrary, job: _Job) -> None:
+    """Speak one job on the library's thread."""
+    resampler = Resampler(library.rate, SPEAK_RATE)
+    times = WordTimes(job.text)
+
+    def on_sound(pcm: Pcm, events: list[tuple[int, int]]) -> bool:
+        if job.cancelled.is_set():
+            return False
+        words = tuple(word for event in events for word in times.at(*event))
+        sound = resampler.push(pcm)
+        if len(sound) or words:
+            job.give(AudioChunk(sound, words))
+        return True
+
+    library.speak(job.text, *job.pace, on_sound)
+    if not job.cancelled.is_set():
+        job.give(AudioChunk(resampler.finish(), times.rest()))
+        job.give(None)

@@ -1,0 +1,32 @@
+"""The WebRTC project's voice activity detector, as PocketSphinx carries it: the fallback where onnxruntime is missing.
+
+Good in quiet and in steady hiss, easily fooled by clicks and hum.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from .stages import Pcm
+
+_FRAME_SECONDS = 0.03
+
+
+class WebRtcVad:
+    """A yes-or-no detector behind the probability seam: 1.0 or 0.0. Raises ImportError without `pocketsphinx`."""
+
+    rate: Literal[16_000] = 16_000
+    frame_samples = int(16_000 * _FRAME_SECONDS)
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def __call__(self, frame: Pcm) -> float:
+        """1.0 if the frame (480 samples, 16 kHz) is speech, else 0.0."""
+        return 1.0 if self._vad.is_speech(frame.tobytes(), self.rate) else 0.0
+
+    def reset(self) -> None:
+        """Forget the past of the stream."""
+        from pocketsphinx import Vad
+
+        self._vad: Any = Vad(Vad.VERY_STRICT, self.rate, _FRAME_SECONDS)

@@ -1,0 +1,89 @@
+"""A session in a file: one JSON object a line, first a header, then the log's envelopes.
+
+Owns the file's form. It must not know what the events mean: a recording is the log, a replay is the fold
+again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from .errors import VoiceError
+from .protocol import Envelope
+
+VERSION = 1
+HEADER = {"genmb_voice": VERSION}
+
+
+def save(path: str | Path, envelopes: Iterable[Envelope]) -> Path:
+    """Write a recording; the file appears whole or not at all.
+
+    Returns:
+        The path written.
+    """
+    path = Path(path)
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as file:
+        try:
+            for record in (HEADER, *(envelope.to_json() for envelope in envelopes)):
+                file.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+    return path
+
+
+def load(path: str | Path) -> list[Envelope]:
+    """Read a recording.
+
+    Raises:
+        VoiceError: `bad_recording`, naming the file and the line.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except FileNotFoundError:
+        raise VoiceError("bad_recording", f"There is no file {path.name}.") from None
+    except (OSError, UnicodeDecodeError):
+        raise VoiceError("bad_recording", f"{path.name} cannot be read as text.") from None
+    if _object(path, 1, lines[0]).get("genmb_voice") != VERSION:
+        raise _bad(path, 1, f'expected {{"genmb_voice": {VERSION}}}')
+    envelopes: list[Envelope] = []
+    for number, line in enumerate(lines[1:], start=2):
+        envelope = _envelope(path, number, _object(path, number, line))
+        expected = envelopes[-1].seq + 1 if envelopes else 1
+        jump = envelope.event["type"] == "genmb.snapshot" and envelope.seq > expected
+        if envelope.seq != expected and not jump:
+            raise _bad(path, number, f"seq is {envelope.seq}, expected {expected}")
+        envelopes.append(envelope)
+    return envelopes
+
+
+def _object(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        raise _bad(path, number, "not JSON") from None
+    if not isinstance(value, dict):
+        raise _bad(path, number, "not a JSON object")
+    return value
+
+
+def _envelope(path: Path, number: int, value: dict[str, Any]) -> Envelope:
+    try:
+        return Envelope.from_json(value)
+    except ValueError as error:
+        raise _bad(path, number, str(error)) from None
+
+
+def _bad(path: Path, number: int, what: str) -> VoiceError:
+    return VoiceError("bad_recording", f"{path.name}, line {number}: {what}.")

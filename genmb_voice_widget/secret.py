@@ -1,0 +1,22 @@
+"""A credential that does not show itself in a repr, a log line or a verbose traceback.
+
+It must not know what it opens.
+"""
+
+from __future__ import annotations
+
+
+class Secret:
+    """Holds a string; only `reveal()`, where it is sent, gives it out."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the credential."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(****)"

@@ -1,0 +1,83 @@
+"""The only place of a headless session that asks for responses.
+
+At most one `response.create` is on its way or being answered; a wish that comes meanwhile is kept until that
+response is done (OpenAI Realtime API reference, response.create and response.cancel: both fail when the
+conversation's state does not allow them). Pure but for `send`. The twin is js/src/sequencer.ts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+Phase = Literal["free", "asked", "running"]
+
+
+class Sequencer:
+    """Keeps the wish for a response until it can be granted.
+
+    Args:
+        send: sends a client event.
+    """
+
+    def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
+        self._send = send
+        self._phase: Phase = "free"
+        self._wanted = False
+        self._unwanted = False
+        self._number = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a response is wanted, on its way, or running."""
+        return self._wanted or self._phase != "free"
+
+    def request(self) -> None:
+        """Have the model answer what is in the conversation now."""
+        self._wanted = True
+        self._proceed()
+
+    def cancel(self) -> None:
+        """Stop the running response, or the one on its way as soon as it runs."""
+        if self._phase == "asked":
+            self._unwanted = True
+        elif self._phase == "running":
+            self._send({"type": "response.cancel"})
+
+    def observe(self, event: Mapping[str, Any]) -> None:
+        """See an event of the service, under its canonical name."""
+        match event:
+            case {"type": "response.created" | "response.done", "response": {"conversation_id": None}}:
+                pass  # a response outside the conversation runs beside the others
+            case {"type": "response.created"}:
+                self._phase = "running"
+                if self._unwanted:
+                    self._unwanted = False
+                    self.cancel()
+            case {"type": "response.done"}:
+                self._phase = "free"
+                self._proceed()
+            case {"type": "error", "error": {"event_id": str(event_id)} as error} if (
+                event_id == self._event_id
+            ):
+                self._refused(error.get("code") == "conversation_already_has_active_response")
+
+    @property
+    def _event_id(self) -> str:
+        return f"create_{self._number}"
+
+    def _refused(self, busy: bool) -> None:
+        if self._phase != "asked":
+            return
+        self._wanted = self._wanted or busy
+        self._phase = "running" if busy else "free"
+        self._unwanted = False
+        self._proceed()
+
+    def _proceed(self) -> None:
+        if not self._wanted or self._phase != "free":
+            return
+        self._wanted = False
+        self._phase = "asked"
+        self._number += 1
+        self._send({"type": "response.create", "event_id": self._event_id})

@@ -1,0 +1,78 @@
+"""The request bodies, and how to say what is wrong with one without repeating any of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+Word = Annotated[str, Field(max_length=64)]
+Reason = Annotated[str, Field(max_length=256)]
+CallId = Annotated[str, Field(max_length=128)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class Start(_Body):
+    """`POST /v1/sessions`: an offer to relay, or the wish for a WebSocket secret.
+
+    `session` is a GA session object (OpenAI Realtime API reference); its members are the provider's to judge.
+    Without `provider` it is the endpoint's first.
+    """
+
+    provider: Word | None = None
+    session: dict[str, Any]
+    sdp: str | None = None
+    transport: Literal["websocket"] | None = None
+
+    @model_validator(mode="after")
+    def one_way(self) -> Self:
+        """Want a realtime session, and either `transport` or an `sdp` that is one (RFC 8866 §5.1)."""
+        if (self.sdp is None) == (self.transport is None):
+            raise PydanticCustomError("one_way", "either sdp or transport is needed, and not both")
+        if self.session.get("type") != "realtime":
+            raise PydanticCustomError("session_type", 'session.type must be "realtime"')
+        if self.sdp is not None and not self.sdp.startswith("v=0"):
+            raise PydanticCustomError("not_sdp", "sdp is not a session description")
+        return self
+
+
+class Connected(_Body):
+    """`POST /v1/sessions/{id}/connected`: the proof, with the call it is about where the caller knows it."""
+
+    call_id: CallId | None = None
+
+
+class Ended(_Body):
+    """`POST /v1/sessions/{id}/ended`: a word of the caller's on why, for the account."""
+
+    reason: Reason | None = None
+
+
+_MEMBERS = frozenset({*Start.model_fields, *Connected.model_fields, *Ended.model_fields})
+_OURS = ("one_way", "session_type", "not_sdp")
+
+
+def why_invalid(errors: Sequence[Mapping[str, Any]]) -> str:
+    """Put pydantic's findings into one sentence that holds no value and no member name of the caller's."""
+    return f"Not understood: {'; '.join(dict.fromkeys(_sentences(errors)))}."
+
+
+def _sentences(errors: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for error in errors:
+        place = next((part for part in error["loc"] if part in _MEMBERS), "the body")
+        match error["type"]:
+            case kind if kind in _OURS:
+                yield error["msg"]
+            case "extra_forbidden":
+                yield "the body has an unknown member"
+            case "json_invalid":
+                yield "the body is not JSON"
+            case "missing":
+                yield f"{place} is missing"
+            case _:
+                yield f"{place} is not of the right kind or length"

@@ -1,0 +1,98 @@
+"""What holds for every request, whatever its route: size, media type, patience, no caching, no traces.
+
+Plain ASGI, so that it also stands between a route's bug and the caller. It knows no route.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import traceback
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .problems import MEDIA_TYPE, Refusal
+
+log = logging.getLogger(__name__)
+
+
+class Guard:
+    """Lets through JSON bodies up to a size, and turns whatever escapes the app into a problem."""
+
+    def __init__(self, app: ASGIApp, max_body: int, body_within: float) -> None:
+        self._app = app
+        self._max_body = max_body
+        self._body_within = body_within
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answering = False
+
+        async def send_uncached(message: Message) -> None:
+            nonlocal answering
+            if message["type"] == "http.response.start":
+                answering = True
+                MutableHeaders(scope=message).setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        try:
+            body = await self._read(scope, receive)
+            await self._app(scope, _replay(body, receive), send_uncached)
+        except Refusal as refusal:
+            await _send_problem(refusal, send_uncached)
+        except Exception as error:
+            # An exception's own text may carry what a provider or a caller wrote: only the places are logged.
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            log.error("%s %s: %s\n%s", scope["method"], scope["path"], type(error).__name__, frames)
+            if not answering:
+                await _send_problem(Refusal("internal", "The endpoint's log says where."), send_uncached)
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+        """Read the whole body of a request that has one."""
+        if scope["method"] not in ("POST", "PUT", "PATCH"):
+            return b""
+        headers = Headers(scope=scope)
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise Refusal("bad_request", "The body must be application/json.", status=415)
+        body, more = bytearray(), True
+        try:
+            async with asyncio.timeout(self._body_within):
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise Refusal("bad_request", "The body broke off.", status=400)
+                    body += message.get("body", b"")
+                    more = message.get("more_body", False)
+                    if len(body) > self._max_body:
+                        why = f"The body is longer than {self._max_body} bytes."
+                        raise Refusal("bad_request", why, status=413)
+        except TimeoutError:
+            raise Refusal("bad_request", "The body did not come in time.", status=408) from None
+        return bytes(body)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Give the app the body that has been read, then what really comes."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+async def _send_problem(refusal: Refusal, send: Send) -> None:
+    body = json.dumps(refusal.to_json()).encode()
+    headers = {"content-type": MEDIA_TYPE, "content-length": str(len(body)), **refusal.headers()}
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})

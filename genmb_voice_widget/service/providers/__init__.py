@@ -1,0 +1,73 @@
+"""What a realtime service must be able to do for the endpoint, whoever it is.
+
+A provider refuses by raising `Refusal` with a code of the catalogue and words of ours; it never passes on
+what its service wrote. It knows nothing of plans, credits or limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from genmb_voice_widget.secret import Secret
+
+Wire = Mapping[str, Any]
+"""A GA session object (OpenAI Realtime API reference, `session`): `type`, `model`, `audio`, `tools` …"""
+
+Dialect = Literal["ga", "beta"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The service answered an offer: the call exists and waits for the caller's media."""
+
+    dialect: Dialect
+    model: str | None
+    voice: str | None
+    call_id: str
+    sdp: str
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """The service will let one caller in at `url` with `token` until `expires_at` (unix seconds)."""
+
+    dialect: Dialect
+    model: str | None
+    voice: str | None
+    url: str
+    token: Secret
+    expires_at: float
+
+
+class Provider(Protocol):
+    """One realtime service. Each call may take as long as it likes: the endpoint sets the time limits."""
+
+    async def answer(self, session: Wire, sdp: str) -> Answer:
+        """Give the service an SDP offer and bring back its answer.
+
+        Raises:
+            Refusal: `provider_refused`, `provider_unreachable`, `service_unavailable` or a code of its own.
+        """
+        ...
+
+    async def mint(self, session: Wire) -> Ticket:
+        """Have a short-lived secret made that opens one WebSocket session.
+
+        Raises:
+            Refusal: as for `answer`.
+        """
+        ...
+
+    async def hang_up(self, call_id: str) -> None:
+        """End a call; one that is already over is no error.
+
+        Raises:
+            Refusal: the service did not confirm.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Free what the provider holds."""
+        ...

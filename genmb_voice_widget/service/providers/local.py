@@ -1,0 +1,130 @@
+"""The local peer as a provider: starts it with the first session, and talks to it on the loopback interface.
+
+An offer and its session go in one multipart request with the peer's own secret. The other way, an ephemeral
+secret first and the offer with it, is two requests and hides nothing here: no browser sees either.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Callable
+from typing import Protocol
+from urllib.parse import urlencode
+
+import httpx
+
+from genmb_voice_widget.errors import VoiceError
+from genmb_voice_widget.secret import Secret
+from genmb_voice_widget.service.problems import Refusal
+
+from . import Answer, Ticket, Wire
+from .realtime_http import Service, create_call, create_secret, hang_up
+
+log = logging.getLogger(__name__)
+
+SECRET_LIFE = 60
+"""Seconds that an ephemeral secret opens sessions; its caller connects at once."""
+
+DEFAULT_MODEL = "local"
+
+
+class Address(Protocol):
+    """Where a running peer is, and what opens it."""
+
+    @property
+    def url(self) -> str:
+        """Its origin, as `http://127.0.0.1:50123`."""
+        ...
+
+    @property
+    def secret(self) -> Secret:
+        """What stands for an API key."""
+        ...
+
+
+class Peer(Protocol):
+    """A peer program that can be started, and started again."""
+
+    async def start(self) -> Address:
+        """Start it, unless it runs, and wait until it listens."""
+        ...
+
+    async def stop(self) -> None:
+        """End it."""
+        ...
+
+
+class LocalProvider:
+    """Sessions with the local peer.
+
+    Args:
+        peer: makes the program's handle, at the first session; by default the packaged peer's.
+    """
+
+    def __init__(self, peer: Callable[[], Peer] | None = None) -> None:
+        self._make_peer = peer or _packaged_peer
+        self._peer: Peer | None = None
+        self._client: httpx.AsyncClient | None = None
+
+    async def answer(self, session: Wire, sdp: str) -> Answer:
+        """See `Provider.answer`."""
+        wire = {"model": DEFAULT_MODEL, **session}
+        call_id, answer = await create_call(self._http(), await self._service(), wire, sdp)
+        return Answer("ga", wire["model"], _voice(wire), call_id, answer)
+
+    async def mint(self, session: Wire) -> Ticket:
+        """See `Provider.mint`."""
+        wire = {"model": DEFAULT_MODEL, **session}
+        service = await self._service()
+        token, expires_at = await create_secret(self._http(), service, wire, SECRET_LIFE)
+        url = f"ws{service.base.removeprefix('http')}/realtime?{urlencode({'model': wire['model']})}"
+        return Ticket("ga", wire["model"], _voice(wire), url, token, expires_at)
+
+    async def hang_up(self, call_id: str) -> None:
+        """See `Provider.hang_up`; a peer that was started again no longer knows the call, and says so."""
+        if self._peer is not None:
+            await hang_up(self._http(), await self._service(), call_id)
+
+    async def close(self) -> None:
+        """Stop the peer."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+        if self._peer is not None:
+            await self._peer.stop()
+            self._peer = None
+
+    async def _service(self) -> Service:
+        """Find the running peer; one that has died is started again."""
+        if self._peer is None:
+            self._peer = self._make_peer()
+        try:
+            address = await self._peer.start()
+        except VoiceError as error:
+            # Its last words are for whoever runs the endpoint, not for whoever calls it.
+            log.warning("the local peer did not start: %s", error)
+            raise Refusal(error.code, "The endpoint's log has the reason.") from None
+        return Service(f"{address.url}/v1", address.secret)
+
+    def _http(self) -> httpx.AsyncClient:
+        """Keep one client; loopback has no proxies and no certificates, which take 20 ms to load."""
+        if self._client is None:
+            plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._client = httpx.AsyncClient(trust_env=False, verify=plain, timeout=None)  # noqa: S113
+        return self._client
+
+
+def _packaged_peer() -> Peer:
+    from genmb_voice_widget.peer.launch import PeerProcess
+
+    return PeerProcess()
+
+
+def _voice(session: Wire) -> str | None:
+    """Read the voice that a GA session object names, if it names one."""
+    match session:
+        case {"audio": {"output": {"voice": str(voice)}}}:
+            return voice
+        case _:
+            return None

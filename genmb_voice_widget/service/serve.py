@@ -1,0 +1,78 @@
+"""The endpoint as a program of its own: `main(argv)` reads the options and runs the app under uvicorn.
+
+The one place that knows which providers there are to choose from; it holds no rule of the endpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from .app import make_app
+from .ledger import MemoryLedger
+from .policy import NOTEBOOK
+from .providers import Provider
+from .providers.local import LocalProvider
+from .window import MemoryWindow
+
+PROVIDERS: Mapping[str, Callable[[], Provider]] = {"local": LocalProvider}
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until interrupted.
+
+    Args:
+        argv: the command line without the program's name; by default this process's own.
+
+    Returns:
+        The process's exit status.
+    """
+    options = _parser().parse_args(argv)
+    try:
+        import uvicorn
+    except ModuleNotFoundError:
+        raise SystemExit("No server is installed: pip install 'genmb-voice-widget[service]'") from None
+
+    app = make_app(
+        providers={name: PROVIDERS[name]() for name in options.provider or ["local"]},
+        policy=NOTEBOOK,
+        window=MemoryWindow(),
+        ledger=MemoryLedger(time.time),
+        clock=time.time,
+        origins=options.allow_origin,
+    )
+    # The access log doubles the server's work for each request, and the endpoint has nothing to say in it.
+    uvicorn.run(app, host=options.host, port=options.port, access_log=False)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="genmb-voice serve", description="Serve the token endpoint.")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (%(default)s)")
+    parser.add_argument("--port", default=8000, type=int, help="the port to listen on (%(default)s)")
+    parser.add_argument(
+        "--provider",
+        action="append",
+        choices=sorted(PROVIDERS),
+        help="a realtime service that sessions may use; repeat for several (local)",
+    )
+    parser.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        type=_origin,
+        metavar="ORIGIN",
+        help="a web origin, as https://app.example, whose pages may call too; repeat for several",
+    )
+    return parser
+
+
+def _origin(text: str) -> str:
+    """Check a web origin: it is compared exactly (RFC 6454 §6.2), so a path or a capital never matches."""
+    if not _ORIGIN.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an origin such as https://app.example")
+    return text

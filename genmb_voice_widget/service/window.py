@@ -1,0 +1,81 @@
+"""Who has started how often lately: an exact log of starts, one entry a session, in a rolling window.
+
+Exact, because counters and token buckets let up to twice the limit through in some rolling hour; with entry
+ids, because the slot of a session that never connected is given back. The window keeps its own time: nodes
+that share one must not disagree about when an hour is over. It knows nothing of plans' names or of credits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from .policy import Rate, wait_for_slot
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The entry has a slot."""
+
+
+@dataclass(frozen=True)
+class Full:
+    """No slot: `retry_after` seconds until one is free."""
+
+    retry_after: float
+
+
+class Window(Protocol):
+    """The starts of each app. Every method is atomic, and safe to repeat."""
+
+    async def ages(self, app: str, rate: Rate) -> tuple[float, ...]:
+        """Seconds since each slot in use was taken, oldest first."""
+        ...
+
+    async def take(self, app: str, entry: str, rate: Rate) -> Taken | Full:
+        """Take a slot for `entry`; an entry that has one keeps it."""
+        ...
+
+    async def give_back(self, app: str, entry: str) -> None:
+        """Free the slot of `entry`, as though it had never been taken."""
+        ...
+
+
+class MemoryWindow:
+    """A `Window` in this process's memory, for one node; a restart forgets it."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._taken: dict[str, dict[str, float]] = {}
+
+    async def ages(self, app: str, rate: Rate) -> tuple[float, ...]:
+        """See `Window.ages`."""
+        now = self._clock()
+        return tuple(now - at for at in self._in_use(app, rate, now).values())
+
+    async def take(self, app: str, entry: str, rate: Rate) -> Taken | Full:
+        """See `Window.take`."""
+        now = self._clock()
+        in_use = self._in_use(app, rate, now)
+        if entry in in_use:
+            return Taken()
+        if wait := wait_for_slot([now - at for at in in_use.values()], rate):
+            return Full(wait)
+        in_use[entry] = now
+        self._taken[app] = in_use
+        return Taken()
+
+    async def give_back(self, app: str, entry: str) -> None:
+        """See `Window.give_back`."""
+        self._taken.get(app, {}).pop(entry, None)
+
+    def _in_use(self, app: str, rate: Rate, now: float) -> dict[str, float]:
+        """Keep the entries that still count, in the order in which they were taken."""
+        kept = {entry: at for entry, at in self._taken.get(app, {}).items() if now - at < rate.seconds}
+        if kept:
+            self._taken[app] = kept
+        else:
+            self._taken.pop(app, None)
+        return kept

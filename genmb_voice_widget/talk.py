@@ -1,0 +1,156 @@
+"""Both sides of a headless conversation as events: what is said, what is heard, when a reply is cut.
+
+Owns the microphone's queue, the playback clock's consequences and the log of what is sent. Pure but for
+`send`: `tick` brings the time. It must not know sockets or tasks. Protocol facts: OpenAI Realtime API
+reference, WebSocket; audio is PCM of 16 bits, mono, 24 kHz, both ways; the client, who plays the sound,
+truncates what was not heard.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+from .clock import Clock
+from .conversation import Conversation
+from .errors import VoiceError
+from .playback import Playback
+from .protocol import canonical, strip_audio
+from .sequencer import Sequencer
+from .wav import BYTES_PER_MS
+
+CHUNK_MS = 20
+CHUNK = CHUNK_MS * BYTES_PER_MS
+
+
+class Talk:
+    """One conversation over a socket that somebody else holds.
+
+    Args:
+        conversation: gets the log.
+        clock: the session's time.
+        send: sends a client event, in order.
+        interruptible: whether the reply is cut when the user begins to speak.
+    """
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        clock: Clock,
+        send: Callable[[dict[str, Any]], None],
+        interruptible: bool,
+    ) -> None:
+        self._conversation = conversation
+        self._clock = clock
+        self._transmit = send
+        self._interruptible = interruptible
+        self._playback = Playback()
+        self._sequencer = Sequencer(self._send)
+        self._speech = bytearray()
+        self._muted = False
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nobody speaks and no reply is wanted, being made or being played."""
+        listening = self._conversation.state.activity == "listening"
+        return listening and not self._sequencer.busy and not self._playback.playing
+
+    @property
+    def said(self) -> bool:
+        """Whether all that was to be spoken has been."""
+        return not self._speech
+
+    def speak(self, sound: bytes) -> None:
+        """Queue a sound, 16-bit mono samples at 24 kHz, for the microphone."""
+        self._speech += sound
+
+    def say(self, text: str, item_id: str) -> None:
+        """Put a message of the user into the conversation and have it answered.
+
+        Args:
+            text: the words.
+            item_id: the id of the new item, of at most 32 characters.
+        """
+        content = [{"type": "input_text", "text": text}]
+        item = {"id": item_id, "type": "message", "role": "user", "content": content}
+        self._send({"type": "conversation.item.create", "item": item})
+        self._sequencer.request()
+
+    def interrupt(self) -> None:
+        """Stop the reply that is being made or played."""
+        self._sequencer.cancel()
+        self._cut()
+
+    def mute(self, muted: bool) -> None:
+        """Have the microphone hear nothing, or again what is spoken."""
+        self._muted = muted
+
+    def answered(self, turns: int, errors: int) -> bool:
+        """Tell whether a turn of the user has been answered and the reply played.
+
+        Args:
+            turns: how many turns there were before it.
+            errors: how many errors.
+
+        Raises:
+            VoiceError: `response_failed`.
+        """
+        state = self._conversation.state
+        if any(error.code == "response_failed" for error in state.errors[errors:]):
+            raise VoiceError("response_failed")
+        new = state.turns[turns:]
+        if not self.quiet or not any(turn.role == "user" for turn in new):
+            return False
+        return new[-1].role == "assistant" and new[-1].status != "in_progress"
+
+    def tick(self) -> None:
+        """Let 20 ms pass: give the service that much sound, and note what has been played."""
+        chunk = bytes(self._speech[:CHUNK])
+        del self._speech[:CHUNK]
+        heard = bytes(CHUNK) if self._muted else chunk.ljust(CHUNK, b"\0")
+        event = {"type": "input_audio_buffer.append", "audio": base64.b64encode(heard).decode()}
+        if chunk:
+            self._send(event)
+        else:
+            # The service needs silence to find the end of a turn; the log does not.
+            self._transmit(event)
+        for response_id in self._playback.finished(self._clock.now()):
+            self._played("stopped", response_id)
+
+    def hear(self, raw: dict[str, Any]) -> None:
+        """Take an event of the service."""
+        event = strip_audio(canonical(raw))
+        match event:
+            case {"type": "response.output_audio.delta", "delta_bytes": int(size)}:
+                first = self._playback.add(self._clock.now(), event, size)
+                if first is not None:
+                    self._played("started", first)
+        self._conversation.append(event, "in", self._clock.now())
+        self._sequencer.observe(event)
+        match event:
+            case {"type": "response.done", "response": {"id": str(response_id)}}:
+                self._playback.complete(response_id)
+            case {"type": "input_audio_buffer.speech_started"} if self._interruptible:
+                self._cut()
+        self._conversation.feed()  # whoever waits for `quiet` looks again
+
+    def _cut(self) -> None:
+        """Fall silent, and tell the service how much of the reply was heard; it knows only what it sent."""
+        cut = self._playback.cut(self._clock.now())
+        if cut is None:
+            return
+        if cut.audio_end_ms:
+            place = {"item_id": cut.item_id, "content_index": cut.content_index}
+            self._send({"type": "conversation.item.truncate", **place, "audio_end_ms": cut.audio_end_ms})
+        for response_id in cut.response_ids:
+            self._played("cleared", response_id)
+
+    def _played(self, what: str, response_id: str) -> None:
+        """Write what a service that plays the sound itself, as over WebRTC, would have told us."""
+        event = {"type": f"output_audio_buffer.{what}", "response_id": response_id}
+        self._conversation.append(event, "in", self._clock.now())
+
+    def _send(self, event: dict[str, Any]) -> None:
+        self._transmit(event)
+        self._conversation.append(strip_audio(event), "out", self._clock.now())

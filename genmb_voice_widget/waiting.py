@@ -1,0 +1,148 @@
+"""Waiting in a cell for a moment of the conversation.
+
+Owns the tick that lets Interrupt through, the deadline, and what makes a wait fail. It must not know how
+events arrive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Generator
+from concurrent.futures import Future
+from typing import Any, get_args
+
+from .conversation import OVER, Conversation
+from .errors import VoiceError, voice_error
+from .protocol import load
+from .state import Activity, Turn
+
+ACTIVITIES = get_args(Activity)
+
+TICK = 0.25
+"""Seconds. A kernel acts on Interrupt only when its loop wakes, so a waiting cell wakes it."""
+
+
+def no_vigil() -> Callable[[], None]:
+    """Watch over a wait that nothing but its own end can disturb."""
+    return lambda: None
+
+
+async def ticked(
+    future: Future[None], limit: float | None, vigil: Callable[[], Callable[[], None]] = no_vigil
+) -> None:
+    """Wait for a future that another thread settles.
+
+    Args:
+        future: what to wait for; cancelled when the wait ends in any other way.
+        limit: in seconds, None for none.
+        vigil: called when there is something to wait for; what it returns is called at every tick. What
+            either raises ends the wait.
+
+    Raises:
+        WaitTimeout: when the time is over.
+    """
+    begun = time.monotonic()
+    try:
+        check = no_vigil() if future.done() else vigil()
+        waited = asyncio.wrap_future(future)
+        while not waited.done():
+            left = TICK if limit is None else limit - (time.monotonic() - begun)
+            if left <= 0:
+                raise voice_error("wait_timeout", f"Waited {limit:g} s.")
+            check()
+            await asyncio.wait({waited}, timeout=min(TICK, left))
+        waited.result()
+    finally:
+        future.cancel()
+
+
+class Asked:
+    """What a command gives back: it has been asked for already; await this to wait until it is so.
+
+    Args:
+        until: what the wait is for, for the repr.
+        wait: makes the coroutine that waits.
+    """
+
+    def __init__(self, until: str, wait: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._until = until
+        self._wait = wait
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return self._wait().__await__()
+
+    def __repr__(self) -> str:
+        return f"<asked; await it to wait until {self._until}>"
+
+
+def failure(conversation: Conversation) -> VoiceError:
+    """Say why the session is over, as an error: its last one, or that there is none live."""
+    errors = conversation.state.errors
+    if conversation.state.status == "failed" and errors:
+        return voice_error(errors[-1].code, errors[-1].detail)
+    return VoiceError("not_live", "The session has ended.")
+
+
+def while_running(conversation: Conversation, holds: Callable[[], object]) -> Callable[[], bool]:
+    """Make a condition that is `holds`, and that fails when a running session ends before it holds."""
+    ran = conversation.running
+
+    def check() -> bool:
+        nonlocal ran
+        if holds():
+            return True
+        if ran and conversation.state.status in OVER:
+            raise failure(conversation)
+        ran = conversation.running
+        return False
+
+    return check
+
+
+def moment(conversation: Conversation, name: str) -> Callable[[], bool]:
+    """Make the condition that the session has this status or this activity.
+
+    Raises:
+        VoiceError: `bad_option`, when it is neither.
+    """
+    if name in load().status:
+        return lambda: conversation.state.status == name
+    if name in ACTIVITIES:
+        return lambda: conversation.state.activity == name
+    raise VoiceError("bad_option", f"Unknown: {name}. Supported: {', '.join((*load().status, *ACTIVITIES))}.")
+
+
+def started(conversation: Conversation) -> Callable[[], bool]:
+    """Make the condition that a session begun from now on is live; it fails when that session does."""
+    before = conversation.log_id
+
+    def check() -> bool:
+        if conversation.log_id == before:
+            return False
+        if conversation.state.status in OVER:
+            raise failure(conversation)
+        return conversation.state.status == "live"
+
+    return check
+
+
+def reply_to(conversation: Conversation, item_id: str, errors: int) -> Turn | None:
+    """Return the agent's first finished turn after an item, None while there is none.
+
+    Args:
+        conversation: where.
+        item_id: the item's id.
+        errors: how many errors there were when the item was made.
+
+    Raises:
+        VoiceError: `response_failed`, when one has failed since.
+    """
+    state = conversation.state
+    for error in state.errors[errors:]:
+        if error.code == "response_failed":
+            raise VoiceError(error.code, error.detail)
+    turns = iter(state.turns)
+    if not any(turn.id == item_id for turn in turns):
+        return None
+    return next((turn for turn in turns if turn.role == "assistant" and turn.status != "in_progress"), None)

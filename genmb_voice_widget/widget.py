@@ -1,0 +1,252 @@
+"""The agent: what a notebook makes, shows, and asks.
+
+Owns the public methods and joins the parts: a page's messages go to the bridge, the conversation's changes to
+the traits, commands to whoever holds the call. It must not know what an event means or how a call is made.
+"""
+
+# ruff: noqa: ASYNC109 (in a notebook a deadline is an argument: there is no block to put around a cell)
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from contextvars import copy_context
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+from .bridge import Bridge
+from .calls import Calls
+from .client import token_client
+from .comm_widget import CommWidget, deliver
+from .conversation import Conversation
+from .errors import NoFrontEnd, VoiceError
+from .link import Link
+from .loop import submit
+from .protocol import Envelope
+from .session import make_session
+from .shell import this_shell
+from .state import Turn
+from .waiting import Asked, moment, reply_to, started, ticked, while_running
+
+HEADLESS = "GENMB_VOICE_HEADLESS"
+"""Set to 1 in the environment, `start()` needs no browser."""
+
+File = str | os.PathLike[str]
+
+
+class VoiceAgent(CommWidget):
+    """An agent to talk to, in a cell: show it and press Start, or `await agent.start()`; then read `turns`.
+
+    Args:
+        provider: who answers, by the endpoint's name for it; `local` needs no key and no network.
+        endpoint: the address of a token endpoint; by default there is one in this process.
+        options: those of `Session`: instructions, voice, model, language, transcription, silence_ms,
+            interruptible.
+
+    Raises:
+        VoiceError: `bad_option`, naming what is supported.
+
+    Attributes (traits to `observe`, in a thread of the package):
+        status: idle, connecting, live, reconnecting, ended or failed.
+        activity: hearing, speaking, thinking or listening while live, else None.
+        turns: what was said, a tuple of `Turn` in the order of the conversation.
+        errors: what went wrong, a tuple of `Problem` with code, say, fix and detail.
+        usage: the tokens used so far, a `Usage`.
+    """
+
+    def __init__(self, *, provider: str = "local", endpoint: str | None = None, **options: Any) -> None:
+        session = make_session(options, others=("provider", "endpoint"))
+        self._provider = provider
+        self._wire = session.to_wire()
+        self._client = token_client(endpoint)
+        self._shell = this_shell(deliver)
+        self._recorded = False
+        self._conversation = Conversation(lambda log_id: self._link.do(lambda bridge: bridge.resync(log_id)))
+        self._conversation.listen(lambda: self._publish(self._conversation.state))
+        calls = Calls(self._client, provider, self._wire, self._post)
+        settings = {"provider": provider, "model": session.model, "voice": session.voice}
+        bridge = Bridge(self._conversation, calls, self._post, settings)
+        self._link = Link(bridge, self._shell, self._conversation, copy_context())
+        super().__init__()
+
+    @property
+    def events(self) -> list[Envelope]:
+        """The session's log so far: envelopes with seq, t, dir and event."""
+        return self._conversation.events
+
+    def start(self, *, headless: bool | None = None, speed: float = 1.0) -> Asked:
+        """Start a session; await the result to wait until it is live.
+
+        Args:
+            headless: hold it here, without a browser; by default as `GENMB_VOICE_HEADLESS` says.
+            speed: how much faster than people talk the time of a headless session passes.
+
+        Raises:
+            NoFrontEnd: when no browser can show the agent or, when awaited, none has within two seconds.
+            VoiceError: `already_live`, `read_only`; when awaited, what the session failed of.
+        """
+        if self._recorded:
+            raise VoiceError("read_only")
+        if self._conversation.running:
+            raise VoiceError("already_live")
+        headless = os.environ.get(HEADLESS) == "1" if headless is None else headless
+        if not headless and not self._shell.has_pages:
+            raise NoFrontEnd("no_front_end")
+        begin = partial(self._link.do, Bridge.start)
+        if headless:
+            from .headless import Headless
+
+            session = Headless(self._conversation, self._client, self._provider, self._wire, speed)
+            begin = partial(self._link.hold, session)
+        live = self._conversation.wait(started(self._conversation))
+        begin()
+        return Asked("live", lambda: self._wait(live, None))
+
+    def stop(self) -> Asked:
+        """End the session; await the result to wait until it is over."""
+        over = self._conversation.wait(lambda: not self._conversation.running)
+        self._link.tell(lambda end: end.stop())
+        return Asked("over", lambda: self._wait(over, None))
+
+    def say(self, text: str) -> None:
+        """Say something to the agent in writing, and have it answered.
+
+        Raises:
+            VoiceError: `not_live`.
+        """
+        self._say(text)
+
+    async def ask(self, text: str, timeout: float | None = 60.0) -> Turn:
+        """Say something to the agent in writing and wait for its reply.
+
+        Args:
+            text: the words.
+            timeout: in seconds, None for no limit.
+
+        Returns:
+            The agent's first finished turn after it; it may have been interrupted.
+
+        Raises:
+            WaitTimeout: when there is none in time.
+            VoiceError: `not_live`, `response_failed`, `wait_impossible`, or why the session ended before.
+        """
+        self._vigil()
+        reply = partial(reply_to, self._conversation, self._say(text), len(self.errors))
+        await self._wait(self._conversation.wait(while_running(self._conversation, reply)), timeout)
+        turn = reply()
+        assert turn is not None
+        return turn
+
+    async def until(self, what: str | Callable[[Self], object], timeout: float | None = None) -> None:
+        """Wait for a moment of the session.
+
+        Args:
+            what: a status, an activity, or a function of the agent, called on another thread.
+            timeout: in seconds, None for no limit.
+
+        Raises:
+            WaitTimeout: when the time is over.
+            VoiceError: `wait_impossible` where the browser cannot be heard before the cell is over, or, when
+                the running session ends before that moment, why.
+        """
+        holds = moment(self._conversation, what) if isinstance(what, str) else partial(what, self)
+        await self._wait(self._conversation.wait(while_running(self._conversation, holds)), timeout)
+
+    async def run(
+        self, wavs: File | Iterable[File], *, speed: float = 1.0, timeout: float = 60.0
+    ) -> tuple[Turn, ...]:
+        """Talk to the agent without a browser: say each file as one turn, when the last reply was played.
+
+        Args:
+            wavs: one or more WAV files, 16-bit PCM of any rate.
+            speed: as for `start`; a session that is live keeps its own.
+            timeout: for each reply, in seconds.
+
+        Returns:
+            The turns that this added. A session that was not live before is ended.
+
+        Raises:
+            WaitTimeout: when a reply does not come, as when no speech is heard in a file.
+            VoiceError: `bad_audio`, `response_failed`, or what the session failed of.
+        """
+        from .wav import BYTES_PER_MS, read_wav
+
+        sounds = [read_wav(file) for file in ([wavs] if isinstance(wavs, str | os.PathLike) else wavs)]
+        was_live = self._link.headless is not None and self._conversation.running
+        if not was_live:
+            await self.start(headless=True, speed=speed)
+        voice, before = self._link.headless, len(self.turns)
+        assert voice is not None
+        try:
+            for sound in sounds:
+                await ticked(submit(voice.speak(sound)), timeout + len(sound) / BYTES_PER_MS / 1000)
+        finally:
+            if not was_live:
+                await self.stop()
+        return self.turns[before:]
+
+    def mute(self, muted: bool = True) -> None:
+        """Switch the microphone off, or on again."""
+        self._link.tell(lambda end: end.mute(muted))
+
+    def interrupt(self) -> None:
+        """Stop the agent's reply."""
+        self._link.tell(lambda end: end.interrupt())
+
+    def save(self, path: File) -> Path:
+        """Write the session's log to a file, one JSON object a line: no sound and no secret.
+
+        Returns:
+            The path written.
+        """
+        from . import recording
+
+        return recording.save(Path(path), self.events)
+
+    @classmethod
+    def replay(cls, path: File) -> Self:
+        """Make an agent that shows a saved session; it cannot talk.
+
+        Raises:
+            VoiceError: `bad_recording`, naming the line.
+        """
+        from . import recording
+
+        envelopes = recording.load(Path(path))
+        agent = cls()
+        agent._recorded = True
+        agent._link.do(Bridge.freeze)
+        agent._conversation.begin("recording")
+        agent._conversation.feed(*envelopes)
+        return agent
+
+    def close(self) -> None:
+        """End a running call, and the agent."""
+        if self.comm is not None and not sys.is_finalizing():
+            self._link.tell(lambda end: end.stop())
+            self._link.do(Bridge.close)
+        super().close()
+
+    def __repr__(self) -> str:
+        session, turns = self._conversation.state.session, len(self.turns)
+        provider = (session and session.provider) or self._provider
+        failure = f": {self.errors[-1].code}" if self.status == "failed" and self.errors else ""
+        return f"VoiceAgent({provider} · {self.status}{failure} · {turns} turn{'' if turns == 1 else 's'})"
+
+    def _say(self, text: str) -> str:
+        if self.status != "live":
+            raise VoiceError("not_live")
+        item_id = f"item_{os.urandom(12).hex()}"
+        self._link.tell(lambda end: end.say(text, item_id))
+        return item_id
+
+    def _vigil(self) -> Callable[[], None]:
+        if self._recorded:
+            raise VoiceError("read_only")
+        return self._link.vigil()
+
+    async def _wait(self, future: Future[None], limit: float | None) -> None:
+        await ticked(future, limit, self._vigil)

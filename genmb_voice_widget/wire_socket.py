@@ -1,0 +1,97 @@
+"""The WebSocket of a headless session: opened with a ticket, with errors of ours.
+
+It must not know what the events mean.
+
+OpenAI Realtime API reference, WebSocket: the secret goes in the Authorization header, every message is one
+event as JSON text.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from .client import Ticket
+from .errors import VoiceError
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection as ClientConnection
+
+log = logging.getLogger(__name__)
+
+LARGEST = 16 * 1024 * 1024
+"""Bytes of one message: above the fifteen MiB that an event may hold."""
+
+# At DEBUG the library logs every header, the secret's too, and every chunk of audio.
+_library_log = logging.getLogger(f"{__name__}.library")
+_library_log.setLevel(logging.WARNING)
+
+
+@asynccontextmanager
+async def open_socket(ticket: Ticket) -> AsyncIterator[ClientConnection]:
+    """Open the session's socket and close it in the end.
+
+    Raises:
+        VoiceError: `peer_not_installed` without the package that talks WebSocket, `provider_refused`,
+            `provider_unreachable`.
+    """
+    try:
+        from websockets.asyncio.client import connect
+        from websockets.exceptions import InvalidHandshake, InvalidStatus
+    except ImportError:
+        raise VoiceError("peer_not_installed", "websockets is missing.") from None
+    try:
+        socket = await connect(
+            ticket.url,
+            additional_headers={"Authorization": f"Bearer {ticket.token.reveal()}"},
+            max_size=LARGEST,
+            logger=_library_log,
+        )
+    except InvalidStatus as refusal:
+        raise VoiceError("provider_refused", f"Status {refusal.response.status_code}.") from None
+    except (OSError, TimeoutError, InvalidHandshake) as error:
+        raise VoiceError("provider_unreachable", f"{type(error).__name__}.") from None
+    try:
+        yield socket
+    finally:
+        await socket.close()
+
+
+async def received(socket: ClientConnection) -> AsyncIterator[dict[str, Any]]:
+    """Yield the service's events until it or we close the socket.
+
+    Raises:
+        VoiceError: `connection_lost`, when it was not closed but broke.
+    """
+    from websockets.exceptions import ConnectionClosedError
+
+    try:
+        async for message in socket:
+            event = _event(message)
+            if event is None:
+                log.warning("a message of the service is no event")
+            else:
+                yield event
+    except ConnectionClosedError:
+        raise VoiceError("connection_lost") from None
+
+
+async def send(socket: ClientConnection, event: dict[str, Any]) -> None:
+    """Send one event; on a socket that is closing it is lost."""
+    from websockets.exceptions import ConnectionClosed
+
+    try:
+        await socket.send(json.dumps(event))
+    except ConnectionClosed:
+        log.info("not sent, the socket is closed: %s", event["type"])
+
+
+def _event(message: str | bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(message)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) and isinstance(value.get("type"), str) else None

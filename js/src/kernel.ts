@@ -1,0 +1,242 @@
+/**
+ * The page's end of the bridge ("The bridge" in docs/architecture.md): greeting, batches, calls, beats.
+ * Custom messages only, since trait updates from the page can stop for good (docs/decisions/0003).
+ * It must not know WebRTC or the UI, and it keeps no state of the session: that comes through `snapshot` when asked.
+ */
+import { type Backend, failureOf, isTicket, type Problem } from "./backend";
+import { Failure } from "./failure";
+import { createOutbox } from "./outbox";
+import { type Environment, uuid } from "./preflight";
+import type { Envelope } from "./protocol";
+
+const PROTO = 1;
+const TICK_MS = 1_000;
+const UNANSWERED_MS = 5_000;
+const BEAT_MS = 5_000;
+const KERNEL_SILENCE_MS = 12_000;
+/** Longer than the kernel's own patience with the endpoint. */
+const CALL_DEADLINE_MS = 30_000;
+/** Beats reach every page of the notebook; without a new one for this long, the other page's call is over. */
+const ELSEWHERE_MS = 6_000;
+
+/** `silent`: no welcome yet, so perhaps a saved page or a busy kernel. `gone`: nothing can be sent any more. */
+export type Link = "greeting" | "ready" | "silent" | "gone" | "mismatch";
+
+/** The part of anywidget's model that we use. */
+export interface Model {
+  send(content: unknown): void;
+  on(event: string, callback: (message: unknown) => void): void;
+  off(event: string, callback: (message: unknown) => void): void;
+}
+
+export interface Welcome {
+  /** The state of an earlier or running session as JSON, or null. */
+  readonly snapshot: unknown;
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
+export interface Command {
+  readonly do: string;
+  readonly [member: string]: unknown;
+}
+
+export interface KernelOptions {
+  readonly model: Model;
+  readonly environment: Promise<Environment>;
+  /** What answers a `resync`; `state` is JSON. */
+  readonly snapshot: () => { log: string; seq: number; state: unknown } | null;
+  readonly onWelcome: (welcome: Welcome) => void;
+  readonly onCommand: (command: Command) => void;
+  /** The kernel has stopped, restarted or fallen silent in the middle of a call. */
+  readonly onLost: () => void;
+  readonly onChange: () => void;
+}
+
+export interface Kernel {
+  readonly backend: Backend;
+  link(): Link;
+  /** Whether another page of this notebook holds the agent's call. */
+  elsewhere(): boolean;
+  push(log: string, envelope: Envelope): void;
+  /** Send what waits and say good-bye; the last words of a page. */
+  bye(): void;
+  close(): void;
+}
+
+export function openKernel(options: KernelOptions): Kernel {
+  const { model } = options;
+  const client = uuid();
+  const calls = new Map<string, (reply: Message) => void>();
+  let link: Link = "greeting";
+  let live = false;
+  let greeted = now();
+  let heard = now();
+  let beaten = now();
+  let ticked = now();
+  let otherBeat = Number.NEGATIVE_INFINITY;
+  let elsewhere = false;
+
+  const become = (next: Link) => {
+    if (next === link) return;
+    link = next;
+    options.onChange();
+  };
+  const post = (message: Record<string, unknown>): boolean => {
+    if (link === "gone") return false;
+    try {
+      model.send({ ...message, client });
+      return true;
+    } catch {
+      become("gone");
+      lost();
+      return false;
+    }
+  };
+  const outbox = createOutbox((log, events) => post({ op: "events", log, events }));
+
+  const hello = () =>
+    void options.environment.then((environment) => {
+      if (link === "greeting" || link === "silent") post({ op: "hello", proto: PROTO, environment });
+    });
+  const greet = () => {
+    greeted = now();
+    become("greeting");
+    hello();
+  };
+  const lost = () => {
+    for (const answer of calls.values()) answer({ problem: { code: "kernel_gone" } });
+    if (live) options.onLost();
+  };
+
+  const onMessage = (content: unknown) => {
+    const message = (content ?? {}) as Message;
+    if (message.client !== client) {
+      if (message.op === "beat") noticeOther(true);
+      return;
+    }
+    heard = now();
+    if (message.op === "welcome") {
+      become(message.proto === PROTO ? "ready" : "mismatch");
+      options.onWelcome({ snapshot: message.snapshot ?? null, settings: message.settings ?? {} });
+    }
+    if (message.op === "reply") calls.get(String(message.id))?.(message);
+    if (message.op === "command" && typeof message.do === "string") options.onCommand(message as Command);
+    if (message.op === "resync") {
+      const snapshot = options.snapshot();
+      if (snapshot?.log !== message.log) return;
+      outbox.drop();
+      post({ op: "snapshot", ...snapshot });
+    }
+  };
+  const noticeOther = (beat: boolean) => {
+    if (beat) otherBeat = now();
+    const next = now() - otherBeat < ELSEWHERE_MS;
+    if (next === elsewhere) return;
+    elsewhere = next;
+    options.onChange();
+  };
+  const onRestart = () => {
+    lost();
+    greet();
+  };
+  const tick = () => {
+    // After a sleep of the machine the kernel's beats still wait in the queue: give them one round.
+    if (now() - ticked > 2 * BEAT_MS) heard = now();
+    ticked = now();
+    noticeOther(false);
+    if (link === "greeting" && now() - greeted >= UNANSWERED_MS) become("silent");
+    if (link === "greeting" || (link === "silent" && now() - beaten >= BEAT_MS)) {
+      beaten = now();
+      hello();
+    }
+    if (!live) return;
+    if (now() - heard >= KERNEL_SILENCE_MS) return onRestart();
+    if (now() - beaten < BEAT_MS) return;
+    beaten = now();
+    post({ op: "beat" });
+  };
+
+  const call = (method: string, params: object): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      const id = uuid();
+      calls.set(id, ({ result, problem }) => {
+        calls.delete(id);
+        if (problem) reject(failureOf(problem));
+        else resolve(result);
+      });
+      if (!post({ op: "call", id, method, params })) reject(new Failure("kernel_gone"));
+    });
+  const backend: Backend = {
+    open: (sdp) => {
+      const answer = call("open", { sdp }).then((ticket) => {
+        if (isTicket(ticket)) return ticket;
+        throw new Failure("internal", "The kernel's answer is not a ticket.");
+      });
+      return withDeadline(answer, (late) => void backend.ended(late, "kernel_busy"));
+    },
+    connected: async ({ id, call_id }) => {
+      await call("connected", { session: id, call_id: call_id ?? null });
+    },
+    ended: async ({ id }, reason) => {
+      await call("ended", { session: id, reason }).catch(() => undefined);
+    },
+  };
+
+  model.on("msg:custom", onMessage);
+  model.on("comm_live_update", onRestart);
+  const timer = setInterval(tick, TICK_MS);
+  hello();
+
+  return {
+    backend,
+    link: () => link,
+    elsewhere: () => elsewhere,
+    push: (log, envelope) => {
+      if (envelope.event.type === "genmb.status") {
+        const was = live;
+        live = envelope.event.status === "live" || envelope.event.status === "reconnecting";
+        if (live && !was) heard = now();
+      }
+      outbox.push(log, envelope);
+    },
+    bye: () => {
+      outbox.flush();
+      post({ op: "bye" });
+    },
+    close: () => {
+      clearInterval(timer);
+      outbox.drop();
+      model.off("msg:custom", onMessage);
+      model.off("comm_live_update", onRestart);
+    },
+  };
+}
+
+interface Message {
+  readonly op?: unknown;
+  readonly client?: unknown;
+  readonly id?: unknown;
+  readonly log?: unknown;
+  readonly do?: unknown;
+  readonly proto?: unknown;
+  readonly snapshot?: unknown;
+  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly result?: unknown;
+  readonly problem?: Problem;
+}
+
+const now = () => performance.now();
+
+/** The promise, or `kernel_busy`; what comes too late is handed to `onLate`. */
+function withDeadline<T>(promise: Promise<T>, onLate: (value: T) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      reject(new Failure("kernel_busy"));
+    }, CALL_DEADLINE_MS);
+    promise
+      .then((value) => (late ? onLate(value) : resolve(value)), reject)
+      .finally(() => clearTimeout(timer));
+  });
+}

@@ -1,0 +1,33 @@
+/**
+ * One session's log: numbers and times each event, folds it, hands the envelope on.
+ * The only writer of envelopes in the page. It must not know who reads them.
+ */
+import { canonical, type Direction, type Envelope, readEvent, stripAudio, type WireEvent } from "./protocol";
+import { State } from "./state";
+
+export interface Log {
+  readonly id: string;
+  /** The fold so far; it changes in place. */
+  readonly state: State;
+  /** Returns the event as it stands in the log, or null when it was not an event at all. */
+  append(dir: Direction, event: unknown): WireEvent | null;
+}
+
+export function openLog(id: string, onEnvelope: (log: string, envelope: Envelope) => void): Log {
+  const began = performance.now();
+  const state = new State();
+  return {
+    id,
+    state,
+    append: (dir, raw) => {
+      const read = readEvent(raw);
+      if (read === null) return null;
+      const event = canonical(stripAudio(read));
+      const t = Math.round(performance.now() - began);
+      const envelope: Envelope = { seq: state.seq + 1, t, dir, event };
+      state.apply(envelope);
+      onEnvelope(id, envelope);
+      return event;
+    },
+  };
+}

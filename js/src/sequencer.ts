@@ -1,0 +1,83 @@
+/**
+ * The only place that asks for responses. At most one `response.create` is on its way or being answered; a wish that
+ * comes meanwhile is kept and sent after the running response is done. Pure but for `send`.
+ *
+ * Protocol facts: OpenAI Realtime API reference, client events `response.create` and `response.cancel` (both fail when
+ * the conversation's state does not allow them; a failure names the `event_id` of the event that caused it).
+ */
+import type { WireEvent } from "./protocol";
+
+type Turn =
+  | { readonly phase: "free" }
+  | { readonly phase: "asked"; readonly eventId: string; readonly cancel: boolean }
+  /** `id` is null when we only know from an error that some response runs. */
+  | { readonly phase: "running"; readonly id: string | null };
+
+export interface Sequencer {
+  /** The model shall answer what is in the conversation now. */
+  request(): void;
+  /** Stop the running response, or the one on its way as soon as it runs. */
+  cancel(): void;
+  /** Show every event of the service, with its canonical name. */
+  observe(event: unknown): void;
+}
+
+export function createSequencer(send: (event: WireEvent) => void, newId: () => string): Sequencer {
+  let turn: Turn = { phase: "free" };
+  let wanted = false;
+
+  const proceed = () => {
+    if (!wanted || turn.phase !== "free") return;
+    wanted = false;
+    const eventId = newId();
+    turn = { phase: "asked", eventId, cancel: false };
+    send({ type: "response.create", event_id: eventId });
+  };
+  const stop = (id: string | null) => {
+    send(id ? { type: "response.cancel", response_id: id } : { type: "response.cancel" });
+  };
+  const created = (id: string) => {
+    const unwanted = turn.phase === "asked" && turn.cancel;
+    turn = { phase: "running", id };
+    if (unwanted) stop(id);
+  };
+  const done = (id: string) => {
+    if (turn.phase === "running" && (turn.id === null || turn.id === id)) turn = { phase: "free" };
+    proceed();
+  };
+  const refused = (eventId: string, code: string) => {
+    if (turn.phase !== "asked" || turn.eventId !== eventId) return;
+    const busy = code === "conversation_already_has_active_response";
+    if (busy) wanted = true;
+    turn = busy ? { phase: "running", id: null } : { phase: "free" };
+    proceed();
+  };
+
+  return {
+    request: () => {
+      wanted = true;
+      proceed();
+    },
+    cancel: () => {
+      if (turn.phase === "asked") turn = { ...turn, cancel: true };
+      if (turn.phase === "running") stop(turn.id);
+    },
+    observe: (event) => {
+      const { type, response, error } = (event ?? {}) as Observed;
+      if (type === "response.created" && inConversation(response)) created(String(response?.id));
+      if (type === "response.done" && inConversation(response)) done(String(response?.id));
+      if (type === "error") refused(String(error?.event_id), String(error?.code));
+    },
+  };
+}
+
+interface Observed {
+  readonly type?: unknown;
+  readonly response?: { readonly id?: unknown; readonly conversation_id?: unknown } | null;
+  readonly error?: { readonly event_id?: unknown; readonly code?: unknown } | null;
+}
+
+/** A response outside the conversation runs beside the others: its `conversation_id` is null. */
+function inConversation(response: Observed["response"]): boolean {
+  return response?.conversation_id !== null;
+}

@@ -1,0 +1,45 @@
+/**
+ * What the driver asks of a connection to a provider, whatever carries it.
+ * Types only: how a connection is made belongs to `webrtc.ts`, what its events mean to `state.ts`.
+ */
+import type { WireEvent } from "./protocol";
+
+/** The endpoint's answer to an offer. Members keep their wire names. */
+export interface Ticket {
+  readonly id: string;
+  readonly provider: string;
+  readonly dialect: string;
+  readonly transport: string;
+  readonly sdp: string;
+  readonly model?: string | null;
+  readonly voice?: string | null;
+  readonly call_id?: string | null;
+}
+
+/** What an open or opening connection reports. */
+export type Report =
+  | { readonly type: "event"; readonly event: unknown }
+  | { readonly type: "sound"; readonly stream: MediaStream }
+  | { readonly type: "wavering" }
+  | { readonly type: "steady" }
+  | { readonly type: "over"; readonly by: "service" | "network" };
+
+export interface ConnectOptions {
+  /** The offer in, the answer out (both SDP). */
+  readonly exchange: (offer: string) => Promise<string>;
+  readonly microphone: Promise<MediaStream>;
+  /** Send the offer while the microphone still opens; right only when no permission prompt can come. */
+  readonly eager: boolean;
+  readonly report: (report: Report) => void;
+  /** Aborting is the only way to close. */
+  readonly signal: AbortSignal;
+}
+
+export interface Transport {
+  /** Throws a `Failure` when the event is larger than the connection carries; false when it is closed. */
+  send(event: WireEvent): boolean;
+  replaceMicrophone(track: MediaStreamTrack): Promise<void>;
+}
+
+/** Resolves when media and events both flow; rejects with a `Failure` or the signal's reason, and then holds nothing. */
+export type Connect = (options: ConnectOptions) => Promise<Transport>;

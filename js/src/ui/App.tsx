@@ -1,0 +1,74 @@
+/** The whole widget: how it stands, what was said, what to do. */
+import { useLayoutEffect, useState } from "preact/hooks";
+import { Captions } from "./Captions";
+import { Controls } from "./Controls";
+import { NoticeBanner, ProblemBanner, SoundBanner } from "./Problems";
+import { SayBox } from "./SayBox";
+import type { Shown, Store } from "./store";
+import { activityWord, sourceLine, statusWord } from "./words";
+
+export function App({ store }: { store: Store }) {
+  const { session } = store;
+  const [shown, setShown] = useState(store.shown());
+  useLayoutEffect(() => {
+    setShown(store.shown());
+    return store.subscribe(setShown);
+  }, [store]);
+  return (
+    // Lumino's command-mode keys (b, dd, Enter…) must not reach the notebook from our buttons.
+    <section
+      class="genmb-voice"
+      data-status={shown.status}
+      data-lm-suppress-shortcuts="true"
+      aria-label="Voice agent"
+    >
+      <header class="gv-head">
+        <span class="gv-dot" data-activity={shown.activity} aria-hidden="true" />
+        <span class="gv-status" data-testid="status" data-status={shown.status} role="status">
+          {statusWord(shown.status, shown.busy, shown.notice === null)}
+        </span>
+        <span class="gv-activity" data-testid="activity" data-activity={shown.activity ?? ""}>
+          {activityWord(shown.activity, shown.muted)}
+        </span>
+        <span class="gv-source">{sourceLine(shown.provider, shown.model)}</span>
+      </header>
+      <Captions turns={shown.turns}>
+        <Hint shown={shown} />
+      </Captions>
+      <Banners store={store} shown={shown} />
+      <Controls store={store} shown={shown} />
+      <SayBox enabled={shown.busy && shown.status === "live"} onSay={(text) => session.say(text)} />
+    </section>
+  );
+}
+
+function Banners({ store, shown }: { store: Store; shown: Shown }) {
+  const [dismissed, setDismissed] = useState<unknown>(null);
+  const { session } = store;
+  const last = shown.problems.filter(({ code }) => code !== "autoplay_blocked").at(-1);
+  const told = last === undefined || last === dismissed || last.code === shown.notice?.code;
+  return (
+    <>
+      {shown.notice && <NoticeBanner {...shown.notice} />}
+      {shown.soundBlocked && <SoundBanner onEnable={() => session.enableSound()} />}
+      {!told && (
+        <ProblemBanner
+          problem={last}
+          onDismiss={() => setDismissed(last)}
+          onRetry={last.retryable && shown.ready && !shown.busy ? () => void session.start() : null}
+        />
+      )}
+    </>
+  );
+}
+
+function Hint({ shown: { busy, notice, status } }: { shown: Shown }) {
+  if (busy) return <p class="gv-hint">{status === "live" ? "Say something." : "One moment…"}</p>;
+  if (notice) return <p class="gv-hint">Nothing has been said yet.</p>;
+  return (
+    <p class="gv-hint">
+      Press Start and speak.
+      <small>What you both say is written here.</small>
+    </p>
+  );
+}

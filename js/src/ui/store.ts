@@ -1,0 +1,91 @@
+/**
+ * What the views show, as one value. Gathers it after each change, at most once per task.
+ * It must not decide anything: it copies from the session and the link, and passes clicks on.
+ */
+import type { Turn } from "../fold/turn";
+import type { Problem, SessionStatus } from "../protocol";
+import type { Session } from "../session";
+import type { Activity } from "../state";
+
+export interface Shown {
+  readonly status: SessionStatus;
+  readonly activity: Activity | null;
+  readonly turns: readonly Turn[];
+  readonly problems: readonly Problem[];
+  /** Who answers: the running session, else what the notebook has chosen. */
+  readonly provider: string | null;
+  readonly model: string | null;
+  readonly busy: boolean;
+  readonly muted: boolean;
+  readonly soundBlocked: boolean;
+  /** Why a call cannot be started from here, as a notice of its own; null when it can. */
+  readonly notice: Notice | null;
+  /** The kernel has answered, or none is needed. */
+  readonly ready: boolean;
+}
+
+export interface Notice {
+  readonly code: string;
+  readonly say: string;
+  readonly fix: string;
+}
+
+/** What surrounds a session: in a notebook the link to the kernel. */
+export interface Surroundings {
+  readonly provider: string | null;
+  readonly model: string | null;
+  readonly notice: Notice | null;
+  readonly ready: boolean;
+}
+
+export interface Store {
+  shown(): Shown;
+  /** Calls back with each new value. Returns the way to stop that. */
+  subscribe(listener: (shown: Shown) => void): () => void;
+  readonly session: Session;
+  /** Gather again: the surroundings have changed. */
+  refresh(): void;
+  close(): void;
+}
+
+export function createStore(session: Session, surroundings: () => Surroundings): Store {
+  const listeners = new Set<(shown: Shown) => void>();
+  const gather = (): Shown => {
+    const { state, busy, muted, soundBlocked } = session.view();
+    const around = surroundings();
+    return {
+      status: state.status,
+      activity: state.activity,
+      turns: state.turns,
+      problems: state.errors,
+      provider: state.session?.provider ?? around.provider,
+      model: state.session?.model ?? around.model,
+      busy,
+      muted,
+      soundBlocked,
+      notice: around.notice,
+      ready: around.ready,
+    };
+  };
+  let shown = gather();
+  let pending = false;
+  const refresh = () => {
+    if (pending) return;
+    pending = true;
+    queueMicrotask(() => {
+      pending = false;
+      shown = gather();
+      for (const listener of listeners) listener(shown);
+    });
+  };
+  return {
+    session,
+    refresh,
+    shown: () => shown,
+    subscribe: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    close: session.subscribe(refresh),
+  };
+}

@@ -1,0 +1,138 @@
+/**
+ * One WebRTC call: a peer connection, the microphone's sender and the `oai-events` data channel.
+ * Owns the peer connection from creation to close. It must not know the endpoint (the offer goes out through
+ * `exchange`), the meaning of an event, or who opened the microphone.
+ *
+ * Protocol facts: OpenAI Realtime API, "Realtime API with WebRTC" (the channel is created before the offer, the offer
+ * is posted without waiting for candidates, no ICE servers are needed).
+ */
+import { abortable, Failure } from "./failure";
+import type { Connect, ConnectOptions, Transport } from "./transport";
+
+/** How long an accepted call may take to connect, and a wavering one to heal (Chromium itself gives up after 15 s). */
+export const PATIENCE_MS = 15_000;
+/** RFC 8841: a peer that names no limit takes 64 kB. */
+const DEFAULT_MESSAGE_BYTES = 65_536;
+
+type Timer = ReturnType<typeof setTimeout>;
+
+/** Handles live in the variants, so a closed call has none to touch. */
+type Call =
+  | { readonly phase: "idle" }
+  | { readonly phase: "opening"; readonly opened: () => void; readonly failed: (reason: unknown) => void }
+  | { readonly phase: "open" }
+  | { readonly phase: "wavering"; readonly deadline: Timer }
+  | { readonly phase: "closed" };
+
+export const connect: Connect = async (options) => {
+  const { microphone, signal } = options;
+  signal.throwIfAborted();
+  // A prompt may stand for a minute or end in a refusal: then nothing has been asked of anybody yet.
+  if (!options.eager) await abortable(microphone, signal);
+  return dial(options);
+};
+
+async function dial({ exchange, microphone, report, signal }: ConnectOptions): Promise<Transport> {
+  const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+  const channel = pc.createDataChannel("oai-events");
+  const { sender } = pc.addTransceiver("audio", { direction: "sendrecv" });
+  let call: Call = { phase: "idle" };
+
+  const close = () => {
+    if (call.phase === "closed") return;
+    if (call.phase === "opening") call.failed(signal.reason);
+    if (call.phase === "wavering") clearTimeout(call.deadline);
+    call = { phase: "closed" };
+    pc.onconnectionstatechange = pc.ontrack = null;
+    channel.onopen = channel.onclose = channel.onmessage = null;
+    channel.close();
+    pc.close();
+  };
+  const over = (by: "service" | "network") => {
+    if (call.phase === "opening") return call.failed(new Failure("handshake_timeout"));
+    if (call.phase !== "open" && call.phase !== "wavering") return;
+    close();
+    report({ type: "over", by });
+  };
+  const proceed = () => {
+    if (call.phase === "wavering") {
+      clearTimeout(call.deadline);
+      call = { phase: "open" };
+      report({ type: "steady" });
+    } else if (
+      call.phase === "opening" &&
+      pc.connectionState === "connected" &&
+      channel.readyState === "open"
+    ) {
+      call.opened();
+      call = { phase: "open" };
+    }
+  };
+  const waver = () => {
+    if (call.phase !== "open") return;
+    call = { phase: "wavering", deadline: setTimeout(() => over("network"), PATIENCE_MS) };
+    report({ type: "wavering" });
+  };
+
+  signal.addEventListener("abort", close, { once: true });
+  pc.onconnectionstatechange = () => {
+    if (pc.connectionState === "connected") proceed();
+    if (pc.connectionState === "disconnected") waver();
+    if (pc.connectionState === "failed") over("network");
+  };
+  pc.ontrack = ({ track, streams }) =>
+    report({ type: "sound", stream: streams[0] ?? new MediaStream([track]) });
+  channel.onopen = proceed;
+  channel.onclose = () => over(call.phase === "wavering" ? "network" : "service");
+  channel.onmessage = ({ data }) => {
+    const event = parse(data);
+    if (event !== undefined) report({ type: "event", event });
+  };
+
+  const opened = new Promise<void>((resolve, reject) => {
+    call = { phase: "opening", opened: resolve, failed: reject };
+  });
+  const negotiate = async () => {
+    await pc.setLocalDescription();
+    const answer = await exchange(pc.localDescription?.sdp ?? "");
+    signal.throwIfAborted();
+    await pc.setRemoteDescription({ type: "answer", sdp: answer });
+    const deadline = setTimeout(() => over("network"), PATIENCE_MS);
+    await opened.finally(() => clearTimeout(deadline));
+  };
+  const speak = async () => {
+    const [track] = (await microphone).getAudioTracks();
+    if (track && !signal.aborted) await sender.replaceTrack(track);
+  };
+
+  try {
+    await abortable(Promise.all([negotiate(), speak(), opened]), signal);
+  } catch (failure) {
+    close();
+    throw failure;
+  }
+  return {
+    replaceMicrophone: (track) => sender.replaceTrack(track),
+    send: (event) => {
+      if (channel.readyState !== "open") return false;
+      const text = JSON.stringify(event);
+      const limit = pc.sctp?.maxMessageSize ?? DEFAULT_MESSAGE_BYTES;
+      if (new TextEncoder().encode(text).length > limit)
+        throw new Failure(
+          "bad_request",
+          `The message is longer than the ${limit} bytes that the call carries.`,
+        );
+      channel.send(text);
+      return true;
+    },
+  };
+}
+
+function parse(data: unknown): unknown {
+  if (typeof data !== "string") return undefined;
+  try {
+    return JSON.parse(data);
+  } catch {
+    return undefined;
+  }
+}

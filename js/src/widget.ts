@@ -1,0 +1,120 @@
+/**
+ * The anywidget entry. The connection belongs to the model, a view only draws: `initialize` makes the one session of a
+ * model and returns at once (anywidget drops every message of a model whose `initialize` takes two seconds), `render`
+ * shows it. The default export is a function, so that each model gets a closure of its own: anywidget hands `initialize`
+ * and `render` different model objects.
+ */
+import { createAudience } from "./audience";
+import { type Command, type Kernel, type Link, type Model, openKernel } from "./kernel";
+import { inspect } from "./preflight";
+import { problem } from "./protocol";
+import { createSession, type Session } from "./session";
+import { State } from "./state";
+import { mount } from "./ui/mount";
+import { createStore, type Notice, type Store } from "./ui/store";
+import { connect } from "./webrtc";
+
+interface Agent {
+  show(element: HTMLElement): () => void;
+  close(): void;
+}
+
+export default function widget() {
+  let agent: Agent | null = null;
+  return {
+    initialize({ model }: { model: Model }): () => void {
+      agent = createAgent(model);
+      return agent.close;
+    },
+    render({ el }: { el: HTMLElement }): (() => void) | undefined {
+      return agent?.show(el);
+    },
+  };
+}
+
+function createAgent(model: Model): Agent {
+  let settings: Readonly<Record<string, unknown>> = {};
+  // The three know each other only through these closures, which run after all of them exist.
+  const kernel: Kernel = openKernel({
+    model,
+    environment: inspect(),
+    snapshot: () => {
+      const log = session.log();
+      return log && { log: log.id, seq: log.state.seq, state: log.state.toJSON() };
+    },
+    onWelcome: (welcome) => {
+      settings = welcome.settings;
+      const earlier = readState(welcome.snapshot);
+      if (earlier) session.restore(earlier);
+      store.refresh();
+    },
+    onCommand: (command) => obey(session, command),
+    onLost: () => session.stop("kernel_gone"),
+    onChange: () => store.refresh(),
+  });
+  const session: Session = createSession({ connect, backend: kernel.backend, onEnvelope: kernel.push });
+  const store: Store = createStore(session, () => ({
+    provider: text(settings.provider),
+    model: text(settings.model),
+    ready: kernel.link() === "ready" && !kernel.elsewhere(),
+    notice: notice(kernel.link(), kernel.elsewhere()),
+  }));
+
+  const audience = createAudience(() => session.stop("view_gone"));
+  const unwatch = session.subscribe(() => audience.running(session.view().busy));
+  const leave = () => {
+    session.stop("page_gone");
+    kernel.bye();
+  };
+  window.addEventListener("pagehide", leave);
+
+  return {
+    show: (element) => {
+      const unjoin = audience.join();
+      const unmount = mount(element, store);
+      return () => {
+        unmount();
+        unjoin();
+      };
+    },
+    close: () => {
+      window.removeEventListener("pagehide", leave);
+      leave();
+      unwatch();
+      store.close();
+      kernel.close();
+    },
+  };
+}
+
+/** What the notebook asks for. What cannot be done is in the log, or the session has ended in the meantime. */
+function obey(session: Session, command: Command): void {
+  if (command.do === "start") void session.start();
+  if (command.do === "stop") session.stop();
+  if (command.do === "interrupt") session.interrupt();
+  if (command.do === "mute") session.mute(command.muted === true);
+  if (command.do === "say") session.say(text(command.text) ?? "", text(command.item_id) ?? undefined);
+}
+
+const NO_KERNEL: Notice = {
+  code: "no_kernel",
+  say: "No kernel is answering.",
+  fix: "If this is a saved page, run the cell again to talk. A busy kernel answers when its cell is done.",
+};
+
+function notice(link: Link, elsewhere: boolean): Notice | null {
+  if (link === "silent") return NO_KERNEL;
+  if (link === "gone") return problem("kernel_gone");
+  if (link === "mismatch") return problem("version_mismatch");
+  return elsewhere ? problem("active_elsewhere") : null;
+}
+
+function readState(json: unknown): State | null {
+  try {
+    return State.fromJSON(json);
+  } catch {
+    return null;
+  }
+}
+
+const text = (value: unknown): string | null => (typeof value === "string" && value ? value : null);

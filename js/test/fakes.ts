@@ -1,0 +1,181 @@
+/** Doubles of the page's outermost edges: a peer connection, a microphone, a loudspeaker, a widget model. */
+import { vi } from "vitest";
+import type { Model } from "../src/kernel";
+import type { Ticket } from "../src/transport";
+
+export class FakeTrack extends EventTarget {
+  readyState = "live";
+  enabled = true;
+  onended: (() => void) | null = null;
+  stop() {
+    this.readyState = "ended";
+  }
+}
+
+export class FakeStream {
+  constructor(readonly tracks = [new FakeTrack()]) {}
+  getTracks = () => this.tracks;
+  getAudioTracks = () => this.tracks;
+}
+
+export class FakeChannel {
+  readyState = "connecting";
+  sent: Array<Record<string, unknown>> = [];
+  onopen: (() => void) | null = null;
+  onclose: (() => void) | null = null;
+  onmessage: ((message: { data: unknown }) => void) | null = null;
+  constructor(readonly label: string) {}
+  send = (text: string) => this.sent.push(JSON.parse(text));
+  close = () => {
+    this.readyState = "closed";
+  };
+  receive = (event: object) => this.onmessage?.({ data: JSON.stringify(event) });
+  types = () => this.sent.map(({ type }) => type);
+}
+
+export class FakePeerConnection {
+  static all: FakePeerConnection[] = [];
+  static get last(): FakePeerConnection {
+    const last = FakePeerConnection.all.at(-1);
+    if (!last) throw new Error("no peer connection has been made");
+    return last;
+  }
+  connectionState = "new";
+  localDescription: { sdp: string } | null = null;
+  remoteDescription: { sdp: string } | null = null;
+  sctp: { maxMessageSize: number } | null = { maxMessageSize: 1000 };
+  channel = new FakeChannel("");
+  sender = {
+    track: null as unknown,
+    replaceTrack: async (track: unknown) => {
+      this.sender.track = track;
+    },
+  };
+  onconnectionstatechange: (() => void) | null = null;
+  ontrack: ((event: { track: FakeTrack; streams: FakeStream[] }) => void) | null = null;
+  constructor(readonly configuration: object) {
+    FakePeerConnection.all.push(this);
+  }
+  createDataChannel = (label: string) => {
+    if (this.localDescription) throw new Error("the channel comes after the offer");
+    this.channel = new FakeChannel(label);
+    return this.channel;
+  };
+  addTransceiver = () => ({ sender: this.sender });
+  setLocalDescription = async () => {
+    this.localDescription = { sdp: "v=0 offer" };
+  };
+  setRemoteDescription = async (description: { sdp: string }) => {
+    if (this.connectionState === "closed") throw new DOMException("closed", "InvalidStateError");
+    this.remoteDescription = description;
+  };
+  close = () => this.become("closed", false);
+  become(state: string, told = true) {
+    this.connectionState = state;
+    if (told) this.onconnectionstatechange?.();
+  }
+  /** Media and events both flow. */
+  connect() {
+    this.become("connected");
+    this.channel.readyState = "open";
+    this.channel.onopen?.();
+  }
+}
+
+/** Put the doubles where a browser has the real ones. Returns the microphone's streams as they are opened. */
+export function installBrowser({ permission = "granted" } = {}) {
+  const streams: FakeStream[] = [];
+  const getUserMedia = vi.fn(async () => {
+    const stream = new FakeStream();
+    streams.push(stream);
+    return stream;
+  });
+  FakePeerConnection.all = [];
+  vi.stubGlobal("isSecureContext", true);
+  vi.stubGlobal("RTCPeerConnection", FakePeerConnection);
+  vi.stubGlobal("MediaStream", FakeStream);
+  vi.stubGlobal(
+    "IntersectionObserver",
+    class {
+      observe() {}
+      disconnect() {}
+    },
+  );
+  vi.stubGlobal("reportError", vi.fn());
+  vi.spyOn(HTMLMediaElement.prototype, "play").mockResolvedValue();
+  vi.spyOn(HTMLMediaElement.prototype, "pause").mockReturnValue();
+  Object.defineProperty(navigator, "mediaDevices", {
+    configurable: true,
+    value: { getUserMedia, enumerateDevices: async () => [{ kind: "audioinput" }] },
+  });
+  Object.defineProperty(navigator, "permissions", {
+    configurable: true,
+    value: { query: async () => ({ state: permission }) },
+  });
+  return {
+    streams,
+    getUserMedia,
+    live: () =>
+      streams.flatMap(({ tracks }) => tracks).filter(({ readyState }) => readyState === "live").length,
+  };
+}
+
+export const ticket: Ticket = {
+  id: "ses_1",
+  provider: "local",
+  dialect: "ga",
+  transport: "webrtc",
+  model: "practice",
+  voice: "robin",
+  call_id: "rtc_1",
+  sdp: "v=0 answer",
+};
+
+/** A promise and its two ends. */
+export function deferred<T>() {
+  let resolve: (value: T) => void = () => undefined;
+  let reject: (reason: unknown) => void = () => undefined;
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}
+
+type Message = Record<string, unknown>;
+
+/** A widget model whose kernel is the test. */
+export class FakeModel implements Model {
+  sent: Message[] = [];
+  broken = false;
+  private handlers = new Map<string, Set<(message: unknown) => void>>();
+  send = (content: unknown) => {
+    if (this.broken) throw new Error("Cannot send");
+    this.sent.push(structuredClone(content) as Message);
+  };
+  on = (event: string, callback: (message: unknown) => void) => {
+    this.handlers.set(event, (this.handlers.get(event) ?? new Set()).add(callback));
+  };
+  off = (event: string, callback: (message: unknown) => void) =>
+    void this.handlers.get(event)?.delete(callback);
+  fire = (event: string, message?: unknown) => {
+    for (const handler of this.handlers.get(event) ?? []) handler(message);
+  };
+  ops = (op: string) => this.sent.filter((message) => message.op === op);
+  get client(): string {
+    return String(this.ops("hello")[0]?.client);
+  }
+  /** What the kernel says to this page. */
+  tell = (message: Message) => this.fire("msg:custom", { client: this.client, ...message });
+  welcome = (more: Message = {}) =>
+    this.tell({ op: "welcome", proto: 1, snapshot: null, settings: {}, ...more });
+  /** Answer the newest call of a method. */
+  reply = (method: string, answer: Message) =>
+    this.tell({
+      op: "reply",
+      id: this.ops("call")
+        .filter((call) => call.method === method)
+        .at(-1)?.id,
+      ...answer,
+    });
+}

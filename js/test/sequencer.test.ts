@@ -1,0 +1,111 @@
+import { beforeEach, expect, it } from "vitest";
+import type { WireEvent } from "../src/protocol";
+import { createSequencer, type Sequencer } from "../src/sequencer";
+
+let sent: WireEvent[];
+let sequencer: Sequencer;
+
+beforeEach(() => {
+  sent = [];
+  let count = 0;
+  sequencer = createSequencer(
+    (event) => sent.push(event),
+    () => `e${++count}`,
+  );
+});
+
+const created = (id: string) =>
+  sequencer.observe({ type: "response.created", response: { id, conversation_id: "c" } });
+const done = (id: string) =>
+  sequencer.observe({ type: "response.done", response: { id, conversation_id: "c" } });
+const refuse = (event_id: string, code: string) =>
+  sequencer.observe({ type: "error", error: { code, event_id } });
+const creates = () => sent.filter(({ type }) => type === "response.create").map(({ event_id }) => event_id);
+
+it("asks at once when nothing runs", () => {
+  sequencer.request();
+  expect(sent).toEqual([{ type: "response.create", event_id: "e1" }]);
+});
+
+it("has one response.create on its way at a time, and then one for everything that was wanted meanwhile", () => {
+  sequencer.request();
+  sequencer.request();
+  sequencer.request();
+  created("r1");
+  sequencer.request();
+  expect(creates()).toEqual(["e1"]);
+  done("r1");
+  expect(creates()).toEqual(["e1", "e2"]);
+  created("r2");
+  done("r2");
+  expect(creates()).toEqual(["e1", "e2"]);
+});
+
+it("waits for a response that the server began by itself", () => {
+  created("r1");
+  sequencer.request();
+  expect(sent).toEqual([]);
+  done("r1");
+  expect(creates()).toEqual(["e1"]);
+});
+
+it("asks again after the other response when it lost the race", () => {
+  sequencer.request();
+  refuse("e1", "conversation_already_has_active_response");
+  expect(creates()).toEqual(["e1"]);
+  done("r-other");
+  expect(creates()).toEqual(["e1", "e2"]);
+});
+
+it("gives up a request that was refused for another reason, and is free for the next", () => {
+  sequencer.request();
+  refuse("e1", "invalid_value");
+  expect(creates()).toEqual(["e1"]);
+  sequencer.request();
+  expect(creates()).toEqual(["e1", "e2"]);
+});
+
+it("does not take somebody else's error for its own", () => {
+  sequencer.request();
+  refuse("other", "conversation_already_has_active_response");
+  created("r1");
+  done("r1");
+  expect(creates()).toEqual(["e1"]);
+});
+
+it("cancels only what runs", () => {
+  sequencer.cancel();
+  expect(sent).toEqual([]);
+  created("r1");
+  sequencer.cancel();
+  expect(sent).toEqual([{ type: "response.cancel", response_id: "r1" }]);
+  done("r1");
+  sequencer.cancel();
+  expect(sent).toHaveLength(1);
+});
+
+it("cancels a response that is on its way as soon as it runs", () => {
+  sequencer.request();
+  sequencer.cancel();
+  expect(sent.map(({ type }) => type)).toEqual(["response.create"]);
+  created("r1");
+  expect(sent.at(-1)).toEqual({ type: "response.cancel", response_id: "r1" });
+});
+
+it("is not disturbed by a response outside the conversation", () => {
+  sequencer.observe({ type: "response.created", response: { id: "side", conversation_id: null } });
+  sequencer.request();
+  expect(creates()).toEqual(["e1"]);
+  created("r1");
+  sequencer.request();
+  sequencer.observe({ type: "response.done", response: { id: "side", conversation_id: null } });
+  expect(creates()).toEqual(["e1"]);
+});
+
+it.each([null, undefined, 3, "x", [], {}, { type: "response.done" }, { type: "error", error: null }])(
+  "survives %j",
+  (event) => {
+    sequencer.request();
+    expect(() => sequencer.observe(event)).not.toThrow();
+  },
+);

@@ -1,0 +1,375 @@
+// @vitest-environment jsdom
+import { beforeEach, expect, it, vi } from "vitest";
+import type { Backend } from "../src/backend";
+import { Failure } from "../src/failure";
+import type { Envelope } from "../src/protocol";
+import { createSession, type Session } from "../src/session";
+import type { ConnectOptions } from "../src/transport";
+import { connect } from "../src/webrtc";
+import { deferred, FakePeerConnection, type FakeStream, installBrowser, ticket } from "./fakes";
+
+let browser: ReturnType<typeof installBrowser>;
+let envelopes: Envelope[];
+let session: Session;
+let logs: Set<string>;
+const backend = {
+  open: vi.fn<Backend["open"]>(),
+  connected: vi.fn<Backend["connected"]>(),
+  ended: vi.fn<Backend["ended"]>(),
+};
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  browser = installBrowser();
+  envelopes = [];
+  logs = new Set();
+  backend.open.mockReset().mockResolvedValue(ticket);
+  backend.connected.mockReset().mockResolvedValue();
+  backend.ended.mockReset().mockResolvedValue();
+  session = createSession({
+    backend,
+    connect,
+    onEnvelope: (log, envelope) => {
+      logs.add(log);
+      envelopes.push(structuredClone(envelope));
+    },
+  });
+  return () => vi.useRealTimers();
+});
+
+const settle = () => vi.advanceTimersByTimeAsync(0);
+const state = () => session.view().state;
+const channel = () => FakePeerConnection.last.channel;
+const errors = () => state().errors.map(({ code }) => code);
+const statuses = () =>
+  envelopes.filter(({ event }) => event.type === "genmb.status").map(({ event }) => event.status);
+
+async function live() {
+  const started = session.start();
+  await settle();
+  FakePeerConnection.last.connect();
+  await started;
+}
+
+const response = (id: string) => ({ id, conversation_id: "c" });
+function agentSpeaks(id = "r1") {
+  channel().receive({ type: "response.created", response: response(id) });
+  channel().receive({ type: "output_audio_buffer.started", response_id: id });
+}
+
+it("goes from idle through connecting to live and to ended", async () => {
+  expect(state().status).toBe("idle");
+  await live();
+  expect(state().status).toBe("live");
+  session.stop();
+  expect(state().status).toBe("ended");
+  expect(statuses()).toEqual(["connecting", "live", "ended"]);
+});
+
+it("numbers its log from 1 without holes and marks what came, what went, and what is its own", async () => {
+  await live();
+  channel().receive({ type: "session.created", session: {} });
+  session.say("Hello");
+  expect(envelopes.map(({ seq }) => seq)).toEqual(envelopes.map((_, index) => index + 1));
+  expect(envelopes.map(({ dir, event }) => `${dir} ${event.type}`)).toEqual([
+    "own genmb.status",
+    "own genmb.session",
+    "own genmb.status",
+    "in session.created",
+    "out conversation.item.create",
+    "out response.create",
+  ]);
+});
+
+it("begins a new log with an empty state at each start", async () => {
+  await live();
+  channel().receive({
+    type: "conversation.item.added",
+    item: { id: "i1", type: "message", role: "user", content: [{ type: "input_text", text: "Hi" }] },
+  });
+  expect(state().turns).toHaveLength(1);
+  session.stop();
+  await live();
+  expect(logs.size).toBe(2);
+  expect(state().turns).toEqual([]);
+  expect(envelopes.filter(({ seq }) => seq === 1)).toHaveLength(2);
+});
+
+it("joins a second start to the first: one microphone, one ticket", async () => {
+  const [first, second] = [session.start(), session.start()];
+  await settle();
+  FakePeerConnection.last.connect();
+  await Promise.all([first, second]);
+  expect(backend.open).toHaveBeenCalledOnce();
+  expect(browser.getUserMedia).toHaveBeenCalledOnce();
+});
+
+it("tells the endpoint that the call stands only when it stands", async () => {
+  const started = session.start();
+  await settle();
+  expect(backend.connected).not.toHaveBeenCalled();
+  FakePeerConnection.last.connect();
+  await started;
+  expect(backend.connected).toHaveBeenCalledExactlyOnceWith(ticket);
+});
+
+it("goes on when the word that the call stands gets lost, and says so", async () => {
+  backend.connected.mockRejectedValue(new Failure("endpoint_unreachable"));
+  await live();
+  await settle();
+  expect(state().status).toBe("live");
+  expect(errors()).toEqual(["endpoint_unreachable"]);
+});
+
+it("tells the endpoint once that the call is over, with the reason", async () => {
+  await live();
+  session.stop();
+  session.stop();
+  expect(backend.ended).toHaveBeenCalledExactlyOnceWith(ticket, "stopped");
+});
+
+it.each([
+  ["NotAllowedError", "mic_denied"],
+  ["NotFoundError", "mic_not_found"],
+  ["NotReadableError", "mic_busy"],
+])("a microphone that answers %s fails with %s and asks nobody for a session", async (name, code) => {
+  browser = installBrowser({ permission: "prompt" });
+  browser.getUserMedia.mockRejectedValue(new DOMException("no", name));
+  await expect(session.start()).rejects.toMatchObject({ code });
+  expect(state().status).toBe("failed");
+  expect(errors()).toEqual([code]);
+  expect(backend.open).not.toHaveBeenCalled();
+});
+
+it("a late microphone denial ends the session that the endpoint has opened", async () => {
+  const microphone = deferred<FakeStream>();
+  browser.getUserMedia.mockReturnValue(microphone.promise);
+  const started = session.start();
+  await settle();
+  expect(backend.open).toHaveBeenCalled();
+  microphone.reject(new DOMException("no", "NotAllowedError"));
+  await expect(started).rejects.toMatchObject({ code: "mic_denied" });
+  expect(backend.ended).toHaveBeenCalledExactlyOnceWith(ticket, "mic_denied");
+  expect(backend.connected).not.toHaveBeenCalled();
+  expect(FakePeerConnection.last.connectionState).toBe("closed");
+});
+
+it("ends a session whose ticket comes after the stop", async () => {
+  const answer = deferred<typeof ticket>();
+  backend.open.mockReturnValue(answer.promise);
+  const started = session.start();
+  await settle();
+  session.stop();
+  await expect(started).rejects.toBeInstanceOf(Failure);
+  expect(backend.ended).not.toHaveBeenCalled();
+  answer.resolve(ticket);
+  await settle();
+  expect(backend.ended).toHaveBeenCalledOnce();
+  expect(state().status).toBe("ended");
+  expect(browser.live()).toBe(0);
+});
+
+it("does not let the ticket of a stopped attempt into the next one", async () => {
+  const stale = deferred<typeof ticket>();
+  backend.open.mockReturnValueOnce(stale.promise);
+  session.start();
+  await settle();
+  session.stop();
+  await live();
+  stale.resolve({ ...ticket, id: "stale" });
+  await settle();
+  expect(state().session?.id).toBe("ses_1");
+  expect(state().status).toBe("live");
+  expect(backend.ended).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ id: "stale" }), "stopped");
+});
+
+it("does not ask for the microphone where the page cannot have one", async () => {
+  vi.stubGlobal("isSecureContext", false);
+  await expect(session.start()).rejects.toMatchObject({ code: "insecure_context" });
+  expect(browser.getUserMedia).not.toHaveBeenCalled();
+  expect(state().status).toBe("failed");
+});
+
+it("says when a start is possible again", async () => {
+  backend.open.mockRejectedValue(new Failure("rate_limited", undefined, 754));
+  await expect(session.start()).rejects.toMatchObject({ code: "rate_limited", retryAfter: 754 });
+  expect(state().errors[0]?.detail).toBe("Possible again in 13 min.");
+});
+
+it("releases the microphone at once whatever ends the call", async () => {
+  for (const end of [
+    () => session.stop(),
+    () => session.stop("kernel_gone"),
+    () => FakePeerConnection.last.become("failed"),
+    () => channel().onclose?.(),
+  ]) {
+    await live();
+    expect(browser.live()).toBe(1);
+    end();
+    expect(browser.live()).toBe(0);
+    expect(FakePeerConnection.last.connectionState).toBe("closed");
+    expect(session.view().busy).toBe(false);
+  }
+});
+
+it("names the reason when it was not the user who ended the call", async () => {
+  await live();
+  session.stop("view_gone");
+  expect(state().status).toBe("ended");
+  expect(errors()).toEqual(["view_gone"]);
+});
+
+it("fails with connection_lost when the network does not come back, but ends when the service hangs up", async () => {
+  await live();
+  FakePeerConnection.last.become("disconnected");
+  expect(state().status).toBe("reconnecting");
+  FakePeerConnection.last.become("connected");
+  expect(state().status).toBe("live");
+  FakePeerConnection.last.become("disconnected");
+  FakePeerConnection.last.become("failed");
+  expect(state().status).toBe("failed");
+  expect(errors()).toEqual(["connection_lost"]);
+  await live();
+  channel().onclose?.();
+  expect(state().status).toBe("ended");
+  expect(errors()).toEqual([]);
+});
+
+it("puts what is typed into the conversation under the given id and asks for a reply", async () => {
+  await live();
+  expect(session.say("What time is it?", "item_x")).toBeNull();
+  expect(channel().sent).toEqual([
+    {
+      type: "conversation.item.create",
+      item: {
+        id: "item_x",
+        type: "message",
+        role: "user",
+        content: [{ type: "input_text", text: "What time is it?" }],
+      },
+    },
+    { type: "response.create", event_id: expect.any(String) },
+  ]);
+});
+
+it("gives items ids of at most 32 characters", async () => {
+  await live();
+  session.say("Hi");
+  const [item] = channel().sent as [{ item: { id: string } }];
+  expect(item.item.id.length).toBeLessThanOrEqual(32);
+});
+
+it("interrupts the agent with what is typed, and asks again only when the cut response is done", async () => {
+  await live();
+  agentSpeaks();
+  session.say("Stop that");
+  expect(channel().types()).toEqual([
+    "response.cancel",
+    "output_audio_buffer.clear",
+    "conversation.item.create",
+  ]);
+  channel().receive({ type: "response.done", response: { ...response("r1"), status: "cancelled" } });
+  expect(channel().types().at(-1)).toBe("response.create");
+});
+
+it("clears sound that outlasts its response without cancelling anything", async () => {
+  await live();
+  agentSpeaks();
+  channel().receive({ type: "response.done", response: { ...response("r1"), status: "completed" } });
+  session.interrupt();
+  expect(channel().types()).toEqual(["output_audio_buffer.clear"]);
+});
+
+it("has nothing to interrupt while nobody speaks", async () => {
+  await live();
+  session.interrupt();
+  expect(channel().sent).toEqual([]);
+});
+
+it("refuses to say something outside a call, and something too long within one", async () => {
+  expect(session.say("Hi")).toMatchObject({ code: "not_live" });
+  await live();
+  expect(session.say("x".repeat(2000))).toMatchObject({ code: "bad_request" });
+  expect(channel().sent).toEqual([]);
+  expect(errors()).toEqual(["bad_request"]);
+});
+
+it("mutes by silencing the track, also a microphone that opens later", async () => {
+  session.mute(true);
+  await live();
+  expect(browser.streams[0]?.tracks[0]?.enabled).toBe(false);
+  session.mute(false);
+  expect(browser.streams[0]?.tracks[0]?.enabled).toBe(true);
+});
+
+it("takes the next microphone when one is unplugged, and says so when there is none", async () => {
+  await live();
+  browser.streams[0]?.tracks[0]?.onended?.();
+  await settle();
+  expect(FakePeerConnection.last.sender.track).toBe(browser.streams[1]?.tracks[0]);
+  browser.getUserMedia.mockRejectedValue(new DOMException("none", "NotFoundError"));
+  browser.streams[1]?.tracks[0]?.onended?.();
+  await settle();
+  expect(errors()).toEqual(["mic_not_found"]);
+  expect(state().status).toBe("live");
+});
+
+it("asks for a click when the browser holds the sound back, and stops asking when it plays", async () => {
+  const play = vi.spyOn(HTMLMediaElement.prototype, "play");
+  play.mockRejectedValueOnce(new DOMException("click first", "NotAllowedError"));
+  await live();
+  FakePeerConnection.last.ontrack?.({ track: {} as never, streams: [{} as never] });
+  await settle();
+  expect(session.view().soundBlocked).toBe(true);
+  expect(errors()).toEqual(["autoplay_blocked"]);
+  session.enableSound();
+  await settle();
+  expect(session.view().soundBlocked).toBe(false);
+});
+
+it("survives a listener that throws", async () => {
+  session.subscribe(() => {
+    throw new Error("mine");
+  });
+  await live();
+  session.stop();
+  expect(browser.live()).toBe(0);
+  expect(globalThis.reportError).toHaveBeenCalled();
+});
+
+it("ignores everything that a closed connection still says", async () => {
+  await live();
+  const { onmessage } = channel();
+  session.stop();
+  const before = envelopes.length;
+  onmessage?.({ data: JSON.stringify({ type: "session.created" }) });
+  expect(envelopes).toHaveLength(before);
+});
+
+it("writes events down under their GA names and without their audio", async () => {
+  await live();
+  channel().receive({ type: "response.audio.delta", response_id: "r", item_id: "i", delta: "AAAA" });
+  expect(envelopes.at(-1)?.event).toEqual({
+    type: "response.output_audio.delta",
+    response_id: "r",
+    item_id: "i",
+    delta_bytes: 3,
+  });
+});
+
+it("does not hear a connection that goes on reporting after its end", async () => {
+  const reported = deferred<ConnectOptions["report"]>();
+  const deaf = createSession({
+    backend,
+    connect: async ({ exchange, report }) => {
+      await exchange("v=0 offer");
+      reported.resolve(report);
+      return { send: () => true, replaceMicrophone: async () => undefined };
+    },
+  });
+  await deaf.start();
+  deaf.stop();
+  await deaf.start();
+  (await reported.promise)({ type: "over", by: "network" });
+  expect(deaf.view().state.status).toBe("live");
+});

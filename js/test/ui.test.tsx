@@ -1,0 +1,350 @@
+// @vitest-environment jsdom
+import { beforeEach, expect, it, vi } from "vitest";
+import { UNSEEN_MS } from "../src/audience";
+import { fold } from "../src/state";
+import { Caption } from "../src/ui/Turn";
+import { toolLine } from "../src/ui/words";
+import widget from "../src/widget";
+import { deferred, FakeModel, FakePeerConnection, type FakeStream, installBrowser, ticket } from "./fakes";
+
+type Browser = ReturnType<typeof installBrowser>;
+let browser: Browser;
+let model: FakeModel;
+let agent: ReturnType<typeof widget>;
+let destroy: () => void;
+let views: Array<() => void>;
+
+beforeEach(async () => {
+  vi.useFakeTimers();
+  browser = installBrowser();
+  model = new FakeModel();
+  agent = widget();
+  destroy = agent.initialize({ model });
+  views = [];
+  show();
+  await pass(0);
+  model.welcome({ settings: { provider: "local", model: "practice" } });
+  await pass(0);
+  return () => {
+    for (const leave of views) leave();
+    destroy();
+    document.body.replaceChildren();
+    vi.useRealTimers();
+  };
+});
+
+/** Time for the fakes and for the drawing, which waits a few milliseconds. */
+const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms + 50);
+function show() {
+  const el = document.createElement("div");
+  document.body.append(el);
+  const leave = agent.render({ el });
+  if (leave) views.push(leave);
+}
+function find(id: string, at = 0): HTMLElement {
+  const found = all(id)[at];
+  if (!found) throw new Error(`there is no ${id}`);
+  return found;
+}
+const all = (id: string) => [...document.querySelectorAll<HTMLElement>(`[data-testid="${id}"]`)];
+const status = () => find("status").dataset.status;
+const receive = (event: object) => FakePeerConnection.last.channel.receive(event);
+const statuses = () =>
+  model
+    .ops("events")
+    .flatMap(({ events }) => events as Array<{ event: Record<string, unknown> }>)
+    .filter(({ event }) => event.type === "genmb.status")
+    .map(({ event }) => event.status);
+
+async function press(id: string) {
+  find(id).click();
+  await pass(0);
+}
+async function live() {
+  await press("start");
+  model.reply("open", { result: ticket });
+  await pass(0);
+  FakePeerConnection.last.connect();
+  await pass(0);
+}
+function item(id: string, role: string, text: string, previous: string | null = null) {
+  const type = role === "user" ? "input_text" : "output_text";
+  receive({
+    type: "conversation.item.added",
+    previous_item_id: previous,
+    item: { id, type: "message", role, status: "completed", content: [{ type, text }] },
+  });
+}
+const turns = () =>
+  all("turn").map((turn) => `${turn.dataset.role}: ${turn.querySelector(".gv-text")?.textContent?.trim()}`);
+
+it("says how to begin and who will answer", () => {
+  expect(find("captions").textContent).toContain("Press Start and speak");
+  expect(document.querySelector(".gv-source")?.textContent).toBe("Local practice peer · practice");
+});
+
+it("starts and stops by one button, and shows status and activity in words", async () => {
+  await press("start");
+  expect(status()).toBe("connecting");
+  expect(find("stop").textContent).toBe("Cancel");
+  model.reply("open", { result: ticket });
+  await pass(0);
+  FakePeerConnection.last.connect();
+  await pass(0);
+  expect([status(), find("status").textContent, find("activity").textContent]).toEqual([
+    "live",
+    "Live",
+    "Listening",
+  ]);
+  await press("stop");
+  expect(status()).toBe("ended");
+  expect(browser.live()).toBe(0);
+});
+
+it("cannot be started before the kernel has answered", async () => {
+  const unanswered = widget();
+  const close = unanswered.initialize({ model: new FakeModel() });
+  const el = document.createElement("div");
+  document.body.append(el);
+  const leave = unanswered.render({ el });
+  const start = el.querySelector<HTMLButtonElement>('[data-testid="start"]');
+  expect(start?.disabled).toBe(true);
+  await pass(6000);
+  expect(el.querySelector('[data-testid="notice"]')?.textContent).toContain("No kernel is answering");
+  expect(start?.disabled).toBe(true);
+  leave?.();
+  close();
+});
+
+it("keeps captions in the order of the conversation, whatever order the words come in", async () => {
+  await live();
+  item("b", "assistant", "Two", "a");
+  item("a", "user", "One");
+  item("c", "user", "Three", "b");
+  await pass(0);
+  expect(turns()).toEqual(["user: One", "assistant: Two", "user: Three"]);
+});
+
+it("shows what was heard of an interrupted turn apart from what was not", async () => {
+  await live();
+  item("a", "assistant", "one two three four five");
+  receive({ type: "conversation.item.truncated", item_id: "a", content_index: 0, audio_end_ms: 800 });
+  await pass(0);
+  expect(find("turn").dataset.status).toBe("interrupted");
+  expect(find("turn").querySelector("s")?.textContent).toBe("three four five");
+  expect(find("turn").textContent).toContain("interrupted");
+});
+
+it("shows a tool call as one line", async () => {
+  await live();
+  const call = {
+    id: "t",
+    type: "function_call",
+    call_id: "c1",
+    name: "weather",
+    arguments: '{"city":"Rome","days":2}',
+  };
+  receive({ type: "conversation.item.added", item: call });
+  receive({ type: "conversation.item.done", item: { ...call, status: "completed" } });
+  await pass(0);
+  expect(find("turn").dataset.role).toBe("tool");
+  expect(find("turn").textContent).toContain("weather(city: Rome, days: 2)");
+  expect(toolLine("f", "not json")).toBe("f(not json)");
+});
+
+it("draws a turn again only when it has changed", async () => {
+  await live();
+  item("a", "user", "One");
+  await pass(0);
+  const drawn = vi.spyOn(Caption.prototype, "render");
+  item("b", "assistant", "Two", "a");
+  await pass(0);
+  expect(drawn.mock.calls.map(([{ turn }]) => turn.id)).toEqual(["b"]);
+});
+
+it("has captions that a screen reader reads, finished turns only", async () => {
+  await live();
+  receive({ type: "input_audio_buffer.speech_started", item_id: "u", audio_start_ms: 0 });
+  await pass(0);
+  expect(find("captions").getAttribute("aria-live")).toBe("polite");
+  expect(find("turn").getAttribute("aria-busy")).toBe("true");
+  expect(find("activity").textContent).toBe("Hearing you");
+});
+
+it("follows the newest caption until the reader scrolls up, and again when asked", async () => {
+  await live();
+  const box = find("captions");
+  Object.defineProperties(box, {
+    scrollHeight: { value: 1000, configurable: true },
+    clientHeight: { value: 200 },
+  });
+  item("a", "user", "One");
+  await pass(0);
+  expect(box.scrollTop).toBe(1000);
+  box.scrollTop = 300;
+  box.dispatchEvent(new Event("scroll"));
+  await pass(0);
+  item("b", "assistant", "Two", "a");
+  await pass(0);
+  expect(box.scrollTop).toBe(300);
+  document.querySelector<HTMLElement>(".gv-latest")?.click();
+  expect(box.scrollTop).toBe(1000);
+});
+
+it("sends what is typed and empties the box", async () => {
+  const input = find("say-input") as HTMLInputElement;
+  expect(input.disabled).toBe(true);
+  await live();
+  expect(input.disabled).toBe(false);
+  input.value = "  Good morning ";
+  input.dispatchEvent(new Event("input", { bubbles: true }));
+  await pass(0);
+  await press("say-send");
+  expect(input.value).toBe("");
+  expect(FakePeerConnection.last.channel.sent[0]).toMatchObject({
+    item: { content: [{ text: "Good morning" }] },
+  });
+});
+
+it("mutes at once and says so", async () => {
+  await live();
+  await press("mute");
+  expect(find("mute").getAttribute("aria-pressed")).toBe("true");
+  expect(find("activity").textContent).toBe("Microphone off");
+  expect(browser.streams[0]?.tracks[0]?.enabled).toBe(false);
+});
+
+it("shows an error with what to do about it; it can be dismissed or tried again", async () => {
+  await press("start");
+  model.reply("open", { problem: { code: "rate_limited", retry_after: 300 } });
+  await pass(0);
+  expect(status()).toBe("failed");
+  expect(find("error").dataset.code).toBe("rate_limited");
+  expect(find("error").textContent).toContain("Possible again in 5 min.");
+  const [again, dismiss] = find("error").querySelectorAll("button");
+  dismiss?.click();
+  await pass(0);
+  expect(all("error")).toEqual([]);
+  again?.click();
+  await pass(0);
+  expect(status()).toBe("connecting");
+});
+
+it("offers to enable the sound when the browser holds it back", async () => {
+  vi.spyOn(HTMLMediaElement.prototype, "play").mockRejectedValueOnce(new DOMException("", "NotAllowedError"));
+  await live();
+  FakePeerConnection.last.ontrack?.({ track: {} as never, streams: [{} as never] });
+  await pass(0);
+  await press("enable-sound");
+  expect(all("enable-sound")).toEqual([]);
+  expect(all("error")).toEqual([]);
+});
+
+it("shows the same call in two views, with one microphone", async () => {
+  show();
+  await live();
+  expect(all("status").map(({ dataset }) => dataset.status)).toEqual(["live", "live"]);
+  expect(all("start")).toEqual([]);
+  expect(browser.getUserMedia).toHaveBeenCalledOnce();
+});
+
+it("ends a call two seconds after its last view has gone", async () => {
+  show();
+  await live();
+  views.pop()?.();
+  await pass(UNSEEN_MS);
+  expect(browser.live()).toBe(1);
+  views.pop()?.();
+  await pass(UNSEEN_MS - 100);
+  expect(browser.live()).toBe(1);
+  await pass(100);
+  expect(browser.live()).toBe(0);
+  expect(statuses().at(-1)).toBe("ended");
+  expect(model.ops("call").at(-1)).toMatchObject({ method: "ended", params: { reason: "view_gone" } });
+});
+
+it("goes on when another view comes in time", async () => {
+  await live();
+  views.pop()?.();
+  await pass(UNSEEN_MS - 500);
+  show();
+  await pass(UNSEEN_MS);
+  expect(browser.live()).toBe(1);
+  expect(status()).toBe("live");
+});
+
+it("releases the microphone when the kernel restarts, and says what to do", async () => {
+  await live();
+  model.broken = true;
+  model.fire("comm_live_update");
+  await pass(0);
+  expect(browser.live()).toBe(0);
+  expect(status()).toBe("ended");
+  expect(find("notice").dataset.code).toBe("kernel_gone");
+  expect((find("start") as HTMLButtonElement).disabled).toBe(true);
+});
+
+it("says good-bye on pagehide, after the end of the call", async () => {
+  await live();
+  window.dispatchEvent(new Event("pagehide"));
+  expect(browser.live()).toBe(0);
+  expect(statuses().at(-1)).toBe("ended");
+  expect(model.sent.at(-1)).toEqual({ op: "bye", client: model.client });
+});
+
+it("leaves nothing behind when the model goes", async () => {
+  await live();
+  for (const leave of views.splice(0)) leave();
+  destroy();
+  expect(browser.live()).toBe(0);
+  const sent = model.sent.length;
+  await pass(30_000);
+  expect(model.sent).toHaveLength(sent);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+it("does what the notebook commands", async () => {
+  model.tell({ op: "command", do: "start" });
+  await pass(0);
+  model.reply("open", { result: ticket });
+  await pass(0);
+  FakePeerConnection.last.connect();
+  await pass(0);
+  model.tell({ op: "command", do: "say", text: "Hi", item_id: "item_1" });
+  model.tell({ op: "command", do: "mute", muted: true });
+  await pass(0);
+  expect(FakePeerConnection.last.channel.sent[0]).toMatchObject({ item: { id: "item_1" } });
+  expect(find("mute").getAttribute("aria-pressed")).toBe("true");
+  model.tell({ op: "command", do: "stop" });
+  await pass(0);
+  expect(status()).toBe("ended");
+});
+
+it("shows the conversation of before the reload", async () => {
+  const user = { id: "a", type: "message", role: "user", content: [{ type: "input_text", text: "Earlier" }] };
+  const earlier = fold([{ seq: 1, t: 0, dir: "in", event: { type: "conversation.item.added", item: user } }]);
+  model.welcome({ snapshot: JSON.parse(JSON.stringify(earlier)) });
+  await pass(0);
+  expect(turns()).toEqual(["user: Earlier"]);
+  model.welcome({ snapshot: { seq: "nonsense" } });
+  await pass(0);
+  expect(turns()).toEqual(["user: Earlier"]);
+});
+
+it("does not offer a start while another tab holds the call", async () => {
+  model.fire("msg:custom", { op: "beat", client: "other" });
+  await pass(0);
+  expect(find("notice").dataset.code).toBe("active_elsewhere");
+  expect((find("start") as HTMLButtonElement).disabled).toBe(true);
+});
+
+it("a stop while the permission prompt stands leaves no microphone open", async () => {
+  const prompt = deferred<FakeStream>();
+  browser.getUserMedia.mockReturnValue(prompt.promise);
+  await press("start");
+  await press("stop");
+  const late = { tracks: [{ readyState: "live", stop: vi.fn() }] };
+  prompt.resolve({ getTracks: () => late.tracks, getAudioTracks: () => late.tracks } as never);
+  await pass(0);
+  expect(late.tracks[0]?.stop).toHaveBeenCalled();
+});

@@ -1,0 +1,206 @@
+// @vitest-environment jsdom
+import { beforeEach, expect, it, vi } from "vitest";
+import { openMicrophone } from "../src/audio";
+import type { Report } from "../src/transport";
+import { connect, PATIENCE_MS } from "../src/webrtc";
+import { deferred, FakePeerConnection, FakeStream, installBrowser } from "./fakes";
+
+let reports: Report[];
+let abort: AbortController;
+let browser: ReturnType<typeof installBrowser>;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  browser = installBrowser();
+  reports = [];
+  abort = new AbortController();
+  return () => vi.useRealTimers();
+});
+
+const settle = () => vi.advanceTimersByTimeAsync(0);
+
+function dial({
+  eager = true,
+  microphone = openMicrophone(abort.signal, "mic_denied"),
+  exchange = vi.fn(async () => "v=0 answer"),
+} = {}) {
+  const opening = connect({
+    exchange,
+    microphone,
+    eager,
+    report: (report) => reports.push(report),
+    signal: abort.signal,
+  });
+  opening.catch(() => undefined);
+  return { opening, exchange };
+}
+
+async function connected() {
+  const { opening } = dial();
+  await settle();
+  FakePeerConnection.last.connect();
+  return opening;
+}
+
+it("is connected when the peer connection and the channel both are, not before", async () => {
+  const { opening } = dial();
+  const done = vi.fn();
+  void opening.then(done);
+  await settle();
+  FakePeerConnection.last.become("connected");
+  await settle();
+  expect(done).not.toHaveBeenCalled();
+  FakePeerConnection.last.connect();
+  await settle();
+  expect(done).toHaveBeenCalled();
+});
+
+it("makes the oai-events channel before the offer and sends the offer without candidates", async () => {
+  const { exchange } = dial();
+  await settle();
+  expect(FakePeerConnection.last.channel.label).toBe("oai-events");
+  expect(FakePeerConnection.last.configuration).toEqual({ bundlePolicy: "max-bundle" });
+  expect(exchange).toHaveBeenCalledExactlyOnceWith("v=0 offer");
+});
+
+it("sends the offer while the microphone opens when permission was given before", async () => {
+  const microphone = deferred<MediaStream>();
+  const { exchange, opening } = dial({ microphone: microphone.promise });
+  await settle();
+  expect(exchange).toHaveBeenCalled();
+  const stream = new FakeStream();
+  microphone.resolve(stream as unknown as MediaStream);
+  FakePeerConnection.last.connect();
+  await opening;
+  expect(FakePeerConnection.last.sender.track).toBe(stream.tracks[0]);
+});
+
+it("asks nobody for a session before a prompt is answered", async () => {
+  const microphone = deferred<MediaStream>();
+  const { exchange, opening } = dial({ eager: false, microphone: microphone.promise });
+  await settle();
+  expect(exchange).not.toHaveBeenCalled();
+  microphone.reject(new Error("denied"));
+  await expect(opening).rejects.toThrow("denied");
+  expect(exchange).not.toHaveBeenCalled();
+  expect(FakePeerConnection.all).toEqual([]);
+});
+
+it("gives up after 15 s without a connection and closes everything", async () => {
+  const { opening } = dial();
+  await vi.advanceTimersByTimeAsync(PATIENCE_MS);
+  await expect(opening).rejects.toMatchObject({ code: "handshake_timeout" });
+  expect(FakePeerConnection.last.connectionState).toBe("closed");
+  expect(FakePeerConnection.last.channel.readyState).toBe("closed");
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+it("closes what it opened when the offer is refused", async () => {
+  const { opening } = dial({ exchange: vi.fn(async () => Promise.reject(new Error("429"))) });
+  await expect(opening).rejects.toThrow("429");
+  expect(FakePeerConnection.last.connectionState).toBe("closed");
+});
+
+it.each(["before the offer", "during the exchange", "during the handshake", "in the call"])(
+  "aborting %s leaves nothing open",
+  async (moment) => {
+    const answer = deferred<string>();
+    const { opening } = dial({ exchange: vi.fn(() => answer.promise) });
+    if (moment !== "before the offer") await settle();
+    if (moment === "during the handshake" || moment === "in the call") answer.resolve("v=0 answer");
+    await (moment === "before the offer" ? undefined : settle());
+    if (moment === "in the call") FakePeerConnection.last.connect();
+    if (moment === "in the call") await opening;
+    abort.abort(new Error("stopped"));
+    answer.resolve("v=0 answer");
+    await settle();
+    if (moment !== "in the call") await expect(opening).rejects.toThrow("stopped");
+    expect(FakePeerConnection.all.every(({ connectionState }) => connectionState === "closed")).toBe(true);
+    expect(browser.live()).toBe(0);
+    expect(vi.getTimerCount()).toBe(0);
+    expect(reports).toEqual([]);
+  },
+);
+
+it("does not let a stale attempt open", async () => {
+  const answer = deferred<string>();
+  const { opening } = dial({ exchange: vi.fn(() => answer.promise) });
+  await settle();
+  const stale = FakePeerConnection.last;
+  abort.abort(new Error("stopped"));
+  answer.resolve("v=0 answer");
+  await settle();
+  stale.connect();
+  await expect(opening).rejects.toThrow("stopped");
+  expect(stale.remoteDescription).toBeNull();
+  expect(reports).toEqual([]);
+});
+
+it("closes the mic on a failed connection", async () => {
+  const { opening } = dial();
+  await settle();
+  FakePeerConnection.last.become("failed");
+  await expect(opening).rejects.toMatchObject({ code: "handshake_timeout" });
+  abort.abort();
+  expect(browser.live()).toBe(0);
+});
+
+it("stops exactly the tracks that it opened", async () => {
+  const foreign = new FakeStream();
+  await connected();
+  abort.abort();
+  expect(browser.live()).toBe(0);
+  expect(foreign.tracks[0]?.readyState).toBe("live");
+});
+
+it("closes a microphone that is granted after the stop", async () => {
+  const granted = deferred<FakeStream>();
+  browser.getUserMedia.mockReturnValueOnce(granted.promise);
+  const microphone = openMicrophone(abort.signal, "mic_denied");
+  abort.abort(new Error("stopped"));
+  const late = new FakeStream();
+  granted.resolve(late);
+  await expect(microphone).rejects.toThrow("stopped");
+  expect(late.tracks[0]?.readyState).toBe("ended");
+});
+
+it("wavers while disconnected and is steady again when the network heals", async () => {
+  await connected();
+  FakePeerConnection.last.become("disconnected");
+  await vi.advanceTimersByTimeAsync(PATIENCE_MS - 1);
+  FakePeerConnection.last.become("connected");
+  await vi.advanceTimersByTimeAsync(PATIENCE_MS);
+  expect(reports.map(({ type }) => type)).toEqual(["wavering", "steady"]);
+});
+
+it.each(["failed", "silent"])("is over when a wavering connection stays %s", async (how) => {
+  await connected();
+  FakePeerConnection.last.become("disconnected");
+  if (how === "failed") FakePeerConnection.last.become("failed");
+  else await vi.advanceTimersByTimeAsync(PATIENCE_MS);
+  expect(reports).toEqual([{ type: "wavering" }, { type: "over", by: "network" }]);
+  expect(FakePeerConnection.last.connectionState).toBe("closed");
+});
+
+it("tells a service that hung up from a network that failed", async () => {
+  await connected();
+  FakePeerConnection.last.channel.onclose?.();
+  expect(reports).toEqual([{ type: "over", by: "service" }]);
+});
+
+it("passes events on and ignores what is not JSON", async () => {
+  await connected();
+  const { channel } = FakePeerConnection.last;
+  channel.onmessage?.({ data: "{" });
+  channel.onmessage?.({ data: new ArrayBuffer(1) });
+  channel.receive({ type: "session.created" });
+  expect(reports).toEqual([{ type: "event", event: { type: "session.created" } }]);
+});
+
+it("refuses an event that is larger than the connection carries", async () => {
+  const transport = await connected();
+  expect(transport.send({ type: "x", text: "é".repeat(300) })).toBe(true);
+  expect(() => transport.send({ type: "x", text: "é".repeat(600) })).toThrow("1000 bytes");
+  FakePeerConnection.last.channel.readyState = "closed";
+  expect(transport.send({ type: "x" })).toBe(false);
+});

@@ -1,0 +1,712 @@
+"""The pure machine by itself: client events and facts in, effects out."""
+
+import base64
+import copy
+import itertools
+
+import pytest
+
+from genmb_voice_widget.peer import facts
+from genmb_voice_widget.peer.client_events import CLIENT_EVENTS
+from genmb_voice_widget.peer.protocol import Protocol
+from genmb_voice_widget.peer.session_config import DEFAULT_INSTRUCTIONS, new_session, update_session
+from genmb_voice_widget.peer.stages import Message, ToolOutput, Transcript
+from genmb_voice_widget.peer.wire_error import WireError
+
+TOOL = {"type": "function", "name": "look_up", "description": "", "parameters": {"type": "object"}}
+
+
+class Machine:
+    """A protocol with readable ids, and its effects sorted into events and the rest."""
+
+    def __init__(self, transport: str = "websocket", double_content: bool = False, **settings) -> None:
+        numbers = itertools.count(1)
+        session = update_session(new_session("sess_1", "local", 3600), {"type": "realtime", **settings})
+        self.protocol = Protocol(
+            session, transport, lambda kind: f"{kind}_{next(numbers)}", lambda _: "~", double_content
+        )
+        self.open = self.split(self.protocol.open())
+
+    @staticmethod
+    def split(effects):
+        events = [effect.event for effect in effects if isinstance(effect, facts.Emit)]
+        return events, [effect for effect in effects if not isinstance(effect, facts.Emit)]
+
+    def send(self, kind, **members):
+        return self.split(self.protocol.client({"type": kind, **members}))
+
+    def fact(self, fact):
+        return self.split(self.protocol.fact(fact))
+
+    def error(self, kind, **members):
+        before = copy.deepcopy(self.protocol.session)
+        events, others = self.send(kind, **members)
+        assert [event["type"] for event in events] == ["error"]
+        assert others == []
+        assert self.protocol.session == before
+        return events[0]["error"]
+
+    def say(self, text="hello"):
+        """Add a user's text and start a response; returns the response's id and what the agent is asked."""
+        self.send("conversation.item.create", item=message("user", "input_text", text))
+        events, effects = self.send("response.create")
+        assert events[0]["type"] == "response.created", events
+        return events[0]["response"]["id"], effects[0]
+
+    def spoken_turn(self):
+        """Let the user say something; returns all events and effects."""
+        started = self.fact(facts.SpeechStarted(300))
+        stopped = self.fact(facts.SpeechStopped(1300))
+        return started[0] + stopped[0], started[1] + stopped[1]
+
+
+def message(role, kind, text):
+    return {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
+
+
+def kinds(events):
+    return [event["type"] for event in events]
+
+
+def test_a_session_opens_with_session_created():
+    events, effects = Machine().open
+    assert kinds(events) == ["session.created"]
+    assert events[0]["session"]["object"] == "realtime.session"
+    assert isinstance(effects[0], facts.Configure)
+
+
+ITEM = {"item_id": "item_9"}
+GOOD = [
+    ("session.update", {"session": {"type": "realtime", "instructions": "Be short."}}, ["session.updated"]),
+    ("input_audio_buffer.append", {"audio": base64.b64encode(b"\0" * 480).decode()}, []),
+    (
+        "input_audio_buffer.commit",
+        {},
+        ["input_audio_buffer.committed", "conversation.item.added", "conversation.item.done"],
+    ),
+    ("input_audio_buffer.clear", {}, ["input_audio_buffer.cleared"]),
+    ("output_audio_buffer.clear", {}, ["output_audio_buffer.cleared", "conversation.item.truncated"]),
+    (
+        "conversation.item.create",
+        {"item": message("user", "input_text", "hi")},
+        ["conversation.item.added", "conversation.item.done"],
+    ),
+    ("conversation.item.retrieve", ITEM, ["conversation.item.retrieved"]),
+    (
+        "conversation.item.truncate",
+        {**ITEM, "content_index": 0, "audio_end_ms": 100},
+        ["conversation.item.truncated"],
+    ),
+    ("conversation.item.delete", ITEM, ["conversation.item.deleted"]),
+    ("response.create", {"response": {"conversation": "none"}}, ["response.created"]),
+    (
+        "response.cancel",
+        {},
+        [
+            "response.output_audio.done",
+            "response.output_audio_transcript.done",
+            "response.content_part.done",
+            "conversation.item.done",
+            "response.output_item.done",
+            "response.done",
+        ],
+    ),
+]
+
+
+def test_the_table_of_client_events_is_complete():
+    assert {kind for kind, _, _ in GOOD} == CLIENT_EVENTS
+    assert len(CLIENT_EVENTS) == 11
+
+
+@pytest.mark.parametrize(("kind", "members", "expected"), GOOD, ids=[kind for kind, _, _ in GOOD])
+def test_every_client_event_is_answered_in_the_middle_of_a_spoken_reply(kind, members, expected):
+    machine = Machine("webrtc" if kind.startswith("output_") else "websocket")
+    machine.fact(facts.AudioReceived(500))
+    response_id, _ = machine.say()
+    events, _ = machine.fact(facts.AgentSaid(response_id, "Good morning to you"))
+    machine.fact(facts.AudioMade(response_id, 960, (("Good", 0), ("morning", 240))))
+    spoken = events[0]["item"]["id"]
+    if members.get("item_id"):
+        members = {**members, "item_id": spoken}
+    events, _ = machine.send(kind, **members)
+    assert kinds(events) == expected
+    assert all(isinstance(event["event_id"], str) for event in events)
+
+
+@pytest.mark.parametrize("kind", sorted(CLIENT_EVENTS))
+def test_a_member_that_no_event_has_is_refused_by_its_name(kind):
+    members = next(members for name, members, _ in GOOD if name == kind)
+    error = Machine().error(kind, **members, surprise=1, event_id="mine")
+    assert (error["code"], error["param"], error["event_id"]) == ("unknown_parameter", "surprise", "mine")
+
+
+@pytest.mark.parametrize(
+    ("kind", "members", "param"),
+    [
+        ("session.update", {}, "session"),
+        ("session.update", {"session": {}}, "session.type"),
+        ("input_audio_buffer.append", {}, "audio"),
+        ("conversation.item.create", {}, "item"),
+        ("conversation.item.create", {"item": {}}, "item.type"),
+        ("conversation.item.create", {"item": {"type": "message", "content": []}}, "item.role"),
+        (
+            "conversation.item.create",
+            {"item": {"type": "message", "role": "assistant", "content": [{"type": "output_text"}]}},
+            "item.content[0].text",
+        ),
+        ("conversation.item.retrieve", {}, "item_id"),
+        ("conversation.item.truncate", {"item_id": "x", "content_index": 0}, "audio_end_ms"),
+        ("conversation.item.delete", {}, "item_id"),
+    ],
+)
+def test_a_missing_member_is_named(kind, members, param):
+    error = Machine().error(kind, **members)
+    assert (error["code"], error["param"]) == ("missing_required_parameter", param)
+
+
+@pytest.mark.parametrize("event", [None, [], "hello", {}, {"type": 3}, {"type": "session.destroy"}])
+def test_what_is_no_client_event_is_refused(event):
+    events, _ = Machine.split(Machine().protocol.client(event))
+    assert events[0]["error"]["code"] == "invalid_event"
+    assert events[0]["error"]["event_id"] is None
+
+
+@pytest.mark.parametrize(
+    ("patch", "code", "param"),
+    [
+        ({"surprise": 1}, "unknown_parameter", "session.surprise"),
+        ({"audio": {"input": {"x": 1}}}, "unknown_parameter", "session.audio.input.x"),
+        (
+            {"audio": {"input": {"turn_detection": {"type": "server_vad", "threshold": 2}}}},
+            "invalid_value",
+            "session.audio.input.turn_detection.threshold",
+        ),
+        (
+            {"audio": {"input": {"turn_detection": {"type": "semantic_vad", "idle_timeout_ms": 5000}}}},
+            "unknown_parameter",
+            "session.audio.input.turn_detection.idle_timeout_ms",
+        ),
+        ({"output_modalities": ["audio", "text"]}, "invalid_value", "session.output_modalities"),
+        ({"output_modalities": []}, "invalid_value", "session.output_modalities"),
+        ({"tools": [{"type": "function"}]}, "missing_required_parameter", "session.tools[0].name"),
+        ({"tools": [{**TOOL, "strict": True}]}, "unknown_parameter", "session.tools[0].strict"),
+        ({"max_output_tokens": 0}, "invalid_value", "session.max_output_tokens"),
+        ({"audio": {"output": {"speed": 3}}}, "invalid_value", "session.audio.output.speed"),
+    ],
+)
+def test_a_bad_session_update_names_the_member_and_changes_nothing(patch, code, param):
+    patch = {"type": "realtime", "instructions": "Changed.", **patch}
+    error = Machine().error("session.update", session=patch, event_id="e1")
+    assert (error["code"], error["param"], error["event_id"]) == (code, param, "e1")
+
+
+def test_session_update_changes_only_what_is_present_and_echoes_the_whole_session():
+    machine = Machine()
+    before = machine.open[0][0]["session"]
+    audio = {"input": {"turn_detection": {"type": "server_vad", "silence_duration_ms": 700}}}
+    events, _ = machine.send("session.update", session={"type": "realtime", "tools": [TOOL], "audio": audio})
+    after = events[0]["session"]
+    assert after["tools"] == [TOOL]
+    assert after["audio"]["input"]["turn_detection"] == {
+        "type": "server_vad",
+        "threshold": 0.5,
+        "prefix_padding_ms": 300,
+        "silence_duration_ms": 700,
+        "idle_timeout_ms": None,
+        "create_response": True,
+        "interrupt_response": True,
+    }
+    assert {name: after[name] for name in after if name not in ("tools", "audio")} == {
+        name: before[name] for name in before if name not in ("tools", "audio")
+    }
+    assert after["audio"]["output"] == before["audio"]["output"]
+
+
+def test_null_and_empty_values_clear_and_empty_instructions_bring_the_default_back():
+    machine = Machine(tools=[TOOL], instructions="Sing.", audio={"input": {"transcription": {"model": "m"}}})
+    audio = {"input": {"transcription": None, "turn_detection": None, "noise_reduction": None}}
+    patch = {"type": "realtime", "tools": [], "instructions": "", "audio": audio}
+    session = machine.send("session.update", session=patch)[0][0]["session"]
+    assert session["tools"] == []
+    assert session["instructions"] == DEFAULT_INSTRUCTIONS
+    assert session["audio"]["input"]["transcription"] is None
+    assert session["audio"]["input"]["turn_detection"] is None
+
+
+def test_the_model_is_fixed_at_creation():
+    machine = Machine(model="ignored")
+    session = machine.send("session.update", session={"type": "realtime", "model": "other"})[0][0]["session"]
+    assert session["model"] == "local"
+
+
+def test_the_voice_is_locked_after_the_first_audio_and_not_before():
+    machine = Machine()
+    change = {"type": "realtime", "audio": {"output": {"voice": "marin"}}}
+    assert kinds(machine.send("session.update", session=change)[0]) == ["session.updated"]
+    response_id, _ = machine.say()
+    machine.fact(facts.AgentSaid(response_id, "Hi"))
+    machine.fact(facts.AudioMade(response_id, 100))
+    change = {"type": "realtime", "audio": {"output": {"voice": "cedar"}}}
+    assert machine.error("session.update", session=change)["code"] == "cannot_update_voice"
+    same = {"type": "realtime", "instructions": "x", "audio": {"output": {"voice": "marin"}}}
+    assert kinds(machine.send("session.update", session=same)[0]) == ["session.updated"]
+
+
+def test_a_spoken_turn_is_told_in_the_recorded_order():
+    machine = Machine(audio={"input": {"transcription": {"model": "m"}}})
+    events, effects = machine.spoken_turn()
+    user = events[0]["item_id"]
+    assert isinstance(effects[-1], facts.Transcribe)
+    more, effects = machine.fact(facts.Transcribed(user, Transcript("what time is it"), 0.8))
+    response_id = effects[0].response_id
+    assert effects[0].turn.text == "what time is it"
+    events += more
+    for piece in (
+        facts.AgentSaid(response_id, "It is noon."),
+        facts.AudioMade(response_id, 700, (("It", 0), ("is", 200), ("noon.", 300)), "AAAA"),
+        facts.AgentFinished(response_id),
+    ):
+        events += machine.fact(piece)[0]
+    assert kinds(events) == [
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+        "conversation.item.added",
+        "conversation.item.done",
+        "response.created",
+        "conversation.item.input_audio_transcription.delta",
+        "conversation.item.input_audio_transcription.completed",
+        "response.output_item.added",
+        "conversation.item.added",
+        "response.content_part.added",
+        "response.output_audio_transcript.delta",
+        "response.output_audio_transcript.delta",
+        "response.output_audio_transcript.delta",
+        "response.output_audio.delta",
+        "response.output_audio.done",
+        "response.output_audio_transcript.done",
+        "response.content_part.done",
+        "conversation.item.done",
+        "response.output_item.done",
+        "response.done",
+    ]
+    by_kind = {event["type"]: event for event in events}
+    added = [event for event in events if event["type"] == "conversation.item.added"]
+    assert added[0]["item"]["content"] == [{"type": "input_audio", "transcript": None}]
+    assert [event["previous_item_id"] for event in added] == [None, user]
+    assert (added[1]["item"]["status"], added[1]["item"]["content"]) == ("in_progress", [])
+    assert by_kind["response.content_part.added"]["part"] == {"type": "audio", "transcript": ""}
+    assert by_kind["conversation.item.done"]["previous_item_id"] == user
+    content = [{"type": "output_audio", "transcript": "It is noon."}]
+    assert by_kind["response.output_item.done"]["item"]["content"] == content
+    assert by_kind["response.done"]["response"]["output"][0]["content"] == content
+    completed = by_kind["conversation.item.input_audio_transcription.completed"]
+    assert (completed["transcript"], completed["usage"]) == (
+        "what time is it",
+        {"type": "duration", "seconds": 1},
+    )
+    texts = [event["delta"] for event in events if event["type"].endswith("audio_transcript.delta")]
+    assert texts == ["It", " is", " noon."]
+    for event in events:
+        assert ("obfuscation" in event) == (
+            event["type"].endswith(".delta") and event["type"] != "response.output_audio.delta"
+        )
+
+
+def test_no_transcription_events_come_where_none_were_asked_for_and_the_agent_still_hears():
+    machine = Machine()
+    user = machine.spoken_turn()[0][0]["item_id"]
+    events, effects = machine.fact(facts.Transcribed(user, Transcript("hello"), 1))
+    assert events == []
+    assert effects[0].turn.text == "hello"
+    item = machine.send("conversation.item.retrieve", item_id=user)[0][0]["item"]
+    assert item["content"] == [{"type": "input_audio", "transcript": None}]
+
+
+@pytest.mark.parametrize(
+    ("model", "transcript", "code"),
+    [
+        ("missing-deployment", Transcript("hello"), "DeploymentNotFound"),
+        ("m", Transcript("", 0.0, accepted=False), "audio_unintelligible"),
+        ("m", None, "transcription_failed"),
+    ],
+)
+def test_a_transcription_that_fails_says_why_and_the_reply_still_comes(model, transcript, code):
+    machine = Machine(audio={"input": {"transcription": {"model": model}}})
+    user = machine.spoken_turn()[0][0]["item_id"]
+    events, effects = machine.fact(facts.Transcribed(user, transcript, 1))
+    assert kinds(events) == ["conversation.item.input_audio_transcription.failed"]
+    assert events[0]["error"]["code"] == code
+    assert isinstance(effects[0], facts.Answer)
+
+
+def test_the_response_object_is_complete():
+    machine = Machine()
+    response_id, _ = machine.say()
+    done = machine.fact(facts.AgentFinished(response_id))[0][-1]["response"]
+    assert done.keys() == {
+        "object",
+        "id",
+        "status",
+        "status_details",
+        "output",
+        "conversation_id",
+        "output_modalities",
+        "max_output_tokens",
+        "audio",
+        "usage",
+        "metadata",
+    }
+    assert (done["object"], done["status"], done["status_details"]) == (
+        "realtime.response",
+        "completed",
+        None,
+    )
+    usage = done["usage"]
+    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+    assert usage["input_token_details"]["cached_tokens_details"].keys() == {
+        "text_tokens",
+        "audio_tokens",
+        "image_tokens",
+    }
+
+
+def test_azure_says_a_parts_content_twice():
+    machine = Machine(double_content=True)
+    response_id, _ = machine.say()
+    events, _ = machine.fact(facts.AgentSaid(response_id, "Hi"))
+    part = next(event for event in events if event["type"] == "response.content_part.added")
+    assert part["content"] == part["part"]
+
+
+def test_a_text_response_has_text_parts_and_no_audio():
+    machine = Machine(output_modalities=["text"])
+    response_id, asked = machine.say()
+    assert not asked.audio
+    events = machine.fact(facts.AgentSaid(response_id, "Hi there"))[0]
+    events += machine.fact(facts.AgentFinished(response_id))[0]
+    assert kinds(events) == [
+        "response.output_item.added",
+        "conversation.item.added",
+        "response.content_part.added",
+        "response.output_text.delta",
+        "response.output_text.delta",
+        "response.output_text.done",
+        "response.content_part.done",
+        "conversation.item.done",
+        "response.output_item.done",
+        "response.done",
+    ]
+    assert events[-1]["response"]["output"][0]["content"] == [{"type": "output_text", "text": "Hi there"}]
+
+
+def test_a_tool_round_is_told_in_the_recorded_order_and_its_output_reaches_the_agent():
+    machine = Machine(tools=[TOOL])
+    response_id, asked = machine.say("weather")
+    assert asked.turn.tools == ("look_up",)
+    events = machine.fact(facts.AgentCalled(response_id, "look_up", {"city": "London"}))[0]
+    events += machine.fact(facts.AgentFinished(response_id))[0]
+    order = [kind for kind, _ in itertools.groupby(kinds(events))]
+    assert order == [
+        "response.output_item.added",
+        "conversation.item.added",
+        "response.function_call_arguments.delta",
+        "response.function_call_arguments.done",
+        "conversation.item.done",
+        "response.output_item.done",
+        "response.done",
+    ]
+    assert events[0]["item"]["arguments"] == ""
+    done = next(event for event in events if event["type"] == "response.function_call_arguments.done")
+    deltas = [event["delta"] for event in events if event["type"].endswith("arguments.delta")]
+    assert "".join(deltas) == done["arguments"] != '{"city": "London"}'
+    call_id = done["call_id"]
+    output = {"type": "function_call_output", "call_id": call_id, "output": "Foggy."}
+    added, finished = machine.send("conversation.item.create", item=output)[0]
+    assert "status" not in added["item"]
+    assert added["item"] == finished["item"]
+    asked = machine.send("response.create")[1][0]
+    assert asked.turn.tool_outputs == (ToolOutput(call_id, "look_up", "Foggy."),)
+    assert asked.turn.text == ""
+    assert asked.turn.history == (Message("user", "weather"),)
+
+
+def test_words_before_and_after_a_call_are_two_messages():
+    machine = Machine()
+    response_id, _ = machine.say()
+    machine.fact(facts.AgentSaid(response_id, "Let me see."))
+    machine.fact(facts.AgentCalled(response_id, "look_up", {}))
+    machine.fact(facts.AgentSaid(response_id, "One moment."))
+    output = machine.fact(facts.AgentFinished(response_id))[0][-1]["response"]["output"]
+    assert [item["type"] for item in output] == ["message", "function_call", "message"]
+
+
+def test_a_second_response_is_refused_while_one_runs():
+    machine = Machine()
+    response_id, _ = machine.say()
+    error = machine.error("response.create", event_id="r2")
+    assert (error["code"], error["event_id"]) == ("conversation_already_has_active_response", "r2")
+    machine.fact(facts.AgentFinished(response_id))
+    assert kinds(machine.send("response.create")[0]) == ["response.created"]
+
+
+def test_cancelling_nothing_is_refused_and_cancelling_something_ends_it():
+    machine = Machine()
+    assert machine.error("response.cancel")["code"] == "response_cancel_not_active"
+    response_id, _ = machine.say()
+    events, effects = machine.send("response.cancel")
+    assert events[-1]["response"]["status"] == "cancelled"
+    assert events[-1]["response"]["status_details"] == {"type": "cancelled", "reason": "client_cancelled"}
+    assert effects[0] == facts.Abort(response_id)
+    assert machine.error("response.cancel", response_id=response_id)["code"] == "response_cancel_not_active"
+    assert machine.fact(facts.AgentSaid(response_id, "Too late")) == ([], [])
+
+
+def test_a_failing_agent_makes_a_failed_response():
+    machine = Machine()
+    response_id, _ = machine.say()
+    done = machine.fact(facts.AgentFinished(response_id, "It broke."))[0][-1]["response"]
+    assert (done["status"], done["status_details"]["error"]["code"]) == ("failed", "agent_failed")
+
+
+@pytest.mark.parametrize(("ms", "fine"), [(0, False), (99, False), (100, True)])
+def test_a_commit_needs_a_tenth_of_a_second(ms, fine):
+    machine = Machine(audio={"input": {"turn_detection": None}})
+    machine.fact(facts.AudioReceived(ms))
+    if fine:
+        assert kinds(machine.send("input_audio_buffer.commit")[0])[0] == "input_audio_buffer.committed"
+        assert machine.error("input_audio_buffer.commit")["code"] == "input_audio_buffer_commit_empty"
+    else:
+        assert machine.error("input_audio_buffer.commit")["code"] == "input_audio_buffer_commit_empty"
+
+
+def test_a_commit_starts_no_response_and_one_that_is_asked_for_waits_for_the_transcript():
+    machine = Machine(audio={"input": {"turn_detection": None}})
+    machine.fact(facts.AudioReceived(500))
+    events, effects = machine.send("input_audio_buffer.commit")
+    user = events[0]["item_id"]
+    assert effects == [facts.Transcribe(user)]
+    events, effects = machine.send("response.create")
+    assert kinds(events) == ["response.created"]
+    assert effects == []
+    effects = machine.fact(facts.Transcribed(user, Transcript("open the door"), 1))[1]
+    assert effects[0].turn.text == "open the door"
+
+
+def test_clear_forgets_the_turn_being_spoken():
+    machine = Machine()
+    first = machine.fact(facts.SpeechStarted(0))[0][0]["item_id"]
+    assert machine.send("input_audio_buffer.clear")[1] == [facts.DropInput()]
+    second = machine.fact(facts.SpeechStarted(900))[0][0]["item_id"]
+    assert first != second
+
+
+def test_without_create_response_a_turn_is_only_committed():
+    detection = {"type": "server_vad", "create_response": False}
+    machine = Machine(audio={"input": {"turn_detection": detection}})
+    assert "response.created" not in kinds(machine.spoken_turn()[0])
+
+
+def test_without_interrupt_response_speech_waits_for_the_reply_to_end():
+    detection = {"type": "server_vad", "interrupt_response": False}
+    machine = Machine(audio={"input": {"turn_detection": detection}})
+    response_id, _ = machine.say()
+    events, effects = machine.spoken_turn()
+    assert "response.done" not in kinds(events)
+    assert "response.created" not in kinds(events)
+    assert not any(isinstance(effect, facts.Abort) for effect in effects)
+    assert kinds(machine.fact(facts.AgentFinished(response_id))[0]) == ["response.done", "response.created"]
+
+
+def test_barge_in_clears_then_cancels_then_truncates_at_what_was_played():
+    machine = Machine("webrtc")
+    response_id, _ = machine.say()
+    item_id = machine.fact(facts.AgentSaid(response_id, "one two three four"))[0][0]["item"]["id"]
+    words = (("one", 0), ("two", 250), ("three", 500), ("four", 750))
+    machine.fact(facts.AudioMade(response_id, 1000, words))
+    machine.fact(facts.PlaybackStarted(response_id))
+    machine.fact(facts.Played(item_id, 520.0))
+    events, effects = machine.fact(facts.SpeechStarted(2000))
+    told = [kind for kind in kinds(events) if not kind.startswith(("response.output", "response.content"))]
+    assert told == [
+        "input_audio_buffer.speech_started",
+        "output_audio_buffer.cleared",
+        "conversation.item.done",
+        "response.done",
+        "conversation.item.truncated",
+    ]
+    assert effects == [facts.ClearOutput(), facts.Abort(response_id)]
+    done = next(event for event in events if event["type"] == "response.done")["response"]
+    assert done["status_details"] == {"type": "cancelled", "reason": "turn_detected"}
+    assert done["output"][0]["status"] == "incomplete"
+    assert (events[-1]["item_id"], events[-1]["audio_end_ms"]) == (item_id, 520)
+    item = machine.send("conversation.item.retrieve", item_id=item_id)[0][0]["item"]
+    assert item["content"][0]["transcript"] == "one two three"
+
+
+def test_barge_in_after_the_response_is_done_only_clears_and_truncates():
+    machine = Machine("webrtc")
+    response_id, _ = machine.say()
+    machine.fact(facts.AgentSaid(response_id, "one two"))
+    machine.fact(facts.AudioMade(response_id, 1000))
+    machine.fact(facts.PlaybackStarted(response_id))
+    machine.fact(facts.AgentFinished(response_id))
+    assert kinds(machine.fact(facts.SpeechStarted(2000))[0]) == [
+        "input_audio_buffer.speech_started",
+        "output_audio_buffer.cleared",
+        "conversation.item.truncated",
+    ]
+
+
+def test_speech_after_the_playback_has_ended_interrupts_nothing():
+    machine = Machine("webrtc")
+    response_id, _ = machine.say()
+    item_id = machine.fact(facts.AgentSaid(response_id, "one two"))[0][0]["item"]["id"]
+    machine.fact(facts.AudioMade(response_id, 1000))
+    machine.fact(facts.PlaybackStarted(response_id))
+    machine.fact(facts.AgentFinished(response_id))
+    machine.fact(facts.Played(item_id, 1000.0))
+    assert kinds(machine.fact(facts.PlaybackStopped(response_id))[0]) == ["output_audio_buffer.stopped"]
+    assert kinds(machine.fact(facts.SpeechStarted(2000))[0]) == ["input_audio_buffer.speech_started"]
+
+
+def test_on_a_websocket_speech_cancels_and_leaves_the_cutting_to_the_client():
+    machine = Machine("websocket")
+    response_id, _ = machine.say()
+    machine.fact(facts.AgentSaid(response_id, "one two"))
+    machine.fact(facts.AudioMade(response_id, 1000, (), "AAAA"))
+    events = kinds(machine.fact(facts.SpeechStarted(2000))[0])
+    assert events[-1] == "response.done"
+    assert not any(kind.startswith("output_audio_buffer") for kind in events)
+    assert "conversation.item.truncated" not in events
+    error = machine.error("output_audio_buffer.clear")
+    assert error["code"] == "invalid_event"
+
+
+def test_truncation_refuses_what_cannot_be_cut():
+    machine = Machine()
+    response_id, _ = machine.say()
+    item_id = machine.fact(facts.AgentSaid(response_id, "one two"))[0][0]["item"]["id"]
+    machine.fact(facts.AudioMade(response_id, 1000))
+    machine.fact(facts.AgentFinished(response_id))
+    cut = {"item_id": item_id, "content_index": 0}
+    error = machine.error("conversation.item.truncate", **cut, audio_end_ms=1200)
+    assert (error["code"], error["message"]) == (
+        None,
+        "Audio content of 1000ms is already shorter than 1200ms",
+    )
+    assert machine.error("conversation.item.truncate", **cut, audio_end_ms=-1)["code"] == "invalid_value"
+    user = machine.send("conversation.item.create", item=message("user", "input_text", "x"))[0][0]["item"][
+        "id"
+    ]
+    error = machine.error("conversation.item.truncate", item_id=user, content_index=0, audio_end_ms=0)
+    assert error["code"] == "unsupported_content_type"
+    events = machine.send("conversation.item.truncate", **cut, audio_end_ms=500)[0]
+    assert (events[0]["item_id"], events[0]["audio_end_ms"]) == (item_id, 500)
+    item = machine.send("conversation.item.retrieve", item_id=item_id)[0][0]["item"]
+    assert item["content"][0]["transcript"] == "one"
+
+
+def test_items_go_where_previous_item_id_says():
+    machine = Machine()
+
+    def add(name, **where):
+        item = {"id": name, **message("user", "input_text", name)}
+        return machine.send("conversation.item.create", item=item, **where)[0][0]["previous_item_id"]
+
+    assert add("a") is None
+    assert add("b") == "a"
+    assert add("c", previous_item_id="root") is None
+    assert add("d", previous_item_id="a") == "a"
+    asked = machine.send("response.create")[1][0]
+    assert [said.text for said in asked.turn.history] == ["c", "a", "d"]
+    assert asked.turn.text == "b"
+    for kind in ("retrieve", "delete"):
+        error = machine.error(f"conversation.item.{kind}", item_id="nowhere")
+        assert error["code"] == f"item_{kind}_invalid_item_id"
+    assert machine.error(
+        "conversation.item.create", item=message("user", "input_text", "x"), previous_item_id="y"
+    )
+    assert machine.error("conversation.item.create", item={"id": "a", **message("user", "input_text", "x")})
+    machine.send("conversation.item.delete", item_id="b")
+    assert machine.error("conversation.item.retrieve", item_id="b")
+
+
+def test_a_response_may_be_overridden_and_run_beside_the_conversation():
+    machine = Machine(tools=[TOOL], instructions="Be kind.")
+    machine.say("hello")
+    note = message("user", "input_text", "Summarise.")
+    wanted = {
+        "conversation": "none",
+        "instructions": "Be brief.",
+        "output_modalities": ["text"],
+        "tool_choice": "none",
+        "metadata": {"purpose": "summary"},
+        "input": [note],
+    }
+    events, effects = machine.send("response.create", response=wanted)
+    response = events[0]["response"]
+    assert (response["conversation_id"], response["metadata"]) == (None, {"purpose": "summary"})
+    turn = effects[0].turn
+    assert (turn.text, turn.tools, turn.instructions, turn.history) == ("Summarise.", (), "Be brief.", ())
+    events = machine.fact(facts.AgentSaid(response["id"], "Hello was said."))[0]
+    events += machine.fact(facts.AgentFinished(response["id"]))[0]
+    assert not [kind for kind in kinds(events) if kind.startswith("conversation.item")]
+    error = machine.error("response.create", response={"metadata": {"a": 1}})
+    assert (error["code"], error["param"]) == ("invalid_value", "response.metadata.a")
+
+
+def test_an_item_reference_takes_a_turn_of_the_conversation_along():
+    machine = Machine()
+    item = {"id": "first", **message("user", "input_text", "Remember the key.")}
+    machine.send("conversation.item.create", item=item)
+    wanted = {"conversation": "none", "input": [{"type": "item_reference", "id": "first"}]}
+    assert machine.send("response.create", response=wanted)[1][0].turn.text == "Remember the key."
+    wanted["input"][0]["id"] = "other"
+    assert machine.error("response.create", response=wanted)["message"].endswith("does not exist.")
+
+
+def test_silence_after_a_reply_is_answered_once():
+    machine = Machine("webrtc")
+    assert kinds(machine.fact(facts.IdleElapsed(0, 6000))[0]) == [
+        "input_audio_buffer.timeout_triggered",
+        "input_audio_buffer.committed",
+        "conversation.item.added",
+        "conversation.item.done",
+        "response.created",
+    ]
+    assert machine.fact(facts.IdleElapsed(0, 6000)) == ([], [])
+
+
+def test_the_user_is_awaited_when_the_reply_has_been_heard():
+    spoken = Machine("webrtc")
+    response_id, _ = spoken.say()
+    spoken.fact(facts.AgentSaid(response_id, "Hi"))
+    spoken.fact(facts.AudioMade(response_id, 100))
+    assert spoken.fact(facts.AgentFinished(response_id))[1] == []
+    assert spoken.fact(facts.PlaybackStopped(response_id))[1] == [facts.AwaitUser(0)]
+    sent = Machine("websocket")
+    response_id, _ = sent.say()
+    sent.fact(facts.AgentSaid(response_id, "Hi"))
+    sent.fact(facts.AudioMade(response_id, 100, (), "AAAA"))
+    assert sent.fact(facts.AgentFinished(response_id))[1] == [facts.AwaitUser(100)]
+
+
+def test_an_expired_session_says_so_and_closes():
+    events, effects = Machine().fact(facts.Expired())
+    assert events[0]["error"]["code"] == "session_expired"
+    assert effects == [facts.Close()]
+
+
+def test_appending_is_refused_where_sound_comes_by_a_track_or_is_not_base64():
+    assert Machine("webrtc").error("input_audio_buffer.append", audio="AAAA")["code"] == "invalid_event"
+    assert Machine().error("input_audio_buffer.append", audio="*")["code"] == "invalid_value"
+    assert Machine().send("input_audio_buffer.append", audio="AAEC")[1] == [facts.Hear(b"\0\1\2")]
+
+
+def test_a_refusal_is_an_http_body_and_an_event():
+    refused = WireError("No.", "nope", "a.b")
+    error = {"message": "No.", "type": "invalid_request_error", "code": "nope", "param": "a.b"}
+    assert refused.body() == {"error": error}
+    assert refused.event("e")["error"] == error | {"event_id": "e"}

@@ -1,0 +1,174 @@
+"""The peer's HTTP surface: credentials, secrets, CORS, and who is let in at all."""
+
+import json
+import time
+
+import httpx
+import pytest
+import websockets
+
+PATHS = pytest.mark.parametrize("prefix", ["/v1", "/openai/v1"])
+MINT = "/realtime/client_secrets"
+
+
+class Clock:
+    def __init__(self):
+        self.ahead = 0.0
+
+    def __call__(self):
+        return time.time() + self.ahead
+
+
+async def refused(peer, path, headers=None, **options):
+    with pytest.raises(websockets.InvalidStatus) as refusal:
+        await peer.ws(path, headers, **options)
+    response = refusal.value.response
+    return response.status_code, json.loads(response.body)["error"]["code"]
+
+
+@PATHS
+async def test_a_secret_is_minted_in_the_wires_shape(start_peer, hex_id, prefix):
+    peer = await start_peer()
+    session = {"type": "realtime", "model": "kitchen", "instructions": "Cook.", "output_modalities": ["text"]}
+    response = await peer.post(prefix + MINT, json={"session": session})
+    body = response.json()
+    assert response.status_code == 200
+    assert body.keys() == {"value", "expires_at", "session"}
+    assert hex_id("ek", body["value"])
+    assert body["expires_at"] - time.time() == pytest.approx(7200, abs=3)
+    minted = body["session"]
+    assert hex_id("sess", minted["id"])
+    assert (minted["object"], minted["expires_at"]) == ("realtime.session", 0)
+    assert {name: minted[name] for name in session} == session
+
+
+async def test_the_key_of_azure_mints_too(start_peer):
+    peer = await start_peer()
+    key = peer.headers["Authorization"].removeprefix("Bearer ")
+    assert (await peer.post("/openai/v1" + MINT, headers={"api-key": key}, json={})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "param"),
+    [
+        ({"expires_after": {"seconds": 9}}, "invalid_value", "expires_after.seconds"),
+        ({"expires_after": {"seconds": 7201}}, "invalid_value", "expires_after.seconds"),
+        ({"expires_after": {"anchor": "now", "seconds": 60}}, "invalid_value", "expires_after.anchor"),
+        ({"session": {"type": "realtime", "voice": "x"}}, "unknown_parameter", "session.voice"),
+        ({"voice": "x"}, "unknown_parameter", "voice"),
+    ],
+)
+async def test_a_bad_request_for_a_secret_names_the_member(start_peer, body, code, param):
+    peer = await start_peer()
+    response = await peer.post("/v1" + MINT, json=body)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (400, code, param)
+    assert error["type"] == "invalid_request_error"
+
+
+@PATHS
+async def test_nothing_opens_without_a_credential_or_with_a_wrong_one(start_peer, prefix):
+    peer = await start_peer()
+    minted = (await peer.post("/v1" + MINT, json={})).json()["value"]
+    for path in (MINT, "/realtime/calls", "/realtime/calls/rtc_1/hangup"):
+        assert (await peer.post(prefix + path, headers={})).status_code == 401
+        wrong = await peer.post(prefix + path, headers={"Authorization": "Bearer wrong"})
+        assert (wrong.status_code, wrong.json()["error"]["code"]) == (401, "invalid_api_key")
+    ephemeral = {"Authorization": f"Bearer {minted}"}
+    assert (await peer.post(prefix + MINT, headers=ephemeral)).status_code == 401
+    assert (await peer.post(f"{prefix}/realtime/calls/rtc_1/hangup", headers=ephemeral)).status_code == 401
+    assert await refused(peer, f"{prefix}/realtime?model=x", {}) == (401, "missing_api_key")
+
+
+async def test_a_secret_opens_many_sessions_until_it_expires(start_peer):
+    clock = Clock()
+    peer = await start_peer(clock=clock)
+    life = {"expires_after": {"anchor": "created_at", "seconds": 60}}
+    body = (
+        await peer.post("/v1" + MINT, json={"session": {"type": "realtime", "model": "m"}, **life})
+    ).json()
+    assert body["expires_at"] - time.time() == pytest.approx(60, abs=3)
+    headers = {"Authorization": f"Bearer {body['value']}"}
+    for _ in range(2):
+        client = await peer.ws("/v1/realtime", headers)
+        session = (await client.events.wait("session.created"))["session"]
+        assert (session["id"], session["model"]) == (body["session"]["id"], "m")
+    clock.ahead = 61
+    assert await refused(peer, "/v1/realtime", headers) == (401, "invalid_api_key")
+
+
+async def test_a_browsers_subprotocols_carry_the_secret_and_only_realtime_comes_back(start_peer):
+    peer = await start_peer()
+    value = (await peer.post("/v1" + MINT, json={})).json()["value"]
+    offered = ["realtime", f"openai-insecure-api-key.{value}", "openai-agents-sdk.1"]
+    client = await peer.ws("/v1/realtime?model=m", {}, subprotocols=offered)
+    await client.events.wait("session.created")
+    assert client.socket.subprotocol == "realtime"
+
+
+async def test_a_websocket_must_say_what_it_wants(start_peer):
+    peer = await start_peer()
+    assert await refused(peer, "/v1/realtime") == (400, "missing_required_parameter")
+    assert await refused(peer, "/v1/realtime?call_id=rtc_gone") == (404, "call_id_not_found")
+
+
+async def test_a_call_takes_an_offer_and_nothing_else(start_peer):
+    peer = await start_peer()
+    sdp = {**peer.headers, "Content-Type": "application/sdp"}
+    response = await peer.post("/v1/realtime/calls", headers=sdp, content="v=0\r\nnonsense")
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_offer")
+    response = await peer.post("/v1/realtime/calls", json={"sdp": "v=0"})
+    assert response.status_code == 415
+    response = await peer.post("/v1/realtime/calls", files={"session": (None, "{}", "application/json")})
+    assert response.json()["error"]["param"] == "sdp"
+    response = await peer.post("/v1/realtime/calls", headers=sdp, content="x" * 1_100_000)
+    assert response.status_code == 413
+    response = await peer.post("/v1" + MINT, content="[")
+    assert response.json()["error"]["code"] == "invalid_json"
+
+
+async def test_azures_calls_take_only_an_ephemeral_secret(start_peer):
+    peer = await start_peer()
+    sdp = {**peer.headers, "Content-Type": "application/sdp"}
+    response = await peer.post("/openai/v1/realtime/calls", headers=sdp, content="v=0")
+    assert response.status_code == 401
+    assert response.json()["error"]["message"] == "This operation requires ephemeral tokens"
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "localhost.x:1"]
+)
+async def test_a_foreign_host_name_is_turned_away_even_with_the_secret(start_peer, host):
+    peer = await start_peer()
+    for path in ("/healthz", "/v1/realtime/calls"):
+        async with httpx.AsyncClient() as client:
+            response = await client.get(peer.url + path, headers={**peer.headers, "Host": host})
+        assert (response.status_code, response.json()["error"]["code"]) == (403, "forbidden_host")
+
+
+@pytest.mark.parametrize("host", ["localhost:1", "127.0.0.1", "[::1]:7", "LOCALHOST"])
+async def test_the_machines_own_names_are_served(start_peer, host):
+    peer = await start_peer()
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(peer.url + "/healthz", headers={"Host": host})).json() == {"status": "ok"}
+
+
+@PATHS
+async def test_a_page_elsewhere_may_call_and_read_the_location(start_peer, prefix):
+    peer = await start_peer()
+    asked = {
+        "Origin": "http://localhost:8888",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type,x-openai-agents-sdk",
+        "Access-Control-Request-Private-Network": "true",
+    }
+    async with httpx.AsyncClient() as client:
+        preflight = await client.options(f"{peer.url}{prefix}/realtime/calls", headers=asked)
+    assert preflight.status_code == 200
+    allowed = preflight.headers["access-control-allow-headers"].lower()
+    assert all(name in allowed for name in ("authorization", "content-type", "x-openai-agents-sdk"))
+    assert preflight.headers["access-control-allow-private-network"] == "true"
+    response = await peer.post(f"{prefix}/realtime/calls", headers={"Origin": "http://localhost:8888"})
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert response.headers["access-control-expose-headers"] == "Location, X-Request-Id"
+    assert response.headers["x-request-id"].startswith("req_")

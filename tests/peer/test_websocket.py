@@ -1,0 +1,269 @@
+"""Sessions over a real WebSocket, with scripted stages."""
+
+import asyncio
+import base64
+import json
+import time
+
+import numpy as np
+import pytest
+import websockets
+
+from genmb_voice_widget.peer.scripted import EnergyVad, ScriptedStt, ToneTts
+from genmb_voice_widget.peer.stages import Call, Say, Stages, Transcript
+
+TRANSCRIBED = {"type": "realtime", "audio": {"input": {"transcription": {"model": "m"}}}}
+
+
+def replies(events):
+    return [
+        event["response"]["output"][-1]["content"][0]["transcript"] for event in events.of("response.done")
+    ]
+
+
+async def test_two_spoken_turns_are_heard_and_answered(start_peer, hex_id):
+    peer = await start_peer(
+        ["good morning", "how are you"], {"good morning": "Hello!", "how are you": "Fine, thanks."}
+    )
+    client = await peer.ws()
+    await client.send("session.update", session=TRANSCRIBED)
+    await client.events.wait("session.updated")
+    for turn in (1, 2):
+        await client.speak()
+        await client.events.wait("response.done", turn)
+    assert client.events.of("error") == []
+    heard = client.events.of("conversation.item.input_audio_transcription.completed")
+    assert [event["transcript"] for event in heard] == ["good morning", "how are you"]
+    assert replies(client.events) == ["Hello!", "Fine, thanks."]
+    chain = [event["item"]["id"] for event in client.events.of("conversation.item.added")]
+    assert [event["previous_item_id"] for event in client.events.of("conversation.item.added")] == [
+        None,
+        *chain[:-1],
+    ]
+    assert all(hex_id("event", event["event_id"]) for event in client.events)
+    assert all(hex_id("item", item) for item in chain)
+    assert hex_id("resp", client.events.of("response.created")[0]["response"]["id"])
+    assert not any(kind.startswith("output_audio_buffer") for kind in client.events.kinds)
+
+
+async def test_the_order_of_a_spoken_turn_is_the_recorded_one(start_peer):
+    peer = await start_peer(["hello"], {"hello": "Hi there."})
+    client = await peer.ws()
+    await client.send("session.update", session=TRANSCRIBED)
+    await client.speak()
+    await client.events.wait("response.done")
+    seen = list(dict.fromkeys(client.events.kinds))
+    assert seen == [
+        "session.created",
+        "session.updated",
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+        "conversation.item.added",
+        "conversation.item.done",
+        "response.created",
+        "conversation.item.input_audio_transcription.delta",
+        "conversation.item.input_audio_transcription.completed",
+        "response.output_item.added",
+        "response.content_part.added",
+        "response.output_audio_transcript.delta",
+        "response.output_audio.delta",
+        "response.output_audio.done",
+        "response.output_audio_transcript.done",
+        "response.content_part.done",
+        "response.output_item.done",
+        "response.done",
+    ]
+
+
+async def test_the_reply_is_the_voices_sound_and_comes_faster_than_it_plays(start_peer):
+    peer = await start_peer(["hello"], {"hello": "one two three four five six seven eight"})
+    client = await peer.ws()
+    await client.speak()
+    await client.events.wait("response.done")
+    deltas = client.events.of("response.output_audio.delta")
+    sound = np.frombuffer(b"".join(base64.b64decode(event["delta"]) for event in deltas), np.int16)
+    assert len(sound) == 8 * 240 * 24
+    first, last = (client.events.at[client.events.index(event)] for event in (deltas[0], deltas[-1]))
+    assert last - first < 8 * 0.24 / 2
+
+
+async def test_where_a_turn_begins_and_ends_is_told_in_ms_of_the_input(start_peer):
+    peer = await start_peer(["hello"])
+    client = await peer.ws()
+    await client.speak(600)
+    stopped = await client.events.wait("input_audio_buffer.speech_stopped")
+    assert client.events.of("input_audio_buffer.speech_started")[0]["audio_start_ms"] == 0
+    assert stopped["audio_end_ms"] == pytest.approx(200 + 600 + 200, abs=70)
+
+
+async def test_the_session_lasts_an_hour_and_then_says_that_it_is_over(start_peer):
+    ahead = [0.0]
+    peer = await start_peer(clock=lambda: time.time() + ahead[0])
+    client = await peer.ws()
+    created = await client.events.wait("session.created")
+    assert created["session"]["expires_at"] - time.time() == pytest.approx(3600, abs=3)
+    ahead[0] = 3601
+    error = await client.events.wait("error")
+    assert error["error"]["code"] == "session_expired"
+    async with asyncio.timeout(5):
+        await client.socket.wait_closed()
+
+
+async def test_a_tool_is_asked_for_and_its_answer_read_back(start_peer):
+    peer = await start_peer(["weather"], {"weather": Call("get_weather", {"city": "London"})})
+    client = await peer.ws()
+    tool = {"type": "function", "name": "get_weather", "parameters": {"type": "object"}}
+    await client.send("session.update", session={"type": "realtime", "tools": [tool]})
+    await client.speak()
+    called = await client.events.wait("response.function_call_arguments.done")
+    assert (called["name"], json.loads(called["arguments"])) == ("get_weather", {"city": "London"})
+    await client.events.wait("response.done")
+    output = {"type": "function_call_output", "call_id": called["call_id"], "output": "It is foggy."}
+    await client.send("conversation.item.create", item=output)
+    await client.send("response.create")
+    await client.events.wait("response.done", 2)
+    spoken = client.events.of("response.output_audio_transcript.done")
+    assert [event["transcript"] for event in spoken] == ["It is foggy."]
+    assert client.events.of("error") == []
+
+
+async def test_push_to_talk_commits_by_hand_and_a_tap_is_refused(start_peer, speech):
+    peer = await start_peer(["lights on"], {"lights on": "Done."})
+    client = await peer.ws()
+    manual = {
+        "type": "realtime",
+        "audio": {"input": {"turn_detection": None, "transcription": {"model": "m"}}},
+    }
+    await client.send("session.update", session=manual)
+    await client.say(speech.loud(90))
+    await client.send("input_audio_buffer.commit", event_id="tap")
+    error = (await client.events.wait("error"))["error"]
+    assert (error["code"], error["event_id"]) == ("input_audio_buffer_commit_empty", "tap")
+    await client.send("input_audio_buffer.clear")
+    await client.say(speech.loud(500))
+    await client.send("input_audio_buffer.commit")
+    await client.send("response.create")
+    await client.events.wait("response.done")
+    assert replies(client.events) == ["Done."]
+    assert "input_audio_buffer.speech_started" not in client.events.kinds
+
+
+@pytest.mark.parametrize("kind", ["audio/pcmu", "audio/pcma"])
+async def test_telephone_sound_is_heard_and_spoken(start_peer, kind):
+    peer = await start_peer(["hello"], {"hello": "one two"})
+    client = await peer.ws()
+    audio = {"input": {"format": {"type": kind}}, "output": {"format": {"type": kind}}}
+    await client.send("session.update", session={"type": "realtime", "audio": audio})
+    silence, noise = (
+        bytes([0xFF, 0xD5][kind == "audio/pcma"] for _ in range(4800)),
+        bytes([0x20, 0xA0]) * 2400,
+    )
+    await client.send("input_audio_buffer.append", audio=base64.b64encode(silence + noise + silence).decode())
+    await client.events.wait("response.done")
+    deltas = client.events.of("response.output_audio.delta")
+    assert sum(len(base64.b64decode(event["delta"])) for event in deltas) == 2 * 240 * 8
+
+
+class SlowAgent:
+    """Says a word now and then, until it is stopped."""
+
+    def __init__(self):
+        self.stopped = asyncio.Event()
+
+    async def reply(self, turn):
+        try:
+            while True:
+                yield Say("well")
+                await asyncio.sleep(0.01)
+        finally:
+            self.stopped.set()
+
+
+async def test_speech_cancels_a_running_response_and_the_agent_stops(start_peer):
+    agent = SlowAgent()
+    peer = await start_peer(stages=Stages(EnergyVad, ScriptedStt(["hello", "stop"]), agent, ToneTts()))
+    client = await peer.ws()
+    await client.speak()
+    await client.events.wait("response.output_audio.delta")
+    await client.speak()
+    done = await client.events.wait("response.done")
+    assert done["response"]["status_details"] == {"type": "cancelled", "reason": "turn_detected"}
+    assert done["response"]["output"][0]["status"] == "incomplete"
+    async with asyncio.timeout(5):
+        await agent.stopped.wait()
+    await client.events.wait("response.created", 2)
+    await client.send("response.cancel")
+    await client.events.wait("response.done", 2)
+    assert client.events.of("error") == []
+
+
+class BrokenAgent:
+    async def reply(self, turn):
+        yield Say("Well,")
+        raise RuntimeError("secret detail")
+
+
+async def test_a_broken_agent_fails_the_response_and_not_the_session(start_peer, caplog):
+    peer = await start_peer(stages=Stages(EnergyVad, ScriptedStt(), BrokenAgent(), ToneTts()))
+    client = await peer.ws()
+    for turn in (1, 2):
+        await client.send("response.create")
+        done = await client.events.wait("response.done", turn)
+        assert done["response"]["status"] == "failed"
+        assert "secret detail" not in json.dumps(done)
+
+
+async def test_what_is_not_json_is_an_error_and_no_end(start_peer):
+    peer = await start_peer()
+    client = await peer.ws()
+    await client.socket.send("{")
+    assert (await client.events.wait("error"))["error"]["code"] == "invalid_event"
+    await client.send("session.update", session={"type": "realtime"})
+    await client.events.wait("session.updated")
+
+
+async def test_a_user_who_says_nothing_is_asked_again(start_peer):
+    ahead = [0.0]
+    peer = await start_peer(replies={"": "Are you still there?"}, clock=lambda: time.time() + ahead[0])
+    client = await peer.ws()
+    idle = {"type": "server_vad", "idle_timeout_ms": 5000}
+    await client.send(
+        "session.update", session={"type": "realtime", "audio": {"input": {"turn_detection": idle}}}
+    )
+    await client.send("response.create")
+    await client.events.wait("response.done")
+    ahead[0] = 20
+    timeout = await client.events.wait("input_audio_buffer.timeout_triggered")
+    assert timeout.keys() == {"type", "event_id", "audio_start_ms", "audio_end_ms", "item_id"}
+    await client.events.wait("response.done", 2)
+    assert replies(client.events)[1] == "Are you still there?"
+
+
+async def test_a_stage_gets_what_it_cannot_understand_as_such(start_peer):
+    turns = []
+
+    class Listener:
+        async def reply(self, turn):
+            turns.append(turn)
+            yield Say("Pardon?")
+
+    stt = ScriptedStt([Transcript("mumble", 0.2, accepted=False)])
+    peer = await start_peer(stages=Stages(EnergyVad, stt, Listener(), ToneTts()))
+    client = await peer.ws()
+    await client.speak()
+    await client.events.wait("response.done")
+    assert [(turn.text, turn.accepted) for turn in turns] == [("mumble", False)]
+
+
+async def test_leaving_in_the_middle_of_a_reply_stops_everything(start_peer):
+    agent = SlowAgent()
+    peer = await start_peer(stages=Stages(EnergyVad, ScriptedStt(["hello"]), agent, ToneTts()))
+    client = await peer.ws()
+    await client.speak()
+    await client.events.wait("response.output_audio.delta")
+    client.socket.transport.abort()
+    async with asyncio.timeout(5):
+        await agent.stopped.wait()
+    with pytest.raises(websockets.ConnectionClosed):
+        await client.send("response.create")

@@ -1,0 +1,213 @@
+"""Parts for the endpoint's tests: a clock that is set by hand, a provider that obeys, and a service that misbehaves."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from genmb_voice_widget.secret import Secret
+from genmb_voice_widget.service.app import make_app, shut_down
+from genmb_voice_widget.service.ledger import MemoryLedger
+from genmb_voice_widget.service.policy import NOTEBOOK, Plan, Rate
+from genmb_voice_widget.service.providers import Answer, Ticket
+from genmb_voice_widget.service.sessions import Sessions
+from genmb_voice_widget.service.settings import Timing
+from genmb_voice_widget.service.sweeper import Sweeper
+from genmb_voice_widget.service.window import MemoryWindow
+
+OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+SESSION = {"type": "realtime", "model": "a-model", "audio": {"output": {"voice": "marin"}}}
+TOKEN = "ek_canary_7f3a"
+SERVE = "import sys; from genmb_voice_widget.service.serve import main; sys.exit(main(sys.argv[1:]))"
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class ObedientProvider:
+    """Answers each offer with an answer of its own; a test may replace what it does before it answers."""
+
+    def __init__(self) -> None:
+        self.live: set[str] = set()
+        self.hung_up: list[str] = []
+        self.sessions: list[object] = []
+        self.before: Callable[[], Awaitable[None]] = _nothing
+        self.before_hang_up: Callable[[], Awaitable[None]] = _nothing
+        self.closed = False
+        self._count = 0
+
+    async def answer(self, session, sdp):
+        self.sessions.append(session)
+        self._count += 1
+        call_id = f"rtc_{self._count}"
+        await self.before()
+        self.live.add(call_id)
+        return Answer(
+            "ga", session.get("model"), "marin", call_id, f"v=0\r\ns=answer to {session.get('model')}\r\n"
+        )
+
+    async def mint(self, session):
+        await self.before()
+        return Ticket(
+            "ga", session.get("model"), None, "ws://127.0.0.1:9/v1/realtime", Secret(TOKEN), 1_000_060.0
+        )
+
+    async def hang_up(self, call_id):
+        await self.before_hang_up()
+        self.hung_up.append(call_id)
+        self.live.discard(call_id)
+
+    async def close(self):
+        self.closed = True
+
+
+async def _nothing() -> None:
+    pass
+
+
+@dataclass
+class Endpoint:
+    """A mounted endpoint and everything behind it."""
+
+    app: FastAPI
+    http: httpx.AsyncClient
+    clock: Clock
+    ledger: MemoryLedger
+    window: MemoryWindow
+    provider: ObedientProvider
+
+    async def start(self, **body):
+        return await self.http.post(
+            "/v1/sessions", json={"provider": "here", "session": SESSION, "sdp": OFFER} | body
+        )
+
+    async def connected(self, id, **body):
+        return await self.http.post(f"/v1/sessions/{id}/connected", json=body)
+
+    async def ended(self, id, **body):
+        return await self.http.post(f"/v1/sessions/{id}/ended", json=body)
+
+    async def status(self, id):
+        return (await self.http.get(f"/v1/sessions/{id}")).json()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def make_endpoint(clock):
+    """Mount an endpoint with a plan, an account and time limits of the test's choice."""
+
+    @asynccontextmanager
+    async def make(
+        plan: Plan = NOTEBOOK,
+        granted: int | None = None,
+        timing: Timing | None = None,
+        origins=(),
+        provider=None,
+    ) -> AsyncIterator[Endpoint]:
+        provider = provider or ObedientProvider()
+        ledger, window = MemoryLedger(clock, granted), MemoryWindow(clock)
+        app = make_app(
+            providers={"here": provider},
+            policy=plan,
+            window=window,
+            ledger=ledger,
+            clock=clock,
+            timing=timing,
+            origins=origins,
+        )
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://endpoint") as http:
+            yield Endpoint(app, http, clock, ledger, window, provider)
+        await shut_down(app)
+
+    return make
+
+
+@pytest.fixture
+async def endpoint(make_endpoint) -> AsyncIterator[Endpoint]:
+    async with make_endpoint() as made:
+        yield made
+
+
+@dataclass
+class Desk:
+    """Sessions without HTTP, and the sweeper that looks after them, to be told when to look."""
+
+    sessions: Sessions
+    sweeper: Sweeper
+    ledger: MemoryLedger
+    window: MemoryWindow
+    provider: ObedientProvider
+    clock: Clock
+    plan: Plan
+
+    async def open(self):
+        return (await self.sessions.open("owner", "here", SESSION, OFFER)).hold
+
+    async def slots(self) -> int:
+        return len(await self.window.ages("owner", self.plan.rate))
+
+
+@pytest.fixture
+def make_desk(clock):
+    def make(timing: Timing | None = None) -> Desk:
+        timing = timing or Timing()
+        ledger, window, provider = MemoryLedger(clock, 100), MemoryWindow(clock), ObedientProvider()
+        plan = Plan("limited", rate=Rate(20))
+        sessions = Sessions(
+            providers={"here": provider}, plan=plan, window=window, ledger=ledger, clock=clock, timing=timing
+        )
+        return Desk(
+            sessions, Sweeper(sessions, ledger, timing.sweep_every), ledger, window, provider, clock, plan
+        )
+
+    return make
+
+
+@pytest.fixture
+def desk(make_desk) -> Desk:
+    return make_desk()
+
+
+@pytest.fixture
+def serving():
+    """Run the endpoint as a program on a free port: `with serving(*options) as (url, process)`."""
+
+    @contextmanager
+    def run(*options):
+        process = subprocess.Popen(
+            [sys.executable, "-c", SERVE, "--port", "0", *options], stderr=subprocess.PIPE, text=True
+        )
+        try:
+            said = ""
+            for line in process.stderr:
+                said += line
+                if "running on " in line:
+                    yield line.partition("running on ")[2].split()[0], process
+                    return
+            pytest.fail(said)
+        finally:
+            process.kill()
+            process.wait()
+            process.stderr.close()
+
+    return run

@@ -1,0 +1,206 @@
+"""What only time can end, by a clock that the test sets."""
+
+import asyncio
+
+from genmb_voice_widget.service.problems import Refusal
+from genmb_voice_widget.service.settings import Timing
+
+
+async def test_without_a_proof_the_call_is_hung_up_and_released_after_thirty_seconds_and_not_before(desk):
+    hold = await desk.open()
+    desk.clock.advance(29.9)
+    await desk.sweeper.sweep()
+    assert (desk.provider.hung_up, await desk.slots()) == ([], 1)
+
+    desk.clock.advance(0.1)
+    await desk.sweeper.sweep()
+    released = await desk.sessions.find(hold.session)
+    assert (released.phase, released.reason) == ("released", "no_proof")
+    assert (desk.provider.hung_up, await desk.slots()) == (["rtc_1"], 0)
+    assert [entry.kind for entry in desk.ledger.entries] == ["reserve", "release"]
+
+
+async def test_a_session_with_a_proof_is_left_alone_for_good(desk):
+    hold = await desk.open()
+    await desk.sessions.connected(hold.session)
+    desk.clock.advance(7200)
+    await desk.sweeper.sweep()
+
+    assert desk.provider.live == {"rtc_1"}
+    assert (await desk.sessions.find(hold.session)).phase == "live"
+
+
+async def test_a_proof_that_comes_between_the_deadline_and_the_sweep_still_counts(desk):
+    hold = await desk.open()
+    desk.clock.advance(31)
+    await desk.sessions.connected(hold.session)
+    await desk.sweeper.sweep()
+
+    assert desk.provider.live == {"rtc_1"}
+
+
+async def test_a_proof_that_comes_while_the_sweeper_is_on_its_way_still_counts(desk):
+    hold = await desk.open()
+    desk.clock.advance(30)
+    look = desk.ledger.due
+
+    async def look_and_be_overtaken():
+        due = await look()
+        await desk.sessions.connected(hold.session)
+        return due
+
+    desk.ledger.due = look_and_be_overtaken
+    await desk.sweeper.sweep()
+
+    assert desk.provider.live == {"rtc_1"}
+    assert (await desk.sessions.find(hold.session)).phase == "live"
+
+
+async def test_a_proof_that_comes_while_the_call_is_being_hung_up_costs_nothing(desk):
+    hold = await desk.open()
+    hanging_up, go_on = asyncio.Event(), asyncio.Event()
+
+    async def pause():
+        hanging_up.set()
+        await go_on.wait()
+
+    desk.provider.before_hang_up = pause
+    desk.clock.advance(30)
+    sweep = asyncio.create_task(desk.sweeper.sweep())
+    await asyncio.wait_for(hanging_up.wait(), 2)
+    refused = None
+    try:
+        await desk.sessions.connected(hold.session)
+    except Refusal as refusal:
+        refused = refusal.code
+    go_on.set()
+    await asyncio.wait_for(sweep, 2)
+
+    assert refused == "session_over"
+    assert (await desk.ledger.balance("owner")).captured == 0
+    assert [entry.kind for entry in desk.ledger.entries] == ["reserve", "release"]
+
+
+async def test_a_hang_up_that_fails_keeps_the_credits_held_and_is_tried_again(desk, caplog):
+    hold = await desk.open()
+
+    async def fail():
+        raise Refusal("provider_unreachable", "It is away.")
+
+    desk.provider.before_hang_up = fail
+    desk.clock.advance(30)
+    await desk.sweeper.sweep()
+    assert (await desk.sessions.find(hold.session)).phase == "closing"
+    assert (await desk.ledger.balance("owner")).reserved == 5
+
+    async def work():
+        pass
+
+    desk.provider.before_hang_up = work
+    desk.clock.advance(5)
+    await desk.sweeper.sweep()
+    assert (await desk.sessions.find(hold.session)).phase == "released"
+    assert desk.provider.hung_up == ["rtc_1"]
+    assert "could not be hung up: Refusal" in caplog.text
+
+
+async def test_a_provider_that_stays_away_does_not_hold_the_credits_for_ever(desk):
+    hold = await desk.open()
+
+    async def fail():
+        raise ConnectionError
+
+    desk.provider.before_hang_up = fail
+    await desk.sessions.ended(hold.session)
+    desk.clock.advance(299)
+    await desk.sweeper.sweep()
+    assert (await desk.sessions.find(hold.session)).phase == "closing"
+    desk.clock.advance(1)
+    await desk.sweeper.sweep()
+
+    assert (await desk.sessions.find(hold.session)).phase == "released"
+    assert await desk.slots() == 0
+    assert not await desk.ledger.unsettled()
+
+
+async def test_a_captured_session_whose_hang_up_failed_is_hung_up_later_too(desk):
+    hold = await desk.open()
+    await desk.sessions.connected(hold.session)
+
+    async def fail():
+        raise ConnectionError
+
+    desk.provider.before_hang_up = fail
+    await desk.sessions.ended(hold.session)
+
+    async def work():
+        pass
+
+    desk.provider.before_hang_up = work
+    await desk.sweeper.sweep()
+
+    over = await desk.sessions.find(hold.session)
+    assert (over.phase, over.money, desk.provider.hung_up) == ("over", "captured", ["rtc_1"])
+
+
+async def test_a_hang_up_that_never_answers_is_given_up_in_time(make_desk):
+    desk = make_desk(timing=Timing(hang_up_within=0.02))
+    hold = await desk.open()
+    desk.provider.before_hang_up = asyncio.Event().wait
+
+    ended = await asyncio.wait_for(desk.sessions.ended(hold.session), 2)
+    assert ended.phase == "closing"
+
+
+async def test_one_session_that_cannot_be_ended_keeps_none_of_the_others(desk, caplog):
+    holds = [await desk.open() for _ in range(3)]
+    give_back = desk.window.give_back
+
+    async def stumble(app, entry):
+        if entry == holds[0].session:
+            raise RuntimeError
+        await give_back(app, entry)
+
+    desk.window.give_back = stumble
+    desk.clock.advance(30)
+    await desk.sweeper.sweep()
+
+    phases = [(await desk.sessions.find(hold.session)).phase for hold in holds]
+    assert phases == ["closing", "released", "released"]
+    assert "could not be ended: RuntimeError" in caplog.text
+
+
+async def test_the_sweeper_begins_with_the_first_session_and_stops_when_nothing_can_become_due(make_endpoint):
+    async with make_endpoint(timing=Timing(sweep_every=0.005)) as endpoint:
+        await endpoint.start()
+        hung_up = asyncio.Event()
+
+        async def note():
+            hung_up.set()
+
+        endpoint.provider.before_hang_up = note
+        endpoint.clock.advance(30)
+        await asyncio.wait_for(hung_up.wait(), 2)
+        async with asyncio.timeout(2):
+            while others := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.wait(others)
+        assert endpoint.provider.live == set()
+
+
+async def test_a_ledger_that_is_away_for_a_while_does_not_end_the_sweeper(make_endpoint, caplog):
+    async with make_endpoint(timing=Timing(sweep_every=0.005)) as endpoint:
+        await endpoint.start()
+        look, hung_up = endpoint.ledger.due, asyncio.Event()
+
+        async def fail_once():
+            endpoint.ledger.due = look
+            raise ConnectionError
+
+        async def note():
+            hung_up.set()
+
+        endpoint.ledger.due = fail_once
+        endpoint.provider.before_hang_up = note
+        endpoint.clock.advance(30)
+        await asyncio.wait_for(hung_up.wait(), 2)
+    assert "the sweep failed: ConnectionError" in caplog.text

@@ -1,0 +1,296 @@
+"""The agent as a notebook uses it, with a page that is a list of messages."""
+
+import asyncio
+import json
+import threading
+
+import ipywidgets
+import pytest
+import traitlets
+
+from genmb_voice_widget import widget
+from genmb_voice_widget.errors import NoFrontEnd, VoiceError, WaitTimeout
+from genmb_voice_widget.loop import submit
+from genmb_voice_widget.shell import InCell, Shell
+from genmb_voice_widget.widget import VoiceAgent
+
+TRAITS = ("status", "activity", "turns", "errors", "usage")
+
+
+class Tab:
+    """A page that shows one agent, on a thread of its own, as a subshell would."""
+
+    def __init__(self, agent):
+        self.agent = agent
+        self.sent = []
+        self.seq = 0
+        agent.send = self._take
+        self._arrived = threading.Condition()
+
+    def _take(self, message):
+        with self._arrived:
+            self.sent.append(json.loads(json.dumps(message)))
+            self._arrived.notify_all()
+
+    def send(self, op, **members):
+        message = {"op": op, "client": "tab", **members}
+        thread = threading.Thread(target=self.agent._handle_custom_msg, args=(message, []))
+        thread.start()
+        thread.join(5)
+
+    def tell(self, *events):
+        envelopes = []
+        for way, event in events:
+            self.seq += 1
+            envelopes.append({"seq": self.seq, "t": self.seq, "dir": way, "event": event})
+        self.send("events", log="log", events=envelopes)
+
+    def become(self, *statuses, **members):
+        self.tell(*(("own", {"type": "genmb.status", "status": status, **members}) for status in statuses))
+
+    def command(self, do):
+        """Wait for a command of the kernel."""
+        with self._arrived:
+            found = lambda: [m for m in self.sent if m["op"] == "command" and m["do"] == do]  # noqa: E731
+            assert self._arrived.wait_for(found, 5), self.sent
+            return found()[-1]
+
+
+async def settled():
+    """Wait until the package's thread has done what it was given so far."""
+    await asyncio.wrap_future(submit(asyncio.sleep(0)))
+
+
+@pytest.fixture
+def agent(endpoint, monkeypatch):
+    """An agent in a notebook, whose endpoint is scripted."""
+    monkeypatch.setattr(widget, "token_client", lambda address: endpoint.client)
+    monkeypatch.setattr(widget, "this_shell", lambda deliver: Shell(True, InCell.ALWAYS))
+    agent = VoiceAgent()
+    yield agent
+    agent.close()
+
+
+@pytest.fixture
+def tab(agent):
+    tab = Tab(agent)
+    tab.send("hello", proto=1, environment={})
+    return tab
+
+
+def item(item_id, role, text):
+    kind = "input_text" if role == "user" else "output_text"
+    body = {"id": item_id, "type": "message", "role": role, "status": "completed"}
+    return "in", {
+        "type": "conversation.item.done",
+        "item": {**body, "content": [{"type": kind, "text": text}]},
+    }
+
+
+def test_an_option_that_does_not_exist_is_refused_with_the_list():
+    with pytest.raises(VoiceError, match="bad_option") as caught:
+        VoiceAgent(voise="marin")
+    assert caught.value.detail.startswith(
+        "Unknown: voise. Supported: provider, endpoint, instructions, voice,"
+    )
+
+
+def test_outside_a_notebook_there_is_no_page_to_start_in(endpoint):
+    agent = VoiceAgent()
+    with pytest.raises(NoFrontEnd):
+        agent.start()
+    agent.close()
+
+
+def test_the_state_can_be_observed_but_not_set_and_is_never_synced(agent):
+    for name in TRAITS:
+        with pytest.raises(traitlets.TraitError):
+            setattr(agent, name, getattr(agent, name))
+    assert not set(TRAITS) & set(agent.keys)
+    saved = ipywidgets.Widget.get_manager_state()["state"][agent.model_id]["state"]
+    assert not set(TRAITS) & set(saved)
+
+
+async def test_observers_see_every_status_in_order(agent, tab):
+    seen = []
+    agent.observe(lambda change: seen.append(change["new"]), "status")
+    tab.become("connecting", "live", "reconnecting", "live", "ended")
+    await agent.until("ended", timeout=5)
+    await settled()
+    assert seen == ["connecting", "live", "reconnecting", "live", "ended"]
+
+
+async def test_an_observer_that_fails_does_not_stop_the_session(agent, tab):
+    agent.observe(lambda change: 1 / 0, "status")
+    tab.become("connecting", "live")
+    await agent.until("live", timeout=5)
+    assert agent.activity == "listening"
+
+
+async def test_start_asks_the_page_and_is_done_when_the_session_is_live(agent, tab):
+    asked = agent.start()
+    tab.command("start")
+    tab.become("connecting")
+    assert agent.status != "live"
+    tab.become("live")
+    await asked
+    assert agent.status == "live"
+    with pytest.raises(VoiceError, match="already_live"):
+        agent.start()
+
+
+async def test_start_raises_what_the_page_failed_of(agent, tab):
+    asked = agent.start()
+    tab.command("start")
+    tab.become("connecting")
+    tab.tell(("own", {"type": "genmb.error", "code": "mic_denied"}))
+    tab.become("failed", code="mic_denied")
+    with pytest.raises(VoiceError, match="mic_denied"):
+        await asked
+    assert repr(agent) == "VoiceAgent(local · failed: mic_denied · 0 turns)"
+
+
+async def test_a_start_that_no_page_obeys_fails_and_shows(agent, monkeypatch):
+    monkeypatch.setattr("genmb_voice_widget.link.TICK", 0.01)
+    with pytest.raises(NoFrontEnd):
+        await agent.start()
+    assert [error.code for error in agent.errors] == ["no_front_end"]
+
+
+async def test_ask_sends_a_short_id_of_its_own_and_returns_the_reply(agent, tab):
+    tab.become("connecting", "live")
+    await agent.until("live", timeout=5)
+    asking = asyncio.create_task(agent.ask("Who are you?", timeout=5))
+    await asyncio.sleep(0)
+    say = await asyncio.to_thread(tab.command, "say")
+    assert say["text"] == "Who are you?" and 0 < len(say["item_id"]) <= 32
+    tab.tell(item("before", "assistant", "Not this."), item(say["item_id"], "user", "Who are you?"))
+    tab.tell(item("after", "assistant", "A voice agent."))
+    assert (await asking).text == "A voice agent."
+
+
+async def test_ask_ends_when_the_session_does(agent, tab):
+    tab.become("connecting", "live")
+    await agent.until("live", timeout=5)
+    asking = asyncio.create_task(agent.ask("Hello?", timeout=5))
+    await asyncio.to_thread(tab.command, "say")
+    tab.become("ended")
+    with pytest.raises(VoiceError, match="not_live"):
+        await asking
+
+
+async def test_nothing_can_be_said_when_nobody_listens(agent, tab):
+    with pytest.raises(VoiceError, match="not_live"):
+        agent.say("Hello?")
+    with pytest.raises(VoiceError, match="not_live"):
+        await agent.ask("Hello?")
+
+
+async def test_until_takes_a_function_of_the_agent(agent, tab):
+    tab.become("connecting", "live")
+    waiting = asyncio.create_task(agent.until(lambda a: len(a.turns) == 2, timeout=5))
+    tab.tell(item("u", "user", "Hello?"), item("a", "assistant", "Hello!"))
+    await waiting
+    assert [turn.text for turn in agent.turns] == ["Hello?", "Hello!"]
+
+
+async def test_until_fails_in_time(agent, tab):
+    with pytest.raises(WaitTimeout):
+        await agent.until("live", timeout=0.05)
+
+
+async def test_mute_interrupt_and_stop_reach_the_page(agent, tab):
+    tab.become("connecting", "live")
+    await agent.until("live", timeout=5)
+    agent.mute()
+    agent.interrupt()
+    stopping = agent.stop()
+    assert tab.command("mute")["muted"] is True
+    assert tab.command("interrupt") and tab.command("stop")
+    tab.become("ended")
+    await stopping
+
+
+async def test_closing_the_agent_ends_the_call_in_the_page_and_at_the_endpoint(agent, tab, endpoint):
+    tab.become("connecting")
+    tab.send("call", id="1", method="open", params={"sdp": "v=0"})
+    tab.become("live")
+    await agent.until("live", timeout=5)
+    while not any(message["op"] == "reply" for message in tab.sent):
+        await settled()
+    agent.close()
+    tab.command("stop")
+    while len(endpoint.asked) < 2:
+        await settled()
+    assert endpoint.asked[-1] == ("/v1/sessions/vs_1/ended", {"reason": "closed"})
+
+
+async def test_a_saved_session_replayed_is_the_same_session(agent, tab, tmp_path):
+    tab.become("connecting", "live")
+    tab.tell(item("u", "user", "Hello?"), item("a", "assistant", "Hello!"))
+    tab.become("ended")
+    await agent.until("ended", timeout=5)
+    replayed = VoiceAgent.replay(agent.save(tmp_path / "talk.jsonl"))
+    assert replayed._conversation.state.to_json() == agent._conversation.state.to_json()
+    assert [getattr(replayed, name) for name in TRAITS] == [getattr(agent, name) for name in TRAITS]
+    assert replayed.events == agent.events
+    assert repr(replayed) == "VoiceAgent(local · ended · 2 turns)"
+
+
+async def test_a_replayed_session_can_be_looked_at_but_not_continued(agent, tab, tmp_path):
+    tab.become("connecting")
+    await agent.until("connecting", timeout=5)
+    replayed = VoiceAgent.replay(agent.save(tmp_path / "talk.jsonl"))
+    await replayed.until("connecting")
+    for attempt in (replayed.start, replayed.ask("Hello?"), replayed.until("live")):
+        with pytest.raises(VoiceError, match="read_only"):
+            await attempt if asyncio.iscoroutine(attempt) else attempt()
+
+
+async def test_run_speaks_each_file_and_returns_the_turns_of_this_run(agent, service, tmp_path, talker):
+    talker(service)
+    turns = await agent.run([tmp_path / "one.wav", tmp_path / "two.wav"], speed=20, timeout=5)
+    assert [(turn.role, turn.text) for turn in turns] == [
+        ("user", "Turn 1"),
+        ("assistant", "Reply 1"),
+        ("user", "Turn 2"),
+        ("assistant", "Reply 2"),
+    ]
+    assert (agent.status, repr(agent)) == ("ended", "VoiceAgent(local · ended · 4 turns)")
+
+
+async def test_run_leaves_a_session_live_that_was(agent, service, tmp_path, talker):
+    talker(service)
+    await agent.start(headless=True, speed=20)
+    assert len(await agent.run(tmp_path / "one.wav", timeout=5)) == 2
+    assert agent.status == "live"
+    assert [turn.text for turn in await agent.run(tmp_path / "two.wav", timeout=5)] == ["Turn 2", "Reply 2"]
+    await agent.stop()
+    assert agent.status == "ended"
+
+
+async def test_run_without_speech_in_the_file_says_that_no_reply_came(agent, service, tmp_path, talker):
+    talker(service, replies=False)
+    with pytest.raises(WaitTimeout):
+        await agent.run(tmp_path / "one.wav", speed=20, timeout=0.1)
+    assert agent.status == "ended"
+
+
+async def test_a_bad_file_fails_before_a_session_begins(agent, endpoint, tmp_path):
+    with pytest.raises(VoiceError, match="bad_audio"):
+        await agent.run(tmp_path / "absent.wav")
+    assert endpoint.asked == [] and agent.status == "idle"
+
+
+async def test_a_headless_session_can_be_asked_like_any_other(agent, service, talker, monkeypatch):
+    monkeypatch.setenv("GENMB_VOICE_HEADLESS", "1")
+    talker(service)
+    await agent.start(speed=20)
+    assert (await agent.ask("Who are you?", timeout=5)).text == "Reply 1"
+    await agent.stop()
+
+
+def test_a_speed_that_is_none_is_refused(agent):
+    with pytest.raises(VoiceError, match="bad_option"):
+        agent.start(headless=True, speed=0)
+    assert agent.status == "idle"

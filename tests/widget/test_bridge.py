@@ -1,0 +1,251 @@
+import httpx
+import pytest
+
+from genmb_voice_widget.bridge import APPEAR, LEASE, OBEY
+
+
+async def test_a_page_is_welcomed_with_the_state_and_the_settings(rig):
+    rig.greet("a")
+    [welcome] = rig.to("a", "welcome")
+    assert welcome == {
+        "op": "welcome",
+        "client": "a",
+        "proto": 1,
+        "snapshot": None,
+        "settings": {"provider": "local"},
+    }
+
+
+async def test_a_page_that_comes_later_gets_a_snapshot_of_the_session(rig):
+    rig.greet("a")
+    rig.status("a", "log-a", "connecting", "live")
+    rig.greet("b")
+    assert rig.to("b", "welcome")[0]["snapshot"] == rig.conversation.state.to_json()
+
+
+async def test_events_of_a_page_that_said_no_hello_are_not_taken(rig):
+    rig.status("a", "log-a", "connecting")
+    assert rig.conversation.events == []
+
+
+async def test_the_page_that_starts_leads_and_another_ones_log_and_call_are_refused(rig):
+    rig.greet("a", "b")
+    rig.status("a", "log-a", "connecting", "live")
+    rig.status("b", "log-b", "connecting")
+    rig.call("b", "1", "open", sdp="v=0")
+    assert (await rig.replied("1"))["problem"]["code"] == "active_elsewhere"
+    assert rig.conversation.log_id == "log-a"
+    rig.status("a", "log-a", "ended", seq=3)
+    rig.status("b", "log-b", "failed", seq=2)
+    assert (rig.conversation.log_id, rig.conversation.state.status) == ("log-a", "ended")
+    rig.status("b", "log-b2", "connecting")
+    assert (rig.conversation.log_id, rig.conversation.state.status) == ("log-b2", "connecting")
+
+
+async def test_a_page_passes_its_offer_on_and_gets_the_answer_without_the_session_being_its_to_choose(
+    rig, endpoint
+):
+    rig.greet("a")
+    rig.status("a", "log-a", "connecting")
+    rig.call("a", "1", "open", sdp="v=0 offer", session={"instructions": "Be evil."}, provider="other")
+    answer = (await rig.replied("1"))["result"]
+    assert (answer["id"], answer["sdp"], answer["call_id"]) == ("vs_1", "v=0", "rtc_1")
+    assert endpoint.asked == [
+        ("/v1/sessions", {"provider": "local", "session": {"type": "realtime"}, "sdp": "v=0 offer"})
+    ]
+    rig.call("a", "2", "connected", session="vs_1", call_id="rtc_1")
+    await rig.replied("2")
+    rig.call("a", "3", "ended", session="vs_1", reason="stopped")
+    await rig.replied("3")
+    assert endpoint.asked[1:] == [
+        ("/v1/sessions/vs_1/connected", {"call_id": "rtc_1"}),
+        ("/v1/sessions/vs_1/ended", {"reason": "stopped"}),
+    ]
+
+
+async def test_nothing_but_the_answers_known_members_reaches_the_page(rig, endpoint):
+    answer = {"id": "vs_1", "sdp": "v=0", "token": "ek_canary", "internal": 1}
+    endpoint.answers["/v1/sessions"] = httpx.Response(201, json=answer)
+    rig.greet("a")
+    rig.call("a", "1", "open", sdp="v=0")
+    assert (await rig.replied("1"))["result"] == {"id": "vs_1", "sdp": "v=0"}
+
+
+async def test_a_refusal_of_the_endpoint_is_replied_as_a_problem_with_its_time(rig, endpoint):
+    body = {"code": "rate_limited", "detail": "20 an hour.", "retry_after": 90, "status": 429}
+    endpoint.answers["/v1/sessions"] = httpx.Response(429, json=body)
+    rig.greet("a")
+    rig.call("a", "1", "open", sdp="v=0")
+    problem = (await rig.replied("1"))["problem"]
+    assert (problem["code"], problem["detail"], problem["retry_after"]) == ("rate_limited", "20 an hour.", 90)
+    assert problem["say"] and problem["fix"] and problem["retryable"] is True
+
+
+@pytest.mark.parametrize(("method", "params"), [("open", {}), ("steal", {}), ("connected", {"session": 1})])
+async def test_a_call_that_makes_no_sense_is_refused(rig, endpoint, method, params):
+    rig.greet("a")
+    rig.call("a", "1", method, **params)
+    assert (await rig.replied("1"))["problem"]["code"] == "bad_request"
+    assert endpoint.asked == []
+
+
+async def test_a_page_that_says_good_bye_in_a_call_ends_it_at_the_endpoint_too(rig, endpoint):
+    rig.greet("a")
+    rig.status("a", "log-a", "connecting", "live")
+    rig.call("a", "1", "open", sdp="v=0")
+    await rig.replied("1")
+    rig.page("a", "bye")
+    await rig.settled()
+    state = rig.conversation.state
+    assert (state.status, [error.code for error in state.errors]) == ("ended", ["page_gone"])
+    assert endpoint.asked[-1] == ("/v1/sessions/vs_1/ended", {"reason": "page_gone"})
+
+
+async def test_a_page_that_had_ended_its_call_may_go_without_a_word_to_the_endpoint(rig, endpoint):
+    rig.greet("a")
+    rig.status("a", "log-a", "connecting", "live", "ended")
+    rig.page("a", "bye")
+    await rig.settled()
+    assert rig.conversation.state.errors == () and endpoint.asked == []
+
+
+async def test_a_page_silent_for_the_lease_is_gone_but_not_while_the_kernel_cannot_hear(rig):
+    rig.greet("a")
+    rig.status("a", "log-a", "connecting", "live")
+    rig.tick(LEASE - 1)
+    rig.tick(1, heard=False)
+    rig.tick(LEASE - 1)
+    rig.page("a", "beat")
+    rig.tick(LEASE - 1)
+    assert rig.conversation.state.status == "live"
+    rig.tick(1)
+    assert [error.code for error in rig.conversation.state.errors] == ["page_gone"]
+    assert rig.to("a", "command")[-1]["do"] == "stop"
+    rig.status("a", "log-a", "ended", seq=3)
+    assert rig.conversation.state.seq == 4, "the closed log takes no more"
+
+
+async def test_the_kernel_beats_every_two_seconds_while_a_call_runs_and_never_else(rig):
+    rig.greet("a")
+    rig.tick(4)
+    assert rig.to("a", "beat") == []
+    rig.status("a", "log-a", "connecting", "live")
+    rig.tick(4)
+    assert len(rig.to("a", "beat")) == 2
+    rig.status("a", "log-a", "ended", seq=3)
+    rig.tick(4)
+    assert len(rig.to("a", "beat")) == 2 and not rig.bridge.busy
+
+
+async def test_start_goes_to_the_page_that_came_last(rig):
+    rig.greet("a", "b")
+    rig.bridge.start()
+    assert rig.to("a", "command") == [] and rig.to("b", "command")[0]["do"] == "start"
+
+
+async def test_start_waits_for_a_page_to_appear(rig):
+    rig.bridge.start()
+    rig.tick(APPEAR - 1)
+    rig.greet("a")
+    assert rig.to("a", "command")[0]["do"] == "start"
+    rig.status("a", "log-a", "connecting")
+    rig.tick(OBEY + 1)
+    assert rig.conversation.state.status == "connecting"
+
+
+@pytest.mark.parametrize("pages", [(), ("a",)])
+async def test_a_start_that_nobody_obeys_fails(rig, pages):
+    rig.greet(*pages)
+    rig.bridge.start()
+    rig.tick(60, heard=False)
+    assert rig.conversation.state.status == "idle"
+    rig.tick(OBEY)
+    state = rig.conversation.state
+    assert (state.status, state.errors[0].code) == ("failed", "no_front_end")
+
+
+async def test_a_page_of_another_version_is_told_so_and_never_asked(rig):
+    rig.page("a", "hello", proto=2, environment={})
+    assert rig.to("a", "welcome")[0]["proto"] == 1
+    rig.bridge.start()
+    rig.tick(APPEAR)
+    assert rig.conversation.state.errors[0].code == "version_mismatch"
+
+
+async def test_commands_go_to_the_page_that_leads_alone(rig):
+    rig.greet("a", "b")
+    rig.status("a", "log-a", "connecting", "live")
+    rig.bridge.say("Hello", "item_1")
+    rig.bridge.mute(True)
+    rig.bridge.interrupt()
+    rig.bridge.stop()
+    assert [(m["client"], m["do"]) for m in rig.sent if m["op"] == "command"] == [
+        ("a", "say"),
+        ("a", "mute"),
+        ("a", "interrupt"),
+        ("a", "stop"),
+    ]
+    assert rig.to("a", "command")[0] == {
+        "op": "command",
+        "client": "a",
+        "do": "say",
+        "text": "Hello",
+        "item_id": "item_1",
+    }
+
+
+async def test_a_broken_envelope_makes_a_gap_that_the_snapshot_fills_and_a_lost_resync_is_asked_again(
+    rig, envelope
+):
+    rig.greet("a")
+    rig.status("a", "log-a", "connecting")
+    rig.page("a", "events", log="log-a", events=[{"seq": 2}, envelope(3, type="x").to_json()])
+    assert len(rig.to("a", "resync")) == 1
+    rig.page("a", "beat")
+    assert len(rig.to("a", "resync")) == 2
+    state = {**rig.conversation.state.to_json(), "seq": 3}
+    rig.page("a", "snapshot", log="log-a", seq=3, state=state)
+    rig.page("a", "beat")
+    assert len(rig.to("a", "resync")) == 2 and rig.conversation.state.seq == 3
+
+
+async def test_no_page_may_call_in_a_recording(rig):
+    rig.bridge.freeze()
+    rig.greet("a")
+    rig.status("a", "log-a", "connecting")
+    rig.call("a", "1", "open", sdp="v=0")
+    assert (await rig.replied("1"))["problem"]["code"] == "read_only"
+    assert rig.conversation.events == []
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        None,
+        [],
+        {},
+        {"op": "hello"},
+        {"op": "hello", "client": 1, "proto": 1},
+        {"op": "events", "client": "a"},
+        {"op": "events", "client": "a", "log": "l", "events": [None, 1, "x", {}]},
+        {"op": "snapshot", "client": "a", "log": "l", "seq": "1", "state": {}},
+        {"op": "snapshot", "client": "a", "log": "l", "seq": 1, "state": {"turns": 1}},
+        {"op": "call", "client": "a", "id": 1},
+        {"op": "unheard_of", "client": "a"},
+    ],
+)
+async def test_no_message_of_a_page_can_break_the_bridge(rig, message):
+    rig.greet("a")
+    rig.bridge.receive(message)
+    rig.greet("b")
+    assert rig.to("b", "welcome")
+
+
+async def test_a_headless_session_is_no_pages_to_end(rig):
+    rig.greet("a")
+    rig.status("a", "log-a", "connecting", "live", "ended")
+    rig.conversation.begin("headless-1")
+    rig.conversation.append({"type": "genmb.status", "status": "connecting"})
+    rig.page("a", "bye")
+    rig.tick(LEASE + 1)
+    assert rig.conversation.state.status == "connecting"

@@ -1,0 +1,285 @@
+"""A session over a socket, against a service that is scripted event by event."""
+
+import asyncio
+import base64
+import logging
+import struct
+
+import httpx
+import pytest
+
+from genmb_voice_widget.conversation import Conversation
+from genmb_voice_widget.errors import VoiceError
+from genmb_voice_widget.headless import Headless
+from genmb_voice_widget.session import Session
+
+SECOND = struct.pack("<h", 1000) * 24_000
+
+
+class Call:
+    """A headless session in the test's own loop."""
+
+    def __init__(self, endpoint, session=None, speed=20.0):
+        self.conversation = Conversation()
+        wire = (session or Session()).to_wire()
+        self.session = Headless(self.conversation, endpoint.client, "local", wire, speed)
+        self.session.begin()
+        self.holding = asyncio.create_task(self.session.hold())
+
+    async def until(self, holds):
+        await asyncio.wait_for(asyncio.wrap_future(self.conversation.wait(holds)), 5)
+
+    async def live(self):
+        await self.until(lambda: self.conversation.state.status == "live")
+        return self
+
+    async def over(self):
+        await asyncio.wait_for(self.holding, 5)
+        return self.conversation.state
+
+    def types(self, way):
+        return [e.event["type"] for e in self.conversation.events if e.dir == way]
+
+
+@pytest.fixture
+async def call(endpoint):
+    made = []
+
+    def make(**options):
+        made.append(Call(endpoint, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.session.stop()
+        await each.over()
+
+
+def reply(ms, response="r1", item="a1", status="completed"):
+    """What a service sends for one spoken reply, up to the end of its making."""
+    ids = {"response_id": response, "item_id": item, "output_index": 0, "content_index": 0}
+    message = {"id": item, "type": "message", "role": "assistant", "content": []}
+    body = {"id": response, "conversation_id": "c1"}
+    audio = base64.b64encode(bytes(48 * ms)).decode()
+    return [
+        {"type": "response.created", "response": {**body, "status": "in_progress"}},
+        {"type": "conversation.item.added", "item": {**message, "status": "in_progress"}},
+        {"type": "response.output_audio_transcript.delta", "delta": "One two three four", **ids},
+        {"type": "response.output_audio.delta", "delta": audio, **ids},
+        {"type": "response.output_audio_transcript.done", "transcript": "One two three four", **ids},
+        {"type": "conversation.item.done", "item": {**message, "status": "completed"}},
+        {"type": "response.done", "response": {**body, "status": status, "output": []}},
+    ]
+
+
+def user_turn(item="u1", text="Hello?"):
+    message = {"id": item, "type": "message", "role": "user", "status": "completed"}
+    message["content"] = [{"type": "input_audio", "transcript": None}]
+    completed = "conversation.item.input_audio_transcription.completed"
+    return [
+        {"type": "input_audio_buffer.speech_started", "item_id": item, "audio_start_ms": 0},
+        {"type": "input_audio_buffer.speech_stopped", "item_id": item, "audio_end_ms": 1000},
+        {"type": "input_audio_buffer.committed", "item_id": item},
+        {"type": "conversation.item.added", "item": message},
+        {"type": completed, "item_id": item, "content_index": 0, "transcript": text},
+    ]
+
+
+async def test_a_session_goes_from_its_ticket_to_live_and_ends_at_the_endpoint(call, endpoint, service):
+    one = await call().live()
+    assert service.header == "Bearer ek_canary_5d1c"
+    await one.until(lambda: "/v1/sessions/vs_1/connected" in endpoint.paths())
+    one.session.stop()
+    state = await one.over()
+    assert (state.status, state.session.id, state.session.transport) == ("ended", "vs_1", "websocket")
+    assert endpoint.asked[-1] == ("/v1/sessions/vs_1/ended", {"reason": "stopped"})
+    assert one.types("own") == ["genmb.status", "genmb.session", "genmb.status", "genmb.status"]
+
+
+async def test_a_spoken_file_is_one_turn_and_its_reply_is_waited_for_until_it_has_been_played(call, service):
+    one = await call().live()
+    speaking = asyncio.create_task(one.session.speak(SECOND))
+    appended = await service.got("input_audio_buffer.append", 50)
+    assert b"".join(base64.b64decode(event["audio"]) for event in appended) == SECOND
+    await service.send(*user_turn(), *reply(2000))
+    await one.until(lambda: one.conversation.state.activity == "speaking")
+    await one.until(lambda: "a1" in [turn.id for turn in one.conversation.state.turns])
+    assert not speaking.done()
+    await asyncio.wait_for(speaking, 5)
+    assert [(t.role, t.text, t.status) for t in one.conversation.state.turns] == [
+        ("user", "Hello?", "completed"),
+        ("assistant", "One two three four", "completed"),
+    ]
+    times = {e.event["type"]: e.t for e in one.conversation.events}
+    assert 2000 <= times["output_audio_buffer.stopped"] - times["output_audio_buffer.started"] < 2600
+
+
+async def test_speech_over_a_reply_cuts_it_where_it_was_heard(call, service):
+    one = await call(speed=1.0).live()
+    await service.send(*reply(4000))
+    await one.until(lambda: "response.done" in one.types("in"))
+    started = next(e.t for e in one.conversation.events if e.event["type"] == "output_audio_buffer.started")
+    await one.session.clock.until(started + 300)
+    await service.send(*user_turn()[:1])
+    [truncate] = await service.got("conversation.item.truncate")
+    assert (truncate["item_id"], truncate["content_index"]) == ("a1", 0)
+    assert 250 <= truncate["audio_end_ms"] < 1500
+    assert one.conversation.state.activity == "hearing"
+    assert one.conversation.state.turns[0].status == "interrupted"
+    assert "output_audio_buffer.cleared" in one.types("in")
+
+
+async def test_speech_does_not_cut_a_reply_that_may_not_be_interrupted(call, service):
+    one = await call(session=Session(interruptible=False)).live()
+    await service.send(*reply(1000), *user_turn()[:1])
+    await one.until(lambda: "output_audio_buffer.stopped" in one.types("in"))
+    assert "conversation.item.truncate" not in one.types("out")
+    assert one.conversation.state.turns[0].status == "completed"
+
+
+async def test_say_sends_the_item_then_asks_and_a_second_one_waits_for_the_first_reply(call, service):
+    one = await call().live()
+    one.session.say("First", "item_1")
+    one.session.say("Second", "item_2")
+    items = await service.got("conversation.item.create", 2)
+    assert [event["item"]["id"] for event in items] == ["item_1", "item_2"]
+    assert items[0]["item"]["content"] == [{"type": "input_text", "text": "First"}]
+    await service.got("response.create")
+    await service.send(*reply(10))
+    assert len(await service.got("response.create", 2)) == 2
+
+
+async def test_interrupt_cancels_the_making_and_stops_the_playing(call, service):
+    one = await call(speed=1.0).live()
+    making, rest = reply(4000)[:4], reply(4000, status="cancelled")[6:]
+    await service.send(*making)
+    await one.until(lambda: one.conversation.state.activity == "speaking")
+    one.session.interrupt()
+    await service.got("response.cancel")
+    await service.send(*rest)
+    await one.until(lambda: one.conversation.state.activity == "listening")
+    assert one.conversation.state.turns[0].status == "interrupted"
+
+
+async def test_a_reply_without_sound_is_over_when_it_is_made(call, service):
+    one = await call().live()
+    speaking = asyncio.create_task(one.session.speak(SECOND))
+    await service.got("input_audio_buffer.append", 50)
+    silent = [event for event in reply(10) if "audio." not in event["type"]]
+    await service.send(*user_turn(), *silent)
+    await asyncio.wait_for(speaking, 5)
+
+
+async def test_a_muted_microphone_sends_silence_for_speech(call, service):
+    one = await call().live()
+    one.session.mute(True)
+    speaking = asyncio.create_task(one.session.speak(SECOND))
+    await one.until(lambda: one.types("out").count("input_audio_buffer.append") == 50)
+    assert not [event for event in service.received if event["type"] == "input_audio_buffer.append"]
+    speaking.cancel()
+
+
+async def test_the_log_holds_sizes_instead_of_sound_and_leaves_silence_out(call, service):
+    one = await call().live()
+    speaking = asyncio.create_task(one.session.speak(SECOND))
+    await service.got("input_audio_buffer.append", 50)
+    await service.send(*reply(100))
+    await one.until(lambda: "response.done" in one.types("in"))
+    sounds = [e.event for e in one.conversation.events if "audio" in e.event["type"]]
+    assert {event.get("audio_bytes") for event in sounds if event["type"] == "input_audio_buffer.append"} == {
+        960
+    }
+    assert not [event for event in sounds if "audio" in event]
+    assert [event["delta_bytes"] for event in sounds if event["type"] == "response.output_audio.delta"] == [
+        4800
+    ]
+    assert one.types("out").count("input_audio_buffer.append") == 50
+    speaking.cancel()
+
+
+async def test_a_failed_response_fails_the_turn(call, service):
+    one = await call().live()
+    speaking = asyncio.create_task(one.session.speak(SECOND))
+    await service.got("input_audio_buffer.append", 50)
+    await service.send(*user_turn(), *reply(10, status="failed"))
+    with pytest.raises(VoiceError, match="response_failed"):
+        await asyncio.wait_for(speaking, 5)
+
+
+@pytest.mark.parametrize(
+    ("close", "status", "codes"), [("close", "ended", []), ("abort", "failed", ["connection_lost"])]
+)
+async def test_a_service_that_closes_ends_the_session_and_one_that_breaks_off_fails_it(
+    call, service, close, status, codes
+):
+    one = await call().live()
+    speaking = asyncio.create_task(one.session.speak(SECOND))
+    await service.got("input_audio_buffer.append")
+    closing = getattr(service, close)()
+    if closing is not None:
+        await closing
+    state = await one.over()
+    assert (state.status, [error.code for error in state.errors]) == (status, codes)
+    with pytest.raises(VoiceError):
+        await asyncio.wait_for(speaking, 5)
+
+
+async def test_a_refusal_of_the_endpoint_is_the_sessions_failure(call, endpoint):
+    body = {"code": "credits_exhausted", "detail": "0 of 5."}
+    endpoint.answers["/v1/sessions"] = httpx.Response(402, json=body)
+    state = await call().over()
+    assert (state.status, state.errors[0].code, state.errors[0].detail) == (
+        "failed",
+        "credits_exhausted",
+        "0 of 5.",
+    )
+    assert endpoint.paths() == ["/v1/sessions"]
+
+
+async def test_a_service_that_does_not_answer_fails_the_session_and_gives_the_ticket_back(call, endpoint):
+    endpoint.url = "ws://127.0.0.1:9"
+    state = await call().over()
+    assert [error.code for error in state.errors] == ["provider_unreachable"]
+    assert endpoint.asked[-1] == ("/v1/sessions/vs_1/ended", {"reason": "provider_unreachable"})
+
+
+async def test_a_service_that_never_begins_the_session_fails_it_in_time(call, service, monkeypatch):
+    monkeypatch.setattr("genmb_voice_widget.headless.CREATED_WITHIN", 0.05)
+    service.silent = True
+    state = await call().over()
+    assert [error.code for error in state.errors] == ["handshake_timeout"]
+
+
+async def test_a_stop_before_the_session_stands_ends_it_without_an_error(call, service):
+    service.silent = True
+    one = call()
+    await asyncio.wait_for(service.accepted.wait(), 5)
+    one.session.stop()
+    state = await one.over()
+    assert (state.status, state.errors) == ("ended", ())
+
+
+async def test_a_proof_that_the_endpoint_refuses_shows_but_does_not_end_the_call(call, endpoint, service):
+    endpoint.answers["/v1/sessions/vs_1/connected"] = httpx.Response(409, json={"code": "session_over"})
+    one = await call().live()
+    await one.until(lambda: one.conversation.state.errors)
+    assert one.conversation.state.errors[0].code == "session_over" and one.conversation.state.status == "live"
+
+
+async def test_messages_that_are_no_events_are_passed_over(call, service):
+    one = await call().live()
+    await service.send_raw("{", "[]", '"x"', '{"type": 1}', "{}")
+    await service.send({"type": "rate_limits.updated"})
+    await one.until(lambda: "rate_limits.updated" in one.types("in"))
+
+
+async def test_the_secret_is_in_no_log_whatever_the_level(call, service, caplog):
+    with caplog.at_level(logging.DEBUG):
+        for name in list(logging.root.manager.loggerDict):
+            if name != "genmb_voice_widget.wire_socket.library":
+                caplog.set_level(logging.DEBUG, name)
+        one = await call().live()
+        one.session.stop()
+        await one.over()
+    told = {record.name for record in caplog.records if "ek_canary" in record.getMessage()}
+    assert told == {"websockets.server"}, "the service of this test alone writes its headers down"

@@ -1,0 +1,80 @@
+import pytest
+
+from genmb_voice_widget.sequencer import Sequencer
+
+CREATED = {"type": "response.created", "response": {"id": "r1", "conversation_id": "c1"}}
+DONE = {"type": "response.done", "response": {"id": "r1", "conversation_id": "c1"}}
+
+
+@pytest.fixture
+def sent():
+    return []
+
+
+@pytest.fixture
+def sequencer(sent):
+    return Sequencer(sent.append)
+
+
+def refusal(event_id, code="invalid_value"):
+    return {"type": "error", "error": {"code": code, "event_id": event_id}}
+
+
+def kinds(sent):
+    return [event["type"] for event in sent]
+
+
+def test_a_wish_is_granted_at_once_when_nothing_runs(sequencer, sent):
+    sequencer.request()
+    assert kinds(sent) == ["response.create"] and sequencer.busy
+
+
+def test_wishes_during_a_response_become_one_request_after_it(sequencer, sent):
+    sequencer.observe(CREATED)
+    sequencer.request()
+    sequencer.request()
+    assert sent == []
+    sequencer.observe(DONE)
+    assert kinds(sent) == ["response.create"]
+    sequencer.observe(CREATED)
+    sequencer.observe(DONE)
+    assert len(sent) == 1 and not sequencer.busy
+
+
+def test_a_request_that_lost_a_race_is_repeated_after_the_response_that_won(sequencer, sent):
+    sequencer.request()
+    sequencer.observe(refusal(sent[0]["event_id"], "conversation_already_has_active_response"))
+    assert len(sent) == 1
+    sequencer.observe(DONE)
+    assert kinds(sent) == ["response.create"] * 2
+    assert sent[0]["event_id"] != sent[1]["event_id"]
+
+
+def test_a_request_that_is_refused_for_good_leaves_the_way_free(sequencer, sent):
+    sequencer.request()
+    sequencer.observe(refusal("somebody else's"))
+    assert sequencer.busy
+    sequencer.observe(refusal(sent[0]["event_id"]))
+    assert not sequencer.busy
+
+
+def test_cancel_stops_a_running_response_and_only_that(sequencer, sent):
+    sequencer.cancel()
+    assert sent == []
+    sequencer.observe(CREATED)
+    sequencer.cancel()
+    assert kinds(sent) == ["response.cancel"]
+
+
+def test_a_response_cancelled_before_it_ran_is_stopped_when_it_does(sequencer, sent):
+    sequencer.request()
+    sequencer.cancel()
+    assert kinds(sent) == ["response.create"]
+    sequencer.observe(CREATED)
+    assert kinds(sent) == ["response.create", "response.cancel"]
+
+
+def test_a_response_outside_the_conversation_is_nobodys_business(sequencer, sent):
+    sequencer.observe({"type": "response.created", "response": {"id": "x", "conversation_id": None}})
+    sequencer.request()
+    assert kinds(sent) == ["response.create"]
