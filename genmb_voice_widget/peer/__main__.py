@@ -49,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         listener = socket.create_server((HOST, options.port))
+        # asyncio sets it only where the protocol number is given; without it each small answer waits 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stages = build_stages(options.script)
     except (ValueError, OSError) as problem:
         sys.stderr.write(f"{problem}\n")

@@ -14,12 +14,22 @@ const turn = (id: string, role: Turn["role"], text: string, more: Partial<Turn> 
 const conversation: Turn[] = [
   turn("1", "user", "What is the weather like in Lisbon today?"),
   turn("2", "tool", "", {
-    call: { call_id: "c1", name: "get_weather", arguments: '{"city": "Lisbon", "unit": "celsius"}', output: "22 °C, clear sky" },
+    call: {
+      call_id: "c1",
+      name: "get_weather",
+      arguments: '{"city": "Lisbon", "unit": "celsius"}',
+      output: "22 °C, clear sky",
+    },
   }),
-  turn("3", "assistant", "It is twenty-two degrees and the sky is clear. You will not need an umbrella, but take sunglasses.", {
-    status: "interrupted",
-    heard: "It is twenty-two degrees and the sky is clear.",
-  }),
+  turn(
+    "3",
+    "assistant",
+    "It is twenty-two degrees and the sky is clear. You will not need an umbrella, but take sunglasses.",
+    {
+      status: "interrupted",
+      heard: "It is twenty-two degrees and the sky is clear.",
+    },
+  ),
   turn("4", "user", "And tomorrow?"),
   turn("5", "assistant", "Tomorrow it stays dry, with a light wind from the", { status: "in_progress" }),
 ];
@@ -37,7 +47,15 @@ const idle: Shown = {
   notice: null,
   ready: true,
 };
-const live: Shown = { ...idle, status: "live", activity: "speaking", busy: true, turns: conversation, provider: "azure", model: "gpt-realtime" };
+const live: Shown = {
+  ...idle,
+  status: "live",
+  activity: "speaking",
+  busy: true,
+  turns: conversation,
+  provider: "azure",
+  model: "gpt-realtime",
+};
 
 export const examples: Record<string, Shown> = {
   idle,
@@ -49,12 +67,24 @@ export const examples: Record<string, Shown> = {
     turns: [...conversation.slice(0, 3), turn("6", "user", "", { status: "in_progress" })],
     muted: false,
   },
-  muted: { ...live, activity: "listening", muted: true, turns: [...conversation, ...conversation.map((old) => ({ ...old, id: `${old.id}b` }))] },
+  muted: {
+    ...live,
+    activity: "listening",
+    muted: true,
+    turns: [...conversation, ...conversation.map((old) => ({ ...old, id: `${old.id}b` }))],
+  },
   denied: { ...idle, status: "failed", problems: [problem("mic_denied")] },
   limited: { ...idle, status: "failed", problems: [problem("rate_limited", "Possible again in 12 min.")] },
   blocked: { ...live, soundBlocked: true },
   reconnecting: { ...live, status: "reconnecting", activity: null },
-  ended: { ...live, status: "ended", activity: null, busy: false, turns: conversation.slice(0, 4), problems: [problem("view_gone")] },
+  ended: {
+    ...live,
+    status: "ended",
+    activity: null,
+    busy: false,
+    turns: conversation.slice(0, 4),
+    problems: [problem("view_gone")],
+  },
   saved: {
     ...idle,
     ready: false,

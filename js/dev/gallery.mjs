@@ -11,5 +11,9 @@ const gallery = await context({
   jsx: "automatic",
   jsxImportSource: "preact",
 });
-const { port } = await gallery.serve({ servedir: "dev", host: "127.0.0.1", port: Number(process.argv[2] ?? 8899) });
+const { port } = await gallery.serve({
+  servedir: "dev",
+  host: "127.0.0.1",
+  port: Number(process.argv[2] ?? 8899),
+});
 process.stdout.write(`http://127.0.0.1:${port}/?width=640\n`);

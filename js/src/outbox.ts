@@ -1,6 +1,6 @@
 /**
- * Envelopes on their way to the kernel, in batches: at once for what cannot wait, else at most eight messages a second.
- * Kernels of ipykernel 7.1 to 7.3 stall at fifty. It must not know what the events mean beyond that list.
+ * Envelopes on their way to the kernel: at once after a rest or when they cannot wait, else in batches, at most eight
+ * a second. Kernels of ipykernel 7.1 to 7.3 stall at fifty. It must not know what the events mean beyond that list.
  */
 import protocol from "../../genmb_voice_widget/protocol.json";
 import type { Envelope } from "./protocol";
@@ -18,17 +18,23 @@ export interface Outbox {
 export function createOutbox(send: (log: string, events: Envelope[]) => void): Outbox {
   let waiting: Envelope[] = [];
   let current = "";
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let rest: ReturnType<typeof setTimeout> | undefined;
 
   const drop = () => {
-    clearTimeout(timer);
-    timer = undefined;
+    clearTimeout(rest);
+    rest = undefined;
     waiting = [];
   };
   const flush = () => {
+    if (waiting.length === 0) return;
     const events = waiting;
     drop();
-    if (events.length > 0) send(current, events);
+    rest = setTimeout(wake, BATCH_MS);
+    send(current, events);
+  };
+  const wake = () => {
+    rest = undefined;
+    flush();
   };
   return {
     flush,
@@ -37,8 +43,7 @@ export function createOutbox(send: (log: string, events: Envelope[]) => void): O
       if (log !== current) flush();
       current = log;
       waiting.push(envelope);
-      if (URGENT.has(String(envelope.event.type))) flush();
-      else timer ??= setTimeout(flush, BATCH_MS);
+      if (rest === undefined || URGENT.has(String(envelope.event.type))) flush();
     },
   };
 }

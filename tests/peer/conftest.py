@@ -173,6 +173,20 @@ class RtcClient:
     def speak(self, ms: int = 600) -> None:
         self.microphone.queue = np.concatenate((self.microphone.queue, loud(ms, 48_000)))
 
+    async def said(self) -> None:
+        """Wait until the microphone has sent all that it was given."""
+        async with asyncio.timeout(PATIENCE):
+            while len(self.microphone.queue):
+                await asyncio.sleep(0.01)
+
+    async def hear(self, ms: int) -> np.ndarray:
+        """Wait for so much more sound, and return it."""
+        have = len(self.heard)
+        async with asyncio.timeout(PATIENCE):
+            while len(self.heard) < have + ms // 20:
+                await asyncio.sleep(0.01)
+        return np.concatenate(self.heard[have:])
+
     async def close(self) -> None:
         await self.pc.close()
         for task in self._tasks:

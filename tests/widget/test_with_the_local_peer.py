@@ -1,0 +1,63 @@
+"""Headless sessions with the real local peer: real speech in, a real recogniser, real replies."""
+
+import asyncio
+import subprocess
+
+import pytest
+
+from genmb_voice_widget import VoiceAgent
+from genmb_voice_widget.wav import read_wav
+
+pytestmark = pytest.mark.speech
+
+
+@pytest.fixture(scope="module")
+def question(tmp_path_factory):
+    path = tmp_path_factory.mktemp("speech") / "question.wav"
+    subprocess.run(["espeak-ng", "-v", "en-us", "-s", "150", "-w", path, "Who are you?"], check=True)
+    return path
+
+
+@pytest.fixture
+def agent():
+    agent = VoiceAgent(instructions="Answer briefly.")
+    yield agent
+    agent.close()
+
+
+async def test_a_spoken_question_is_written_down_and_answered(agent, question, tmp_path):
+    turns = await agent.run([question, question], speed=4, timeout=30)
+    assert [(turn.role, turn.status) for turn in turns] == [
+        ("user", "completed"),
+        ("assistant", "completed"),
+    ] * 2
+    assert [turn.text for turn in turns[::2]] == ["Who are you?"] * 2
+    assert turns[1].text and agent.usage.responses == 2
+    assert (agent.status, agent.errors) == ("ended", ())
+    replayed = VoiceAgent.replay(agent.save(tmp_path / "talk.jsonl"))
+    assert (replayed.turns, replayed.usage, repr(replayed)) == (agent.turns, agent.usage, repr(agent))
+
+
+async def test_speaking_over_the_reply_cuts_it_and_the_words_heard_are_known(agent, question):
+    await agent.start(headless=True, speed=2)
+    reply = await agent.ask("Who are you?", timeout=30)
+    await agent.until("speaking", timeout=30)
+    session = agent._link.headless
+    await session.clock.until(session.clock.now() + 1500)
+    session._talk.speak(read_wav(question))
+    await agent.until(lambda agent: agent.turns[1].status == "interrupted", timeout=30)
+    cut = agent.turns[1]
+    assert cut.id == reply.id and cut.text.startswith(cut.heard)
+    assert 0 < len(cut.heard) < len(cut.text)
+    truncate = [e.event for e in agent.events if e.event["type"] == "conversation.item.truncate"]
+    assert [event["item_id"] for event in truncate] == [cut.id]
+    await agent.stop()
+    assert agent.errors == ()
+
+
+async def test_two_agents_talk_at_the_same_time(question):
+    agents = [VoiceAgent(), VoiceAgent()]
+    both = await asyncio.gather(*(agent.run(question, speed=2, timeout=30) for agent in agents))
+    assert [[turn.role for turn in turns] for turns in both] == [["user", "assistant"]] * 2
+    for agent in agents:
+        agent.close()
