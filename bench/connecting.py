@@ -16,6 +16,18 @@ INTEROP = HERE.parent / "tests" / "interop"
 RUNS = 20
 WARM_UP = 2
 SHOW = "from genmb_voice_widget import VoiceAgent\nagent = VoiceAgent(provider='local')\nagent"
+PEER = """
+import gc
+from genmb_voice_widget.peer.launch import PeerProcess
+address = next(found for found in gc.get_objects() if isinstance(found, PeerProcess)).start_now()
+print(address.url, address.secret.reveal())
+"""
+MINT = """
+import httpx
+headers = {"Authorization": f"Bearer {address.secret.reveal()}"}
+session = {"session": {"type": "realtime", "model": "demo"}}
+print(httpx.post(f"{address.url}/v1/realtime/client_secrets", headers=headers, json=session).json()["value"])
+"""
 Times = dict[str, float]
 
 

@@ -83,8 +83,8 @@ class TokenClient:
         return await self._post(f"/{quote(session, safe='')}/ended", {"reason": reason})
 
     async def warm(self) -> None:
-        """Do the slow part of the first call ahead of it."""
-        await self._http()
+        """Do the slow part of the first call ahead of it, the start of a local peer included."""
+        await (await self._http()).get("/readyz")
 
     async def _http(self) -> httpx.AsyncClient:
         failed = self._connecting is not None and self._connecting.done() and self._connecting.exception()

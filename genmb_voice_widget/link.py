@@ -7,7 +7,6 @@ said.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING
@@ -16,14 +15,10 @@ from .bridge import TICK, Bridge
 from .conversation import Conversation
 from .errors import NoFrontEnd, VoiceError
 from .loop import post, submit
-from .shell import InCell, Shell
-from .waiting import no_vigil
+from .shell import Shell
 
 if TYPE_CHECKING:
     from .headless import Headless
-
-DOUBT = 5.0
-"""Seconds without a word after which a kernel that hears only subshells is taken not to have one."""
 
 
 class Link:
@@ -43,11 +38,9 @@ class Link:
         self._context = context
         self._headless: Headless | None = None
         self._ticking: asyncio.Task[None] | None = None
-        self._heard = 0
 
     def receive(self, message: object) -> None:
         """Take a page's message, on any thread."""
-        self._heard += 1
         self.do(lambda bridge: bridge.receive(message))
 
     def do(self, action: Callable[[Bridge], None]) -> None:
@@ -74,28 +67,19 @@ class Link:
         else:
             post(command, session, context=self._context)
 
-    def vigil(self) -> Callable[[], None]:
-        """Begin a wait in a cell; the result is to be called while it lasts.
+    def check_wait(self) -> None:
+        """Look whether a cell can wait for whoever holds the call.
 
         Raises:
             NoFrontEnd: when no browser can show the agent.
-            VoiceError: `wait_impossible`, now or when called, once it is known that the page cannot be heard
-                before the cell is over.
+            VoiceError: `wait_impossible`, when the page cannot be heard before the cell is over.
         """
         if self.headless is not None:
-            return no_vigil()
+            return
         if not self._shell.has_pages:
             raise NoFrontEnd("no_front_end")
-        in_cell, heard, begun = self._shell.in_cell, self._heard, time.monotonic()
-        if in_cell is InCell.NEVER:
+        if not self._shell.cells_hear:
             raise VoiceError("wait_impossible")
-
-        def check() -> None:
-            silent = self._heard == heard and time.monotonic() - begun > DOUBT
-            if in_cell is InCell.IF_SUBSHELL and silent:
-                raise VoiceError("wait_impossible")
-
-        return check
 
     def _act(self, action: Callable[[Bridge], None]) -> None:
         action(self._bridge)

@@ -1,9 +1,9 @@
-"""Hearing the page while a cell awaits, on kernels of ipykernel 6.
+"""Hearing the page while a cell runs, on kernels before ipykernel 7.4.
 
 Such a kernel queues a page's message behind the running cell, even while that cell awaits the very message
-(ipykernel issues 65 and 646; 7.4 does not). Owns the one patch of it: messages for our own agents skip the
-queue, all others go their old way. It uses private names of ipykernel, so it is made for that version alone
-and must not know what the messages say.
+(ipykernel issues 65 and 646). Owns the one patch of it: messages for our own agents skip the queue, all others
+go their old way. It uses private names of ipykernel, so it is for those versions alone, and it must not know
+what the messages say.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ def install(kernel: Any, deliver: Deliver) -> bool:
     """Let messages for our agents skip the queue.
 
     Args:
-        kernel: the running `ipykernel` 6 kernel.
-        deliver: takes a comm's id and a message's data on the kernel's main thread; False when the comm is
-            none of ours.
+        kernel: the running kernel, of ipykernel 6 or 7.0 to 7.3.
+        deliver: takes a comm's id and a message's data, on the thread that receives messages; False when the
+            comm is none of ours.
 
     Returns:
         Whether they do from now on.
@@ -33,14 +33,19 @@ def install(kernel: Any, deliver: Deliver) -> bool:
     if os.environ.get(SWITCH) == "0":
         return False
     try:
-        stream, session, loop = kernel.shell_stream, kernel.session, kernel.io_loop
-        queue = partial(kernel.schedule_dispatch, kernel.dispatch_shell)
+        stream, session = kernel.shell_stream, kernel.session
+        receiver = getattr(kernel, "shell_channel_thread", None)
+        if (
+            receiver is not None
+        ):  # 7: a thread of its own, which passes on to the main thread and to subshells
+            loop, queue = receiver.io_loop, kernel.shell_channel_thread_main
+        else:  # 6: the main thread
+            loop, queue = kernel.io_loop, partial(kernel.schedule_dispatch, kernel.dispatch_shell)
     except AttributeError:
         return False
 
-    def receive(frames: Any) -> None:
-        if not _delivered(session, frames, deliver):
-            queue(frames)
+    def receive(frames: Any) -> Any:
+        return None if _delivered(session, frames, deliver) else queue(frames)
 
     loop.add_callback(stream.on_recv, receive, copy=False)
     return True

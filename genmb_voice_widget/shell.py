@@ -7,19 +7,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from enum import Enum
 from functools import cache
 from typing import Any
 
 from . import old_kernel
-
-
-class InCell(Enum):
-    """Whether a cell that awaits can hear the page."""
-
-    ALWAYS = "always"
-    IF_SUBSHELL = "if the page uses a subshell"
-    NEVER = "never"
 
 
 class Shell:
@@ -27,12 +18,12 @@ class Shell:
 
     Attributes:
         has_pages: whether a browser may show our widgets.
-        in_cell: whether a cell that awaits can hear the page.
+        cells_hear: whether a cell that awaits can hear the page.
     """
 
-    def __init__(self, has_pages: bool, in_cell: InCell, kernel: Any = None) -> None:
+    def __init__(self, has_pages: bool, cells_hear: bool, kernel: Any = None) -> None:
         self.has_pages = has_pages
-        self.in_cell = in_cell
+        self.cells_hear = cells_hear
         self._kernel = kernel
 
     def ear(self) -> Callable[[], bool]:
@@ -50,8 +41,6 @@ class Shell:
             nonlocal answered
             if kernel is None:
                 return True
-            if self.in_cell is InCell.IF_SUBSHELL and kernel._main_asyncio_lock.locked():
-                return False
             before, answered = answered, False
             kernel.io_loop.add_callback(answer)
             return before
@@ -68,17 +57,12 @@ def this_shell(deliver: old_kernel.Deliver) -> Shell:
     """
     if "marimo" in sys.modules and "ipykernel" not in sys.modules:
         # Its control loop finishes the run before it takes the next message of a page.
-        return Shell(True, InCell.NEVER)
+        return Shell(has_pages=True, cells_hear=False)
     kernel = _ipykernel()
     if kernel is None:
-        return Shell(False, InCell.ALWAYS)
-    version = sys.modules["ipykernel"].version_info
-    if version >= (7, 4):
-        return Shell(True, InCell.ALWAYS, kernel)
-    if version >= (7,):
-        return Shell(True, InCell.IF_SUBSHELL, kernel)
-    heard = old_kernel.install(kernel, deliver)
-    return Shell(True, InCell.ALWAYS if heard else InCell.NEVER, kernel)
+        return Shell(has_pages=False, cells_hear=False)
+    hear = sys.modules["ipykernel"].version_info >= (7, 4) or old_kernel.install(kernel, deliver)
+    return Shell(has_pages=True, cells_hear=hear, kernel=kernel)
 
 
 def _ipykernel() -> Any:

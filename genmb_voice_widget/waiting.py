@@ -23,34 +23,26 @@ TICK = 0.25
 """Seconds. A kernel acts on Interrupt only when its loop wakes, so a waiting cell wakes it."""
 
 
-def no_vigil() -> Callable[[], None]:
-    """Watch over a wait that nothing but its own end can disturb."""
-    return lambda: None
-
-
-async def ticked(
-    future: Future[None], limit: float | None, vigil: Callable[[], Callable[[], None]] = no_vigil
-) -> None:
+async def ticked(future: Future[None], limit: float | None, check: Callable[[], None] = lambda: None) -> None:
     """Wait for a future that another thread settles.
 
     Args:
         future: what to wait for; cancelled when the wait ends in any other way.
         limit: in seconds, None for none.
-        vigil: called when there is something to wait for; what it returns is called at every tick. What
-            either raises ends the wait.
+        check: called when there is something to wait for; what it raises ends the wait.
 
     Raises:
         WaitTimeout: when the time is over.
     """
     begun = time.monotonic()
     try:
-        check = no_vigil() if future.done() else vigil()
+        if not future.done():
+            check()
         waited = asyncio.wrap_future(future)
         while not waited.done():
             left = TICK if limit is None else limit - (time.monotonic() - begun)
             if left <= 0:
                 raise voice_error("wait_timeout", f"Waited {limit:g} s.")
-            check()
             await asyncio.wait({waited}, timeout=min(TICK, left))
         waited.result()
     finally:

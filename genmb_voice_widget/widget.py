@@ -133,7 +133,7 @@ class VoiceAgent(CommWidget):
             WaitTimeout: when there is none in time.
             VoiceError: `not_live`, `response_failed`, `wait_impossible`, or why the session ended before.
         """
-        self._vigil()
+        self._check_wait()
         reply = partial(reply_to, self._conversation, self._say(text), len(self.errors))
         await self._wait(self._conversation.wait(while_running(self._conversation, reply)), timeout)
         turn = reply()
@@ -243,10 +243,10 @@ class VoiceAgent(CommWidget):
         self._link.tell(lambda end: end.say(text, item_id))
         return item_id
 
-    def _vigil(self) -> Callable[[], None]:
+    def _check_wait(self) -> None:
         if self._recorded:
             raise VoiceError("read_only")
-        return self._link.vigil()
+        self._link.check_wait()
 
     async def _wait(self, future: Future[None], limit: float | None) -> None:
-        await ticked(future, limit, self._vigil)
+        await ticked(future, limit, self._check_wait)

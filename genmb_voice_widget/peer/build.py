@@ -1,7 +1,7 @@
 """Putting the peer's stages together: the best that is installed, all loading at the same time.
 
-Owns the order of preference and the line of log for everything that has to be done without. Nothing heavy is imported
-before `build_stages` is called.
+Owns the order of preference and the line of log for everything that has to be done without. Nothing heavy
+is imported before `build_stages` is called.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 from .espeak_voices import DEFAULT_VOICE, espeak_voice
@@ -23,18 +24,23 @@ _log = logging.getLogger(__name__)
 
 
 def build_stages(script: Path | None) -> Stages:
-    """The stages for a script (the packaged demo by default). Raises ScriptError, a sentence about the script.
+    """Load the stages for a script (the packaged demo by default). Raises ScriptError.
 
-    Missing packages do not stop it: Silero gives way to WebRTC's detector and that to a loudness gate, the espeak-ng
-    library to the program on PATH and that to a tone, and without a recogniser only typed text is understood.
+    Missing packages do not stop it: Silero gives way to WebRTC's detector and that to a loudness gate, the
+    espeak-ng library to the program on PATH and that to a tone, and without a recogniser only typed text is
+    understood.
     """
     began = time.perf_counter()
     path = script or DEMO
     read = load_script(path)
     with ThreadPoolExecutor(3) as pool:
         vad, stt, tts = pool.submit(_vad), pool.submit(_stt, read, path.name), pool.submit(_tts, read)
-    hears, close_stt = stt.result()
     speaks, close_tts = tts.result()
+    try:
+        hears, close_stt = stt.result()
+    except ScriptError:
+        close_tts()
+        raise
 
     def close() -> None:
         close_stt()
@@ -50,7 +56,9 @@ def _vad() -> Callable[[], Vad]:
 
         return SileroModel().detector
     except Exception as problem:
-        _log.warning("no Silero voice detection (%s); WebRTC's is used, which noise misleads more easily", problem)
+        _log.warning(
+            "no Silero voice detection (%s); WebRTC's is used, which noise misleads more easily", problem
+        )
     try:
         from .vad_webrtc import WebRtcVad
 
@@ -64,11 +72,9 @@ def _vad() -> Callable[[], Vad]:
 
 
 def _stt(script: Script, where: str) -> tuple[Stt, Callable[[], None]]:
-    from importlib.util import find_spec
+    from .scripted import ScriptedStt
 
     if find_spec("pocketsphinx") is None:
-        from .scripted import ScriptedStt
-
         _log.warning("pocketsphinx is not installed; speech is not understood, typed text is")
         return ScriptedStt(), _nothing
     from .stt_sphinx import Grammar, SphinxStt, UnknownWords
@@ -84,35 +90,45 @@ def _stt(script: Script, where: str) -> tuple[Stt, Callable[[], None]]:
     except UnknownWords as problem:
         stt.close()
         raise ScriptError(_unknown_words(problem.missing, problem.odd, lines, where)) from None
+    except OSError as problem:
+        stt.close()
+        _log.warning("no recogniser (%s); speech is not understood, typed text is", problem)
+        return ScriptedStt(), _nothing
     return stt, stt.close
 
 
-def _unknown_words(
-    missing: tuple[str, ...], odd: tuple[str, ...], lines: dict[str, int], where: str
-) -> str:
+def _unknown_words(missing: tuple[str, ...], odd: tuple[str, ...], lines: dict[str, int], where: str) -> str:
     sentences = [
         f"{where}, line {lines[word]}: the recogniser does not know the word {word!r}; "
-        f"use another, or say how it sounds under [pronunciations], such as {word} = \"B L AA G\"."
+        f'use another, or say how it sounds under [pronunciations], such as {word} = "B L AA G".'
         for word in missing
     ] + [
-        f"{where}: the pronunciation of {word!r} is not made of ARPAbet phones such as \"B L AA G\"." for word in odd
+        f'{where}: the pronunciation of {word!r} is not made of ARPAbet phones such as "B L AA G".'
+        for word in odd
     ]
     return "\n".join(sentences)
 
 
-def _tts(script: Script) -> tuple[Tts, Callable[[], None]]:
-    default = espeak_voice(script.voice or DEFAULT_VOICE, DEFAULT_VOICE)
+def build_voice(default: str) -> tuple[Tts, Callable[[], None]]:
+    """Load the espeak-ng that is installed; return it and what closes it. Raises OSError where there is none.
+
+    `default` is espeak-ng's name of the voice for names that nobody knows.
+    """
     try:
         from .tts_espeak import EspeakTts
 
         tts = EspeakTts(default)
         return tts, tts.close
-    except Exception as problem:
+    except (ImportError, OSError) as problem:
         _log.warning("no espeak-ng library (%s); the program on PATH is used", problem)
-    try:
-        from .tts_espeak_command import EspeakCommandTts
+    from .tts_espeak_command import EspeakCommandTts
 
-        return EspeakCommandTts(default), _nothing
+    return EspeakCommandTts(default), _nothing
+
+
+def _tts(script: Script) -> tuple[Tts, Callable[[], None]]:
+    try:
+        return build_voice(espeak_voice(script.voice or DEFAULT_VOICE, DEFAULT_VOICE))
     except OSError as problem:
         from .scripted import ToneTts
 
@@ -121,4 +137,4 @@ def _tts(script: Script) -> tuple[Tts, Callable[[], None]]:
 
 
 def _nothing() -> None:
-    """Some stages hold nothing that must be closed."""
+    """Close nothing: some stages hold nothing."""

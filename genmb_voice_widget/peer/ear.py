@@ -108,10 +108,14 @@ class Ear:
                 self._tell(IdleElapsed(start_ms, end_ms))
 
     def _recognise(self, pcm: Pcm) -> None:
-        if self._stream is None:
-            self._stream = self._stt.open()
         self._stream_ms += len(pcm) * 1000 / LISTEN_RATE
-        self._stream.feed(pcm)
+        try:
+            if self._stream is None:
+                self._stream = self._stt.open()
+            self._stream.feed(pcm)
+        except Exception as problem:
+            _log.exception("the recogniser failed")
+            self._stream = _Broken(problem)
 
     def _drop_stream(self) -> None:
         if self._stream is not None:
@@ -124,8 +128,24 @@ class Ear:
             try:
                 transcript = await stream.finish()
             except Exception:
-                _log.exception("the recogniser failed")
+                _log.exception("the recogniser could not finish")
                 transcript = None
             finally:
                 stream.close()
         self._tell(Transcribed(item_id, transcript, seconds))
+
+
+class _Broken:
+    """Takes the place of a stream that failed in the middle of a turn: hears on, and fails at its end."""
+
+    def __init__(self, problem: Exception) -> None:
+        self._problem = problem
+
+    def feed(self, pcm: Pcm) -> None:
+        pass
+
+    async def finish(self) -> Transcript:
+        raise self._problem
+
+    def close(self) -> None:
+        pass

@@ -1,7 +1,8 @@
 """libespeak-ng through ctypes: one blocking call that speaks a text into a callback.
 
-Owns the binding (espeak-ng's `speak_lib.h`, API revision 12). The library is one per process and not re-entrant:
-whoever holds `EspeakLibrary` calls it from one thread only. Knows nothing of voices' names, rates or asyncio.
+Owns the binding (espeak-ng's `speak_lib.h`, API revision 12). The library is one per process and not
+re-entrant: whoever holds `EspeakLibrary` calls it from one thread only. Knows nothing of voices' names,
+rates or asyncio.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from .stages import Pcm
 
 OnSound = Callable[[Pcm, list[tuple[int, int]]], bool]
-"""Takes a piece of sound and its word events `(index of the first character, ms from the start)`; false stops."""
+"""Takes a piece of sound and its word events `(first character, ms from the start)`; false stops."""
 
 _SYNCHRONOUS = 2
 _DONT_EXIT = 0x8000
@@ -53,7 +54,8 @@ _Callback = ctypes.CFUNCTYPE(
 class EspeakLibrary:
     """The library, ready to speak. Raises OSError when it or its data cannot be loaded.
 
-    The data folder is passed explicitly, because the path that the packaged library was built with does not exist.
+    The data folder is passed explicitly, because the path that the packaged library was built with does not
+    exist.
     """
 
     def __init__(self, library: str, data: str) -> None:
@@ -84,7 +86,7 @@ class EspeakLibrary:
             self._on_sound = None
 
     def _sound(self, wave: Any, samples: int, events: Any) -> int:
-        """The library's callback: 0 goes on, 1 stops. An exception here would be lost, so it must not arise."""
+        """Take a piece from the library: 0 goes on, 1 stops. An exception here would be lost."""
         words: list[tuple[int, int]] = []
         index = 0
         while events[index].type != _EVENT_END:

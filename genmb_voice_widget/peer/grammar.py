@@ -10,7 +10,7 @@ from .script import Script
 
 
 def jsgf(script: Script) -> str:
-    """The script's phrases as one JSGF grammar whose public rule is `<utterance>`."""
+    """Write the script's phrases as one JSGF grammar whose public rule is `<utterance>`."""
     rules = [
         f"<{_rule(name)}> = {' | '.join(' '.join(value.forms[0]) for value in values)};"
         for name, values in script.slots.items()
@@ -26,7 +26,7 @@ def jsgf(script: Script) -> str:
 
 
 def vocabulary(script: Script) -> dict[str, int]:
-    """Every word that must be recognised, and the line of the script where it first stands."""
+    """List every word that must be recognised, and the line of the script where it first stands."""
     words: dict[str, int] = {}
     for intent in script.intents:
         for phrase in intent.phrases:

@@ -78,6 +78,7 @@ class LiveSession:
         self._on_close = on_close
         self._expires_at = session["expires_at"]
         self._audience: dict[Send, _Listener] = {}
+        self._closed = False
         self._protocol = Protocol(session, transport, new_id, padding, double_content)
         self._ear = Ear(stages, clock, self._tell, session)
         out = AudioOut() if transport == "webrtc" else None
@@ -119,7 +120,8 @@ class LiveSession:
         return self._mouth.pull(samples)
 
     async def close(self) -> None:
-        """End all that runs. Idempotent."""
+        """End all that runs; what still arrives is ignored. Idempotent."""
+        self._closed = True
         audience, self._audience = self._audience, {}
         for listener in audience.values():
             if listener.on_end is not None:
@@ -134,7 +136,8 @@ class LiveSession:
 
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
-            self._do(effect)
+            if not self._closed:
+                self._do(effect)
 
     def _do(self, effect: Effect) -> None:
         match effect:

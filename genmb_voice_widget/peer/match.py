@@ -1,6 +1,7 @@
 """Which intent a sentence is, by its words; the same for speech and for typing.
 
-Owns the comparison and the writing of the sentence as the script spells it. Pure; knows no sound and no reply.
+Owns the comparison and the writing of the sentence as the script spells it. Pure; knows no sound and no
+reply.
 """
 
 from __future__ import annotations
@@ -33,8 +34,18 @@ _Said = tuple[Word | _Filled, ...]
 
 
 def match(script: Script, text: str) -> Match | None:
-    """The first intent, in the script's order, one of whose phrases is exactly `text`; None if there is none."""
+    """Find the first intent, in the script's order, one of whose phrases is exactly `text`.
+
+    What is written short in typing (`what's`) is also tried in full (`what is`).
+    """
     words = plain_words(text)
+    in_full = tuple(
+        part for word in words for part in ((word[:-2], "is") if word.endswith("'s") else (word,))
+    )
+    return _match(script, words) or (_match(script, in_full) if in_full != words else None)
+
+
+def _match(script: Script, words: tuple[str, ...]) -> Match | None:
     for intent in script.intents:
         for phrase in intent.phrases:
             for said in _ways(phrase.parts, words, script.slots):
@@ -46,7 +57,7 @@ def match(script: Script, text: str) -> Match | None:
 def _ways(
     parts: tuple[Word | Slot | Optional, ...], words: tuple[str, ...], slots: Mapping[str, tuple[Value, ...]]
 ) -> Iterator[_Said]:
-    """Every way in which `parts` can be said as exactly `words`."""
+    """Find every way in which `parts` can be said as exactly `words`."""
     if not parts:
         if not words:
             yield ()
@@ -68,7 +79,7 @@ def _ways(
 
 
 def _write(phrase: Phrase, said: _Said) -> str:
-    """The sentence that was said, in the spelling and with the punctuation of the script."""
+    """Write the sentence that was said, in the spelling and with the punctuation of the script."""
     text = ""
     for part in said:
         glued, written = (

@@ -1,7 +1,7 @@
-"""What a user may say, as a script writes it: `Tell me about <city> [please].`
+"""What a user may say, as a script writes it, such as `Tell me about <city> [please]`.
 
-Owns the notation (words, `<slot>` or `<name:slot>`, `[optional words]`) and the plain form of words in which speech
-and typing are compared. Knows no script file, no grammar format and no sound.
+Owns the notation (words, `<slot>` or `<name:slot>`, `[optional words]`) and the plain form of words in
+which speech and typing are compared. Knows no script file, no grammar format and no sound.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word as written, with its punctuation, and the plain words that are spoken for it (none for a bare `?`)."""
+    """A word as written, with its punctuation, and the plain words spoken for it (none for a bare `?`)."""
 
     written: str
     spoken: tuple[str, ...]
@@ -47,22 +47,22 @@ class Phrase:
     parts: tuple[Word | Slot | Optional, ...]
 
     def required_slots(self) -> frozenset[str]:
-        """The names of the slots that every way of saying it fills."""
+        """Return the names of the slots that every way of saying it fills."""
         return frozenset(part.name for part in self.parts if isinstance(part, Slot))
 
     def slots(self) -> tuple[Slot, ...]:
-        """All slots, the optional ones too."""
+        """Return all slots, the optional ones too."""
         return tuple(part for part in self.flat() if isinstance(part, Slot))
 
     def flat(self) -> tuple[Word | Slot, ...]:
-        """The words and slots without the brackets."""
+        """Return the words and slots without the brackets."""
         return tuple(
             inner for part in self.parts for inner in (part.parts if isinstance(part, Optional) else (part,))
         )
 
 
 def plain_words(text: str) -> tuple[str, ...]:
-    """Text as it is compared: lower case, no punctuation, hyphens split, apostrophes kept inside words."""
+    """Bring text to the form that is compared: lower case, no punctuation, hyphens split, `what's` whole."""
     return tuple(_WORD.findall(text.casefold().replace("’", "'")))
 
 

@@ -49,10 +49,11 @@ class Resampler:
             return np.zeros(0, np.int16)
         windows = sliding_window_view(buffer, 2 * self._half)[starts]
         made = np.einsum("ij,ij->i", windows, self._filter[ticks % self._up])
-        return np.clip(np.rint(made), -32768, 32767).astype(np.int16)
+        rounded: Pcm = np.clip(np.rint(made), -32768, 32767).astype(np.int16)
+        return rounded
 
     def finish(self) -> Pcm:
-        """What is still owed for the samples that were pushed."""
+        """Give what is still owed for the samples that were pushed."""
         owed = ceil(self._received * self._up / self._down) - self._made
         return self.push(np.zeros(2 * self._half + ceil(self._down / self._up), np.int16))[:owed]
 

@@ -1,7 +1,7 @@
 """A script: what the local agent understands and what it answers, read from a TOML file.
 
-Owns the file's form and its checks; every mistake is a ScriptError, a sentence with the file, the line and the intent.
-Knows nothing of sound; whether the recogniser knows a word is its own business.
+Owns the file's form and its checks; every mistake is a ScriptError, a sentence with the file, the line and
+the intent. Knows nothing of sound; whether the recogniser knows a word is its own business.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .phrase import Phrase, parse_phrase, plain_words
 from .template import placeholders
 
 DEMO = Path(__file__).with_name("scripts") / "demo.toml"
-UNSURE = "I am not sure that I heard you. If you said: {guess} please say it once more."
+UNSURE = "I am not sure that I heard you well. Please say it again, if it was: {guess}"
 
 
 class ScriptError(ValueError):
@@ -25,7 +25,7 @@ class ScriptError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One value of a slot list: how it is said, what a function gets for it, and the plain words that mean it."""
+    """One value of a slot: how it is said, what a function gets for it, and the plain words that mean it."""
 
     said: str
     value: str | int | float | bool
@@ -34,7 +34,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class FunctionCall:
-    """A function to call. An argument that is one placeholder, `{minutes}`, gets the slot's value with its type."""
+    """A function to call. An argument that is one placeholder gets the slot's value with its type."""
 
     name: str
     arguments: Mapping[str, Any]
@@ -42,7 +42,7 @@ class FunctionCall:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """One thing that a user may want: the ways to say it, the answers in turn, and perhaps a function to call first."""
+    """One thing that a user may want: ways to say it, answers in turn, perhaps a function to call first."""
 
     name: str
     phrases: tuple[Phrase, ...]
@@ -61,7 +61,7 @@ class Script:
     description: str
     greeting: tuple[str, ...]
     fallback: tuple[str, ...]
-    unsure: str
+    unsure: tuple[str, ...]
     voice: str | None
     slots: Mapping[str, tuple[Value, ...]]
     pronunciations: Mapping[str, str]

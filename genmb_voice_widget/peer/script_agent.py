@@ -1,6 +1,7 @@
 """The agent that follows a script. Pure: the same turn always gets the same answer.
 
-It keeps nothing between turns: which of several replies is due follows from how often the same was asked before.
+It keeps nothing between turns: which of several replies is due follows from how often the same was asked
+before.
 """
 
 from __future__ import annotations
@@ -25,19 +26,19 @@ class ScriptAgent:
         self._script = script
 
     async def reply(self, turn: UserTurn) -> AsyncGenerator[Say | Call, None]:
-        """The answer: sentences, or the call of a function whose output is then answered in a turn of its own."""
+        """Answer in sentences, or call a function, whose output is then answered in a turn of its own."""
         for piece in answer(self._script, turn):
             yield piece
 
 
 def answer(script: Script, turn: UserTurn) -> list[Say | Call]:
-    """What the script answers to a turn."""
+    """Return what the script answers to a turn."""
     if turn.tool_outputs:
         return [say for output in turn.tool_outputs for say in _after_tool(script, turn, output)]
     if not turn.text:
         return _say(_opening(script, turn))
     if not turn.accepted:
-        return _say(fill(script.unsure, {"guess": turn.text}))
+        return _say(fill(_in_turn(script.unsure, _asked(turn)), {"guess": turn.text}))
     found = match(script, turn.text)
     if found is None:
         return _say(_in_turn(script.fallback, _unmatched(script, turn.history)))
@@ -53,7 +54,7 @@ def answer(script: Script, turn: UserTurn) -> list[Say | Call]:
 
 
 def _opening(script: Script, turn: UserTurn) -> str:
-    """What is said without a question: the greeting first, later a hint."""
+    """Return what is said without a question: the greeting first, later a hint."""
     spoken = any(message.role == "assistant" for message in turn.history)
     if spoken or not turn.accepted:
         return _in_turn(script.fallback, _unmatched(script, turn.history))
@@ -61,7 +62,7 @@ def _opening(script: Script, turn: UserTurn) -> str:
 
 
 def _after_tool(script: Script, turn: UserTurn, output: ToolOutput) -> list[Say | Call]:
-    """The answer that was waiting for a function's output."""
+    """Return the answer that was waiting for a function's output."""
     complaint = output_error(output.output)
     if complaint is not None:
         return _say(f"The function {output.name} did not work: {complaint}")
@@ -74,11 +75,13 @@ def _after_tool(script: Script, turn: UserTurn, output: ToolOutput) -> list[Say 
 
 
 def _reply(script: Script, turn: UserTurn, found: Match, output: str | None) -> str:
-    """The intent's reply that is due, filled in."""
+    """Fill in the intent's reply that is due."""
     asked = sum(
         1
         for message in turn.history
-        if message.role == "user" and (before := match(script, message.text)) and before.intent is found.intent
+        if message.role == "user"
+        and (before := match(script, message.text))
+        and before.intent is found.intent
     )
     if output is not None and not turn.text:
         asked -= 1
@@ -88,7 +91,7 @@ def _reply(script: Script, turn: UserTurn, found: Match, output: str | None) -> 
 
 
 def _argument(argument: Any, values: Mapping[str, Value]) -> Any:
-    """A function's argument: a lone placeholder becomes the slot's value as it is, others are filled in as text."""
+    """Fill in an argument: a lone placeholder becomes the slot's value as it is, others become text."""
     if not isinstance(argument, str):
         return argument
     whole = _WHOLE_PLACEHOLDER.fullmatch(argument)
@@ -97,8 +100,13 @@ def _argument(argument: Any, values: Mapping[str, Value]) -> Any:
     return fill(argument, {name: str(value.value) for name, value in values.items()})
 
 
+def _asked(turn: UserTurn) -> int:
+    """Count the user turns before this one."""
+    return sum(1 for message in turn.history if message.role == "user")
+
+
 def _unmatched(script: Script, history: Iterable[Message]) -> int:
-    """How many user turns there were that the script does not know."""
+    """Count the user turns that the script does not know."""
     return sum(1 for message in history if message.role == "user" and match(script, message.text) is None)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection, Request
@@ -68,7 +69,12 @@ def make_app(stages: Stages, secret: str, clock: Callable[[], float] = time.time
         expose_headers=["Location", "X-Request-Id"],
         allow_private_network=True,
     )
-    return Starlette(routes=routes, middleware=[Middleware(LoopbackOnly), cors], lifespan=lifespan)
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(LoopbackOnly), cors],
+        exception_handlers={HTTPException: _refused, Exception: _failed},
+        lifespan=lifespan,
+    )
 
 
 def _routes(peer: _Peer, azure: bool) -> list[Route | WebSocketRoute]:
@@ -88,6 +94,16 @@ def _routes(peer: _Peer, azure: bool) -> list[Route | WebSocketRoute]:
 
 async def _healthy(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """Say in the wire's words what the framework refuses: an unknown path, a bad form."""
+    assert isinstance(error, HTTPException), "registered for nothing else"
+    return refusal(WireError(error.detail), error.status_code)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return refusal(WireError("The local peer failed.", "server_error", type="server_error"), 500)
 
 
 def _answered(handler: Handler) -> Handler:

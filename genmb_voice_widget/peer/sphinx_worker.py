@@ -1,8 +1,8 @@
-"""The recogniser's own process: PocketSphinx holds the interpreter while it works, so it must not share the peer's.
+"""The recogniser's own process, because PocketSphinx holds the interpreter while it works.
 
-Run as `python -m genmb_voice_widget.peer.sphinx_worker`; frames come on standard input and go on standard output
-(see `write_frame`). It ends when its input does, which is also what happens when its parent dies. Owns the processes'
-protocol and the decoders; what is done to the sound is in `sphinx_decoder`.
+Run as `python -m genmb_voice_widget.peer.sphinx_worker`; frames come on standard input and go on standard
+output (see `write_frame`). It ends when its input does, which is also what happens when its parent dies.
+Owns the processes' protocol and the decoders; what is done to the sound is in `sphinx_decoder`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ _HEADER = struct.Struct("<BII")
 
 
 class Kind(IntEnum):
-    """What a frame is. Towards the worker: LOAD (JSON), and for a stream OPEN, FEED (int16 16 kHz), FINISH, CLOSE.
+    """What a frame is.
 
-    From the worker: READY (JSON, once after LOAD) and RESULT (JSON, one for each FINISH).
+    Towards the worker: LOAD (JSON), and for a stream OPEN, FEED (int16 16 kHz), FINISH, CLOSE. From the
+    worker: READY (JSON, once after LOAD) and RESULT (JSON, one for each FINISH).
     """
 
     LOAD = 1
@@ -33,12 +34,12 @@ class Kind(IntEnum):
 
 
 def frame(kind: Kind, stream: int = 0, payload: bytes = b"") -> bytes:
-    """One frame: kind (1 byte), stream (4), length of the payload (4), little-endian, then the payload."""
+    """Write one frame: kind (1 byte), stream (4), the payload's length (4), little-endian; the payload."""
     return _HEADER.pack(kind, stream, len(payload)) + payload
 
 
 def read_frame(source: IO[bytes]) -> tuple[Kind, int, bytes] | None:
-    """The next frame, or None when the other side has gone."""
+    """Read the next frame, or None when the other side has gone."""
     header = source.read(_HEADER.size)
     if len(header) < _HEADER.size:
         return None

@@ -1,8 +1,8 @@
 """PocketSphinx as an `Stt`: the peer's side of the worker process.
 
-Owns the process, the two threads at its pipes, and the turning of plain words into the sentence that the script
-spells. A transcript that is not trusted still has the best guess as its text (`accepted` is false), so that the agent
-can say what it thought it heard; it is empty only where no phrase fits at all.
+Owns the process, the two threads at its pipes, and the turning of plain words into the sentence that the
+script spells. A transcript that is not trusted still has the best guess as its text (`accepted` is false),
+so that the agent can say what it thought it heard; it is empty only where no phrase fits at all.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Grammar:
 
 
 class UnknownWords(ValueError):
-    """The grammar has words that the dictionary lacks (`missing`) or whose given phones do not exist (`odd`)."""
+    """The dictionary lacks words of the grammar (`missing`), or given phones do not exist (`odd`)."""
 
     def __init__(self, missing: Sequence[str], odd: Sequence[str]) -> None:
         super().__init__(f"unknown words: {', '.join([*missing, *odd])}")
@@ -47,8 +47,8 @@ class UnknownWords(ValueError):
 class SphinxStt:
     """The recogniser. The worker starts at once, in the background; `ready` waits for it.
 
-    `spell` makes the recognised words ("what is the weather in london") the sentence as the script writes it. A worker
-    that died is replaced at the next `open`.
+    `spell` makes the recognised words ("what is the weather in london") the sentence as the script writes
+    it. A worker that died is replaced at the next `open`.
     """
 
     def __init__(self, grammar: Grammar, spell: Callable[[str], str]) -> None:
@@ -64,7 +64,7 @@ class SphinxStt:
             raise UnknownWords(answer["missing"], answer["unpronounceable"])
 
     def open(self) -> SttStream:
-        """A stream for one utterance; any number may be open."""
+        """Open a stream for one utterance; any number may be open."""
         if self._worker.ended:
             self._worker.stop()
             self._worker = _Worker(self._grammar)
@@ -101,7 +101,7 @@ class _SphinxStream:
 
 
 class _Worker:
-    """The process: frames go in by one thread, so nobody waits for a full pipe, and results come out by another."""
+    """The process; one thread writes, so that nobody waits for a full pipe, and one reads."""
 
     def __init__(self, grammar: Grammar) -> None:
         self.ready: Future[dict[str, list[str]]] = Future()
@@ -129,9 +129,13 @@ class _Worker:
         loop = asyncio.get_running_loop()
         arrived: asyncio.Future[dict[str, Any] | None] = loop.create_future()
 
+        def arrive(found: dict[str, Any] | None) -> None:
+            if not arrived.done():
+                arrived.set_result(found)
+
         def deliver(found: dict[str, Any] | None) -> None:
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(lambda: arrived.done() or arrived.set_result(found))
+            with contextlib.suppress(RuntimeError):  # the loop may be closed by now
+                loop.call_soon_threadsafe(arrive, found)
 
         with self._lock:
             if self.ended:

@@ -1,4 +1,4 @@
-"""Filling a reply's or an argument's `{placeholders}`, and saying a tool's output as a sentence would. Pure."""
+"""Filling a reply's or an argument's `{placeholders}`, and saying a tool's output in words. Pure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
 def placeholders(template: str) -> tuple[str, ...]:
-    """The names between braces, in order; `output.temperature` is one name."""
+    """List the names between braces, in order; `output.temperature` is one name."""
     return tuple(_PLACEHOLDER.findall(template))
 
 
 def fill(template: str, values: Mapping[str, str], output: str | None = None) -> str:
-    """The template with its names replaced; `{output}` and `{output.member}` are taken from a tool's output."""
+    """Replace the template's names; `{output}` and `{output.member}` come from a tool's output."""
 
     def replace(found: re.Match[str]) -> str:
         name, _, member = found[1].partition(".")
@@ -26,7 +26,9 @@ def fill(template: str, values: Mapping[str, str], output: str | None = None) ->
 
 
 def speakable(output: str, member: str = "") -> str:
-    """A tool's output, usually JSON, as words: `{"sky": "clear"}` becomes `sky clear`, or `clear` for member `sky`.
+    """Say a tool's output, usually JSON, in words.
+
+    `{"sky": "clear"}` becomes `sky clear`, or `clear` for member `sky`.
 
     Where the output has no such member, all of it is said.
     """
@@ -40,7 +42,7 @@ def speakable(output: str, member: str = "") -> str:
 
 
 def output_error(output: str) -> str | None:
-    """The complaint in an output of the form `{"error": …}`, None if the tool did its work."""
+    """Find the complaint in an output of the form `{"error": …}`, None if the tool did its work."""
     try:
         value = json.loads(output)
     except ValueError:

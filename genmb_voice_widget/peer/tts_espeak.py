@@ -1,7 +1,7 @@
 """Speech by espeak-ng inside the peer's process: the library on one thread of its own.
 
-Owns that thread, the way from the library's 22.05 kHz to the seam's 24 kHz, and the cancelling. espeak-ng is GPL-3
-and optional; only the peer, a program of its own, ever loads it.
+Owns that thread, the way from the library's 22.05 kHz to the seam's 24 kHz, and the cancelling. espeak-ng
+is GPL-3 and optional; only the peer, a program of its own, ever loads it.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class _Job:
 
 
 class EspeakTts:
-    """The library as a `Tts`: the first chunk within about a millisecond, the whole text far ahead of its playing.
+    """The library as a `Tts`: the first chunk after about a millisecond, all far ahead of its playing.
 
-    Raises ImportError without the package `espeakng-loader`, OSError when the library does not load. Texts of several
-    sessions are spoken one after the other, each at some 200 times real time. `default` is espeak-ng's name of the voice
-    for names that nobody knows.
+    Raises ImportError without the package `espeakng-loader`, OSError when the library does not load. Texts
+    of several sessions are spoken one after the other, each at some 200 times real time. `default` is
+    espeak-ng's name of the voice for names that nobody knows.
     """
 
     def __init__(self, default: str) -> None:
@@ -48,7 +48,7 @@ class EspeakTts:
         ready.result()
 
     async def synth(self, text: str, voice: str, speed: float) -> AsyncGenerator[AudioChunk, None]:
-        """Speech for `text`; `aclose` stops the library at its next piece (60 ms of sound, made in 0.1 ms).
+        """Speak `text`; `aclose` stops the library at its next piece (60 ms of sound, made in 0.1 ms).
 
         `voice` is an OpenAI voice name or one of espeak-ng's own; `speed` is 0.25..1.5.
         """
@@ -56,8 +56,10 @@ class EspeakTts:
         chunks: asyncio.Queue[AudioChunk | Exception | None] = asyncio.Queue()
 
         def give(chunk: AudioChunk | Exception | None) -> None:
-            if not job.cancelled.is_set():
+            try:
                 loop.call_soon_threadsafe(chunks.put_nowait, chunk)
+            except RuntimeError:  # the loop is closed: nobody listens any more
+                job.cancelled.set()
 
         job = _Job(text, espeak_voice(voice, self._default), espeak_pace(speed), give)
         self._jobs.put(job)

@@ -1,7 +1,7 @@
-"""Speech by the `espeak-ng` program on PATH: the fallback where the library is missing. Nothing of it is loaded here.
+"""Speech by the `espeak-ng` program on PATH: the fallback where the library is missing.
 
-One process a text. The program reports no word times, so they are spread over the sound by the words' lengths, with
-what is known when each piece is given out: the pace.
+One process a text. The program reports no word times, so they are spread over the sound by the words'
+lengths, with what is known when each piece is given out: the pace.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PIECE = 4096
 
 
 class EspeakCommandTts:
-    """The program as a `Tts`; the first chunk comes after the start of a process. Raises OSError if it is not there.
+    """The program as a `Tts`. Raises OSError if it is not there.
 
     `default` is espeak-ng's name of the voice for names that nobody knows.
     """
@@ -36,11 +36,18 @@ class EspeakCommandTts:
         self._default = default
 
     async def synth(self, text: str, voice: str, speed: float) -> AsyncGenerator[AudioChunk, None]:
-        """Speech for `text`; `aclose` ends the program."""
+        """Speak `text`; `aclose` ends the program."""
         pace = espeak_pace(speed)
         process = await asyncio.create_subprocess_exec(
             self._program,
-            *("-v", espeak_voice(voice, self._default), "-s", str(pace.words_per_minute), "-g", str(pace.word_gap)),
+            *(
+                "-v",
+                espeak_voice(voice, self._default),
+                "-s",
+                str(pace.words_per_minute),
+                "-g",
+                str(pace.word_gap),
+            ),
             *("--stdin", "--stdout"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -58,7 +65,7 @@ class EspeakCommandTts:
 
 
 async def _chunks(source: asyncio.StreamReader, text: str, pace: int) -> AsyncGenerator[AudioChunk, None]:
-    """The WAV stream as chunks of the seam's rate."""
+    """Read the WAV stream as chunks of the seam's rate."""
     header = await source.readexactly(_WAV_HEADER)
     resampler = Resampler(int.from_bytes(header[_RATE_AT : _RATE_AT + 4], "little"), SPEAK_RATE)
     words = text.split()
@@ -72,7 +79,9 @@ async def _chunks(source: asyncio.StreamReader, text: str, pace: int) -> AsyncGe
         whole = len(data) // 2 * 2
         pcm, odd = resampler.push(np.frombuffer(data[:whole], np.int16)), data[whole:]
         made += len(pcm)
-        upto = next((i for i in range(given, len(words)) if starts[i] * SPEAK_RATE >= made * 1000), len(words))
+        upto = next(
+            (i for i in range(given, len(words)) if starts[i] * SPEAK_RATE >= made * 1000), len(words)
+        )
         yield AudioChunk(pcm, tuple(zip(words[given:upto], starts[given:upto], strict=True)))
         given = upto
     end = made * 1000 // SPEAK_RATE

@@ -1,4 +1,4 @@
-"""The WebRTC project's voice activity detector, as PocketSphinx carries it: the fallback where onnxruntime is missing.
+"""The WebRTC project's voice activity detector, which PocketSphinx carries: for want of onnxruntime.
 
 Good in quiet and in steady hiss, easily fooled by clicks and hum.
 """
@@ -13,7 +13,7 @@ _FRAME_SECONDS = 0.03
 
 
 class WebRtcVad:
-    """A yes-or-no detector behind the probability seam: 1.0 or 0.0. Raises ImportError without `pocketsphinx`."""
+    """A detector that says 1.0 or 0.0. Raises ImportError without `pocketsphinx`."""
 
     rate: Literal[16_000] = 16_000
     frame_samples = int(16_000 * _FRAME_SECONDS)
@@ -22,7 +22,7 @@ class WebRtcVad:
         self.reset()
 
     def __call__(self, frame: Pcm) -> float:
-        """1.0 if the frame (480 samples, 16 kHz) is speech, else 0.0."""
+        """Give 1.0 if the frame (480 samples, 16 kHz) is speech, else 0.0."""
         return 1.0 if self._vad.is_speech(frame.tobytes(), self.rate) else 0.0
 
     def reset(self) -> None:

@@ -1,7 +1,7 @@
 """When each word of a text begins in its speech.
 
-Turns a synthesiser's word events (places in the text) into exactly the text's words at single spaces, in order, so
-that captions and "what was heard" can count them. Pure.
+Turns a synthesiser's word events (places in the text) into exactly the text's words at single spaces, in
+order, so that captions and "what was heard" can count them. Pure.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from bisect import bisect_right
 class WordTimes:
     """The words of one text, given out as their events arrive.
 
-    A word without an event of its own (a dash, a number read as part of the next) begins with the following one.
+    A word without an event of its own (a dash, a number read as part of the next) begins with the following
+    one.
     """
 
     def __init__(self, text: str) -> None:
@@ -24,13 +25,13 @@ class WordTimes:
         self._last_ms = 0
 
     def at(self, character: int, ms: int) -> tuple[tuple[str, int], ...]:
-        """The words that begin now that speech has come to `character` at `ms`; none if they are known already."""
+        """Give the words that begin now that speech has come to `character` at `ms`."""
         reached = bisect_right(self._starts, character)
         self._last_ms = max(self._last_ms, ms)
         return self._give(reached)
 
     def rest(self) -> tuple[tuple[str, int], ...]:
-        """The words that had no event by the end of the speech."""
+        """Give the words that had no event by the end of the speech."""
         return self._give(len(self._words))
 
     def _give(self, upto: int) -> tuple[tuple[str, int], ...]:

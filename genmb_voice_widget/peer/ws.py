@@ -15,8 +15,8 @@ from .live import LiveSession
 from .shapes import Json
 from .stages import Stages
 
-BACKLOG = 4096
-"""Events that may wait for a client that does not read; beyond them it is dropped."""
+BACKLOG = 20_000
+"""Events that may wait for a client that does not read (a reply of 20 minutes); beyond them it is dropped."""
 
 _TOO_SLOW = 1008
 

@@ -1,10 +1,11 @@
-"""The endpoint's HTTP face: five routes, their bodies, and problems for everything else.
+"""The endpoint's HTTP face: six routes, their bodies, and problems for everything else.
 
     POST /v1/sessions                    relay an offer, or have a WebSocket secret made
     POST /v1/sessions/{id}/connected     the handshake is proven: capture
     POST /v1/sessions/{id}/ended         the call is over: hang up, or give everything back
     GET  /v1/sessions/{id}               how it stands
     GET  /healthz                        the process answers
+    GET  /readyz                         a session could start at once; a local peer is started for it
 
 It translates and decides nothing: the order of things is in `sessions`. One app serves one event loop.
 """
@@ -147,6 +148,11 @@ def _add_routes(app: FastAPI, sessions: Sessions, sweeper: Sweeper) -> None:
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
+
+    @app.get("/readyz")
+    async def readyz() -> dict[str, str]:
+        await sessions.ready()
+        return {"status": "ready"}
 
 
 def _add_problems(app: FastAPI) -> None:

@@ -113,6 +113,18 @@ class Sessions:
         """
         return _known(await self._ledger.find(session))
 
+    async def ready(self) -> None:
+        """Do ahead what the first session would have to wait for.
+
+        Raises:
+            Refusal: `provider_unreachable`, or the provider's own reason.
+        """
+        try:
+            async with asyncio.timeout(self._timing.open_within):
+                await asyncio.gather(*(provider.ready() for provider in self._providers.values()))
+        except TimeoutError:
+            raise Refusal("provider_unreachable", "The voice service took too long to get ready.") from None
+
     async def close(self) -> None:
         """Let what is under way come to its end, then close the providers."""
         await self._flights.drain()

@@ -97,7 +97,7 @@ async def test_a_widget_shown_twice_opens_one_microphone(open_notebook):
 async def test_a_busy_cell_neither_stops_the_captions_nor_loses_an_event(open_notebook, tmp_path, kernel):
     from genmb_voice_widget import spoken
 
-    question = spoken("Who are you?", tmp_path / "question.wav", lead_in=2.0, tail=1.0)
+    question = spoken("Who are you?", tmp_path / "question.wav", lead_in=3.0, tail=1.0)
     async with open_notebook(
         SHOW, "import time; time.sleep(8)", microphone=question, kernel=kernel
     ) as notebook:

@@ -32,7 +32,7 @@ async def heard(notebook: Notebook, side: str) -> list[Sound]:
 
 @pytest.mark.parametrize("kernel", ["python3", "ipykernel6"])
 async def test_a_spoken_sentence_is_written_down_and_answered_aloud(open_notebook, tmp_path, kernel):
-    question = spoken("Who are you?", tmp_path / "question.wav", lead_in=1.0, tail=1.0)
+    question = spoken("Who are you?", tmp_path / "question.wav", lead_in=3.0, tail=1.0)
     async with open_notebook(SHOW, READ, microphone=question, kernel=kernel) as notebook:
         await start(notebook, listen=True)
         reply = notebook.page.locator("[data-testid=turn][data-role=assistant][data-status=completed]")
@@ -55,7 +55,7 @@ async def test_a_spoken_sentence_is_written_down_and_answered_aloud(open_noteboo
 
 async def test_speaking_over_the_reply_interrupts_it(open_notebook, tmp_path):
     speech = spoken(
-        ["Tell me a story.", "Who are you?"], tmp_path / "speech.wav", lead_in=1.0, pause=6.0, tail=1.0
+        ["Tell me a story.", "Who are you?"], tmp_path / "speech.wav", lead_in=3.0, pause=6.0, tail=1.0
     )
     async with open_notebook(SHOW, READ, microphone=speech) as notebook:
         await start(notebook, listen=True)

@@ -25,9 +25,9 @@ SENTENCES = ["Who are you?", "What is the weather in Paris?"]
 def peer() -> Iterator[PeerAddress]:
     process = PeerProcess()
     try:
-        yield process.start()
+        yield process.start_now()
     finally:
-        process.close()
+        process.stop_now()
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ async def test_agents_realtime_over_webrtc_in_chromium(peer, speech, tmp_path):
         f"--outfile={bundle}",
     ]
     subprocess.run(build, cwd=INTEROP, check=True)
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {peer.secret}"}) as client:
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {peer.secret.reveal()}"}) as client:
         minted = await client.post(
             f"{peer.url}/v1/realtime/client_secrets", json={"session": {"type": "realtime", "model": "demo"}}
         )
@@ -81,7 +81,7 @@ async def test_agents_realtime_over_websocket_in_node(peer, speech, tmp_path):
         pcm.write_bytes(recorded.readframes(recorded.getnframes()))
     node = await asyncio.create_subprocess_exec(
         "node", "node_client.mjs", peer.url, pcm, "2",
-        cwd=INTEROP, env=os.environ | {"PEER_SECRET": peer.secret}, stdout=asyncio.subprocess.PIPE,
+        cwd=INTEROP, env=os.environ | {"PEER_SECRET": peer.secret.reveal()}, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     printed, _ = await asyncio.wait_for(node.communicate(), 90)
     assert node.returncode == 0

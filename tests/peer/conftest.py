@@ -235,13 +235,15 @@ async def serving(stages, clock=time.time) -> AsyncIterator[Peer]:
     config = uvicorn.Config(make_app(stages, SECRET, clock), log_level="error", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     server.capture_signals = nullcontext
+    ended = asyncio.Event()
+    server.main_loop = ended.wait
     running = asyncio.create_task(server.serve(sockets=[listener]))
     peer = Peer(listener.getsockname()[1], stages)
     try:
         yield peer
     finally:
         await peer.close()
-        server.should_exit = True
+        ended.set()
         await running
         stages.close()
 

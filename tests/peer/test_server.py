@@ -136,6 +136,26 @@ async def test_azures_calls_take_only_an_ephemeral_secret(start_peer):
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/v1/realtime/calls", 405), ("POST", "/v1/models", 404), ("GET", "/", 404)],
+)
+async def test_what_is_not_there_is_refused_in_the_wires_shape(start_peer, method, path, status):
+    peer = await start_peer()
+    async with httpx.AsyncClient() as client:
+        response = await client.request(method, peer.url + path)
+    assert response.status_code == status
+    assert response.json()["error"].keys() == {"message", "type", "code", "param"}
+
+
+async def test_a_form_that_is_none_is_refused_in_the_wires_shape(start_peer):
+    peer = await start_peer()
+    headers = {**peer.headers, "Content-Type": "multipart/form-data; boundary=x"}
+    response = await peer.post("/v1/realtime/calls", headers=headers, content="nonsense")
+    assert response.status_code == 400
+    assert "error" in response.json()
+
+
+@pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "localhost.x:1"]
 )
 async def test_a_foreign_host_name_is_turned_away_even_with_the_secret(start_peer, host):

@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 import re
+import sys
 import time
 
 import httpx
@@ -326,6 +327,46 @@ async def test_a_client_that_leaves_is_noticed_and_its_agent_stops(start_peer, l
     async with asyncio.timeout(5):
         await stopped.wait()
     await hung_up(peer, client.call_id)
+
+
+KILLED_CLIENT = """
+import asyncio, sys, urllib.request
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+async def main(url, secret):
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    pc.addTransceiver("audio")
+    channel = pc.createDataChannel("oai-events")
+    channel.on("open", lambda: print("open", flush=True))
+    await pc.setLocalDescription(await pc.createOffer())
+    headers = {"Authorization": "Bearer " + secret, "Content-Type": "application/sdp"}
+    request = urllib.request.Request(url, pc.localDescription.sdp.encode(), headers)
+    response = await asyncio.to_thread(urllib.request.urlopen, request)
+    print(response.headers["location"].rpartition("/")[2], flush=True)
+    await pc.setRemoteDescription(RTCSessionDescription(response.read().decode(), "answer"))
+    await asyncio.sleep(60)
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_a_client_that_is_killed_without_a_word_is_noticed(start_peer, monkeypatch):
+    peer = await start_peer()
+    secret = peer.headers["Authorization"].removeprefix("Bearer ")
+    client = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        KILLED_CLIENT,
+        f"{peer.url}/v1/realtime/calls",
+        secret,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    call_id = (await client.stdout.readline()).decode().strip()
+    monkeypatch.setattr("aioice.ice.CONSENT_INTERVAL", 0.2)
+    assert await client.stdout.readline() == b"open\n"
+    sideband = await peer.ws(f"/v1/realtime?call_id={call_id}")
+    client.kill()
+    await client.wait()
+    async with asyncio.timeout(8):
+        await sideband.socket.wait_closed()
 
 
 async def test_names_that_only_a_browser_can_resolve_cost_no_time(start_peer):

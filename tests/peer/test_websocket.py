@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import websockets
 
-from genmb_voice_widget.peer.scripted import EnergyVad, ScriptedStt, ToneTts
+from genmb_voice_widget.peer.scripted import DictAgent, EnergyVad, ScriptedStt, ToneTts
 from genmb_voice_widget.peer.stages import Call, Say, Stages, Transcript
 
 TRANSCRIBED = {"type": "realtime", "audio": {"input": {"transcription": {"model": "m"}}}}
@@ -196,6 +196,33 @@ async def test_speech_cancels_a_running_response_and_the_agent_stops(start_peer)
     await client.send("response.cancel")
     await client.events.wait("response.done", 2)
     assert client.events.of("error") == []
+
+
+class BrokenStt:
+    """A recogniser that dies in the middle of the first turn."""
+
+    def __init__(self):
+        self.turns = 0
+
+    def open(self):
+        self.turns += 1
+        return self if self.turns == 1 else ScriptedStt(["better"]).open()
+
+    def feed(self, pcm):
+        raise OSError("the worker is gone")
+
+
+async def test_a_recogniser_that_dies_costs_one_caption_and_not_the_session(start_peer, caplog):
+    agent = DictAgent({"better": "Yes."}, "Pardon?")
+    peer = await start_peer(stages=Stages(EnergyVad, BrokenStt(), agent, ToneTts()))
+    client = await peer.ws()
+    await client.send("session.update", session=TRANSCRIBED)
+    for turn in (1, 2):
+        await client.speak()
+        await client.events.wait("response.done", turn)
+    failed = client.events.of("conversation.item.input_audio_transcription.failed")
+    assert [event["error"]["code"] for event in failed] == ["transcription_failed"]
+    assert replies(client.events) == ["Pardon?", "Yes."]
 
 
 class BrokenAgent:

@@ -11,7 +11,7 @@ import traitlets
 from genmb_voice_widget import widget
 from genmb_voice_widget.errors import NoFrontEnd, VoiceError, WaitTimeout
 from genmb_voice_widget.loop import submit
-from genmb_voice_widget.shell import InCell, Shell
+from genmb_voice_widget.shell import Shell
 from genmb_voice_widget.widget import VoiceAgent
 
 TRAITS = ("status", "activity", "turns", "errors", "usage")
@@ -65,7 +65,7 @@ async def settled():
 def agent(endpoint, monkeypatch):
     """An agent in a notebook, whose endpoint is scripted."""
     monkeypatch.setattr(widget, "token_client", lambda address: endpoint.client)
-    monkeypatch.setattr(widget, "this_shell", lambda deliver: Shell(True, InCell.ALWAYS))
+    monkeypatch.setattr(widget, "this_shell", lambda deliver: Shell(has_pages=True, cells_hear=True))
     agent = VoiceAgent()
     yield agent
     agent.close()

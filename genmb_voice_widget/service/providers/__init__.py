@@ -68,6 +68,14 @@ class Provider(Protocol):
         """
         ...
 
+    async def ready(self) -> None:
+        """Do ahead what the first session would have to wait for.
+
+        Raises:
+            Refusal: a session could not be started now.
+        """
+        ...
+
     async def close(self) -> None:
         """Free what the provider holds."""
         ...

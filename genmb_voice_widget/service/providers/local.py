@@ -86,6 +86,10 @@ class LocalProvider:
         if self._peer is not None:
             await hang_up(self._http(), await self._service(), call_id)
 
+    async def ready(self) -> None:
+        """See `Provider.ready`: starts the peer."""
+        await self._service()
+
     async def close(self) -> None:
         """Stop the peer."""
         if self._client is not None:
