@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .audience import everything, filtered
 from .live import LiveSession, new_id
@@ -35,10 +35,10 @@ def begin_session(settings: Json, now: float) -> Json:
     return {**settings, "expires_at": int(now) + SESSION_SECONDS}
 
 
-def settings_from(wanted: Json, fallback_model: str) -> Json:
+def settings_from(wanted: Any, fallback_model: str) -> Json:
     """Return a full session object for what a client asked for. Raises `WireError`."""
-    session = new_session(new_id("sess"), str(wanted.get("model", fallback_model)))
-    return update_session(session, wanted)
+    session = update_session(new_session(new_id("sess"), fallback_model), wanted)
+    return {**session, "model": wanted.get("model", fallback_model)}
 
 
 @dataclass

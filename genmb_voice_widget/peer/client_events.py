@@ -7,7 +7,7 @@ import binascii
 from typing import Any
 
 from .items import TRUNCATE
-from .shapes import Check, Json, anything, nullable, record, text
+from .shapes import Check, Json, anything, nullable, record, shallow, text
 from .wire_error import WireError, invalid_value
 
 MAX_APPEND = 15 * 1024 * 1024
@@ -33,6 +33,8 @@ def read_event(event: Any) -> tuple[str, Json]:
     """Return an event's type and its members without `type` and `event_id`. Raises `WireError`."""
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):
         raise WireError("Expected a JSON object with a 'type'.", "invalid_event", "type")
+    if not shallow(event):
+        raise WireError("The event is nested too deeply.", "invalid_event")
     kind = event["type"]
     if kind not in _MEMBERS:
         raise WireError(f"Unknown event type: '{kind}'.", "invalid_event", "type")

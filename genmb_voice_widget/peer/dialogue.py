@@ -109,7 +109,7 @@ class Dialogue:
     def truncate(self, item_id: str, audio_end_ms: int) -> list[Json]:
         """Cut a spoken item at what was heard, as a client asks for it."""
         item = self.items[shapes_of_items.position(self.items, item_id, "truncating")]
-        if item.get("role") != "assistant" or item["content"][0]["type"] != "output_audio":
+        if item_id not in self._speech or item.get("role") != "assistant":
             message = "Only model output audio messages can be truncated"
             raise WireError(message, "unsupported_content_type")
         length = int(self._speech[item_id].ms)

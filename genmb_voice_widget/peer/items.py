@@ -119,7 +119,7 @@ def user_turn(
 
     `distrusted` are the user items whose transcript was not accepted.
     """
-    names = {item["call_id"]: item["name"] for item in items if item["type"] == "function_call"}
+    names = {item.get("call_id"): item["name"] for item in items if item["type"] == "function_call"}
     newest, outputs = _since_the_assistant_spoke(items)
     history = tuple(
         Message(item["role"], message_text(item))

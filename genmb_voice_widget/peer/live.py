@@ -105,7 +105,7 @@ class LiveSession:
         """Take a client event as it came."""
         try:
             event = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             refused = WireError("The event is not valid JSON.", "invalid_event")
             self._send({"event_id": new_id("event"), **refused.event(None)})
         else:
@@ -166,7 +166,7 @@ class LiveSession:
     def _send(self, event: Json) -> None:
         wanting = [send for send, listener in self._audience.items() if listener.wants(event["type"])]
         if wanting:
-            text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+            text = json.dumps(event, separators=(",", ":"))
             for send in wanting:
                 send(text)
 

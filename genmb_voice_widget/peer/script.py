@@ -217,7 +217,7 @@ class _Reader:
 
     def _text(self, table: Mapping[str, Any], key: str) -> str:
         if not isinstance(table.get(key), str) or not table[key]:
-            raise self._error(f'the script needs {key} = "some text"', key)
+            raise self._error(f'the script needs {key} = "some text"')
         return str(table[key])
 
     def _known(self, table: Mapping[str, Any], names: tuple[str, ...], what: str) -> None:

@@ -27,7 +27,7 @@ from .calls import Calls, begin_session, settings_from
 from .ephemeral import Grant, Secrets
 from .live import LiveSession
 from .session_config import update_session
-from .shapes import Json
+from .shapes import Json, shallow
 from .stages import Stages
 from .wire_error import WireError, missing_parameter
 from .ws import serve_session, serve_sideband
@@ -231,8 +231,8 @@ def _object(text: str) -> Json:
     """Read a JSON object; no body at all is an empty one."""
     try:
         value: Any = json.loads(text) if text.strip() else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not shallow(value):
         raise WireError("The body is not a JSON object.", "invalid_json")
     return value

@@ -6,13 +6,33 @@ Owns no shape of its own: which members exist is said where the objects live.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from .wire_error import WireError, invalid_value, missing_parameter, unknown_parameter
 
 Json = dict[str, Any]
 Check = Callable[[Any, str], Any]
+
+
+DEEPEST = 64
+"""Levels of nesting that a request may have; a tool's JSON Schema needs far fewer."""
+
+
+def shallow(value: Any) -> bool:
+    """Tell whether JSON is nested no deeper than the peer copies and compares it."""
+    layer = [value]
+    for _ in range(DEEPEST):
+        layer = [member for outer in layer for member in _members(outer)]
+        if not layer:
+            return True
+    return False
+
+
+def _members(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def anything(value: Any, path: str) -> Any:

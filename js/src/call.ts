@@ -59,6 +59,13 @@ export function openCall(options: CallOptions): Call {
       if (!signal.aborted) options.onMicrophoneLost(asFailure(thrown));
     }
   };
+  // Chromium never lets go of a stream that getUserMedia gave, nor of what its tracks' handlers can reach.
+  const letGo = () => {
+    for (const track of streams.get("user")?.getTracks() ?? []) track.onended = null;
+    streams.clear();
+    transport = null;
+  };
+  signal.addEventListener("abort", letGo, { once: true });
   const open = async () => {
     const facts = await look();
     signal.throwIfAborted();

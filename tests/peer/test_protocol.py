@@ -5,6 +5,8 @@ import copy
 import itertools
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from genmb_voice_widget.peer import facts
 from genmb_voice_widget.peer.client_events import CLIENT_EVENTS
@@ -710,3 +712,59 @@ def test_a_refusal_is_an_http_body_and_an_event():
     error = {"message": "No.", "type": "invalid_request_error", "code": "nope", "param": "a.b"}
     assert refused.body() == {"error": error}
     assert refused.event("e")["error"] == error | {"event_id": "e"}
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+WORDS = st.sampled_from(
+    [
+        *(
+            "type",
+            "item",
+            "item_id",
+            "session",
+            "audio",
+            "input",
+            "output",
+            "role",
+            "content",
+            "text",
+            "tools",
+        ),
+        *("response", "realtime", "message", "user", "assistant", "input_text", "function_call", "arguments"),
+        *("function_call_output", "call_id", "name", "a", "root", "previous_item_id", "metadata", "id", "x"),
+    ]
+)
+JSON = st.recursive(
+    SCALARS | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner | WORDS, max_size=5),
+    max_leaves=12,
+)
+ITEMS = st.fixed_dictionaries(
+    {"type": WORDS, "role": WORDS, "content": JSON},
+    optional={"call_id": WORDS, "output": WORDS, "name": WORDS, "arguments": WORDS, "id": st.just("a")},
+)
+MEMBERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "item": ITEMS | JSON,
+        "item_id": st.sampled_from(["a", "b", 3]),
+        "session": JSON,
+        "response": st.fixed_dictionaries({}, optional={"input": st.lists(ITEMS | JSON, max_size=2)}) | JSON,
+        "audio": SCALARS,
+        "content_index": st.integers(-1, 1),
+        "audio_end_ms": st.integers(-1, 99),
+    },
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(sorted(CLIENT_EVENTS)), MEMBERS), max_size=6), st.booleans())
+def test_whatever_a_client_sends_the_machine_answers_and_goes_on(sent, spoken):
+    machine = Machine("webrtc" if spoken else "websocket")
+    message_a = {"id": "a", "type": "message", "role": "assistant", "content": []}
+    machine.send("conversation.item.create", item=message_a)
+    for kind, members in sent:
+        events, _ = machine.send(kind, **members)
+        assert all(isinstance(event["event_id"], str) for event in events)
+    machine.spoken_turn()
+    assert kinds(machine.send("session.update", session={"type": "realtime"})[0]) == ["session.updated"]

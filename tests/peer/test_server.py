@@ -56,6 +56,8 @@ async def test_the_key_of_azure_mints_too(start_peer):
         ({"expires_after": {"anchor": "now", "seconds": 60}}, "invalid_value", "expires_after.anchor"),
         ({"session": {"type": "realtime", "voice": "x"}}, "unknown_parameter", "session.voice"),
         ({"voice": "x"}, "unknown_parameter", "voice"),
+        ({"session": [1]}, "invalid_value", "session"),
+        ({"session": {"type": "realtime", "model": 3}}, "invalid_value", "session.model"),
     ],
 )
 async def test_a_bad_request_for_a_secret_names_the_member(start_peer, body, code, param):

@@ -241,12 +241,26 @@ async def test_a_broken_agent_fails_the_response_and_not_the_session(start_peer,
         assert "secret detail" not in json.dumps(done)
 
 
-async def test_what_is_not_json_is_an_error_and_no_end(start_peer):
+DEEP = "[" * 700 + "]" * 700
+TOOL = f'{{"type": "function", "name": "x", "parameters": {DEEP}}}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        b"\xff",
+        "[" * 100_000,
+        f'{{"type": "session.update", "session": {{"type": "realtime", "tools": [{TOOL}]}}}}',
+    ],
+    ids=["half", "bytes", "endless", "deep"],
+)
+async def test_what_cannot_be_read_is_an_error_and_no_end(start_peer, text):
     peer = await start_peer()
     client = await peer.ws()
-    await client.socket.send("{")
+    await client.socket.send(text)
     assert (await client.events.wait("error"))["error"]["code"] == "invalid_event"
-    await client.send("session.update", session={"type": "realtime"})
+    await client.send("session.update", session={"type": "realtime", "instructions": "half a pair: \ud800"})
     await client.events.wait("session.updated")
 
 
