@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import NoFrontEnd as NoFrontEnd
-    from .errors import Refused as Refused
     from .errors import VoiceError as VoiceError
     from .errors import WaitTimeout as WaitTimeout
     from .protocol import Envelope as Envelope
@@ -25,7 +24,6 @@ _HOMES = {
     "Envelope": "protocol",
     "NoFrontEnd": "errors",
     "Problem": "protocol",
-    "Refused": "errors",
     "Session": "session",
     "Turn": "state",
     "Usage": "state",

@@ -3,12 +3,14 @@
     VoiceError               every error of this package: code, say, fix, retryable, detail
     ├── NoFrontEnd           no browser shows the agent; a script may go on with `headless=True`
     ├── WaitTimeout          the awaited moment did not come in time (a TimeoutError too)
-    └── Refused              the token endpoint said no; `retry_after` in seconds where it said when
+    └── Refused              between endpoint and agent: a no, perhaps with the time of a yes
 
 The words come from the catalogue in protocol.json. This module must not know who raises.
 """
 
 from __future__ import annotations
+
+from math import ceil
 
 from .protocol import Problem, problem
 
@@ -65,6 +67,14 @@ class Refused(VoiceError):
         super().__init__(code, detail)
         self.args = (code, detail, retry_after)
         self.retry_after = retry_after
+
+    def with_time(self) -> VoiceError:
+        """Return the error as a session shows it: the time, if any, is part of the detail."""
+        if self.retry_after is None:
+            return VoiceError(self.code, self.detail)
+        seconds = self.retry_after
+        wait = f"{ceil(seconds)} s" if seconds < 90 else f"{ceil(seconds / 60)} min"
+        return VoiceError(self.code, " ".join(filter(None, (self.detail, f"Possible again in {wait}."))))
 
 
 _CLASSES: dict[str, type[VoiceError]] = {"no_front_end": NoFrontEnd, "wait_timeout": WaitTimeout}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .client import Ticket, TokenClient
 from .clock import Clock
 from .conversation import Conversation
-from .errors import VoiceError
+from .errors import Refused, VoiceError
 from .talk import CHUNK_MS, Talk
 from .waiting import while_running
 from .wire_socket import open_socket, received, send
@@ -70,6 +70,8 @@ class Headless:
         try:
             ticket = await self._client.ticket(self._provider, self._session)
             await self._converse(ticket)
+        except Refused as refused:
+            error = refused.with_time()
         except VoiceError as known:
             error = known
         except Exception:

@@ -1,9 +1,9 @@
 """Hearing the page while a cell runs, on kernels before ipykernel 7.4.
 
 Such a kernel queues a page's message behind the running cell, even while that cell awaits the very message
-(ipykernel issues 65 and 646). Owns the one patch of it: messages for our own agents skip the queue, all others
-go their old way. It uses private names of ipykernel, so it is for those versions alone, and it must not know
-what the messages say.
+(ipykernel issues 65 and 646). Owns the one patch of it: messages for our own agents skip the queue, all
+others go their old way. It uses private names of ipykernel, so it is for those versions alone. It must not
+know what the messages say.
 """
 
 from __future__ import annotations

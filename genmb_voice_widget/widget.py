@@ -225,7 +225,7 @@ class VoiceAgent(CommWidget):
 
     def close(self) -> None:
         """End a running call, and the agent."""
-        if self.comm is not None and not sys.is_finalizing():
+        if self.comm is not None and self._conversation.running and not sys.is_finalizing():
             self._link.tell(lambda end: end.stop())
             self._link.do(Bridge.close)
         super().close()

@@ -45,7 +45,7 @@ class ToolCall:
     output: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Turn:
     """What one item of the conversation said or did.
 
@@ -66,6 +66,13 @@ class Turn:
     audio_bytes: int = 0
     audio_end_ms: int | None = None
     needs_text: bool = False
+
+    def __repr__(self) -> str:
+        """Say who said what; without ids, so that it is the same in every run."""
+        who = self.role if self.status == "completed" else f"{self.role}, {self.status.replace('_', ' ')}"
+        if self.call is None:
+            return f"Turn({who}: {self.text!r})"
+        return f"Turn({who}: {self.call.name}({self.call.arguments.strip()}) → {self.call.output!r})"
 
     @property
     def shown(self) -> bool:

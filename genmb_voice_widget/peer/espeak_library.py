@@ -1,13 +1,13 @@
 """libespeak-ng through ctypes: one blocking call that speaks a text into a callback.
 
-Owns the binding (espeak-ng's `speak_lib.h`, API revision 12). The library is one per process and not
-re-entrant: whoever holds `EspeakLibrary` calls it from one thread only. Knows nothing of voices' names,
-rates or asyncio.
+Owns the binding (espeak-ng's `speak_lib.h`, API revision 12) and the lock around it: the library's state is
+one per process, and it cannot speak two texts at once. Knows nothing of speeds, sessions or asyncio.
 """
 
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -51,38 +51,41 @@ _Callback = ctypes.CFUNCTYPE(
 )
 
 
+_IN_USE = threading.Lock()
+
+
 class EspeakLibrary:
-    """The library, ready to speak. Raises OSError when it or its data cannot be loaded.
+    """The library, ready to speak. Raises OSError when it, its data or the voice cannot be loaded.
 
     The data folder is passed explicitly, because the path that the packaged library was built with does not
-    exist.
+    exist. `default` is the voice for names that the library does not know.
     """
 
-    def __init__(self, library: str, data: str) -> None:
+    def __init__(self, library: str, data: str, default: str) -> None:
         self._lib = ctypes.CDLL(library)
-        self.rate: int = self._lib.espeak_Initialize(_SYNCHRONOUS, _BUFFER_MS, data.encode(), _DONT_EXIT)
-        if self.rate <= 0:
-            raise OSError(f"espeak-ng could not read its data in {data}")
+        self._default = default.encode()
         self._on_sound: OnSound | None = None
         self._callback = _Callback(self._sound)
-        self._lib.espeak_SetSynthCallback(self._callback)
+        with _IN_USE:
+            rate = self._lib.espeak_Initialize(_SYNCHRONOUS, _BUFFER_MS, data.encode(), _DONT_EXIT)
+            if rate <= 0 or self._lib.espeak_SetVoiceByName(self._default):
+                raise OSError(f"espeak-ng has no data, or no voice {default!r}, in {data}")
+        self.rate: int = rate
 
-    def use_voice(self, name: str) -> bool:
-        """Speak with this voice from now on, such as `en-us+f3`; false if there is none of that name."""
-        return not self._lib.espeak_SetVoiceByName(name.encode())
-
-    def speak(self, text: str, words_per_minute: int, word_gap: int, on_sound: OnSound) -> None:
+    def speak(self, text: str, voice: str, words_per_minute: int, word_gap: int, on_sound: OnSound) -> None:
         """Speak `text` in pieces of 60 ms; returns when all is said or `on_sound` stopped it.
 
-        `word_gap` is in espeak-ng's units.
+        `voice` is such as `en-us+f3`; `word_gap` is in espeak-ng's units.
         """
-        self._lib.espeak_SetParameter(_PARAMETER_RATE, words_per_minute, 0)
-        self._lib.espeak_SetParameter(_PARAMETER_WORD_GAP, word_gap, 0)
         data = text.replace("\0", " ").encode()
-        self._on_sound = on_sound
-        try:
+        with _IN_USE:
+            if self._lib.espeak_SetVoiceByName(voice.encode()):
+                self._lib.espeak_SetVoiceByName(self._default)
+            self._lib.espeak_SetParameter(_PARAMETER_RATE, words_per_minute, 0)
+            self._lib.espeak_SetParameter(_PARAMETER_WORD_GAP, word_gap, 0)
+            self._lib.espeak_SetSynthCallback(self._callback)
+            self._on_sound = on_sound
             self._lib.espeak_Synth(data, len(data) + 1, 0, _CHARACTERS, 0, _UTF8, None, None)
-        finally:
             self._on_sound = None
 
     def _sound(self, wave: Any, samples: int, events: Any) -> int:

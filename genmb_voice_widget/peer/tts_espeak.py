@@ -42,6 +42,7 @@ class EspeakTts:
     def __init__(self, default: str) -> None:
         self._default = default
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._closing = threading.Event()
         ready: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, args=(ready,), name="espeak", daemon=True)
         self._thread.start()
@@ -72,7 +73,8 @@ class EspeakTts:
             job.cancelled.set()
 
     def close(self) -> None:
-        """End the thread, after what it is speaking."""
+        """End the thread; what it is speaking is cut off."""
+        self._closing.set()
         self._jobs.put(None)
         self._thread.join()
 
@@ -80,39 +82,34 @@ class EspeakTts:
         try:
             from espeakng_loader import get_data_path, get_library_path
 
-            library = EspeakLibrary(get_library_path(), get_data_path())
-            if not library.use_voice(self._default):
-                raise OSError(f"espeak-ng has no voice {self._default!r}")
-            library.speak("a", *espeak_pace(1.0), lambda pcm, words: False)
+            library = EspeakLibrary(get_library_path(), get_data_path(), self._default)
+            library.speak("a", self._default, *espeak_pace(1.0), lambda pcm, words: False)
         except Exception as problem:
             ready.set_exception(problem)
             return
         ready.set_result(None)
         while (job := self._jobs.get()) is not None:
+            if job.cancelled.is_set():
+                continue
             try:
-                if not job.cancelled.is_set():
-                    if not library.use_voice(job.voice):
-                        library.use_voice(self._default)
-                    _speak(library, job)
+                self._speak(library, job)
+                job.give(None)
             except Exception as problem:
                 job.give(problem)
 
+    def _speak(self, library: EspeakLibrary, job: _Job) -> None:
+        resampler = Resampler(library.rate, SPEAK_RATE)
+        times = WordTimes(job.text)
 
-def _speak(library: EspeakLibrary, job: _Job) -> None:
-    """Speak one job on the library's thread."""
-    resampler = Resampler(library.rate, SPEAK_RATE)
-    times = WordTimes(job.text)
+        def on_sound(pcm: Pcm, events: list[tuple[int, int]]) -> bool:
+            if job.cancelled.is_set() or self._closing.is_set():
+                return False
+            words = tuple(word for event in events for word in times.at(*event))
+            sound = resampler.push(pcm)
+            if len(sound) or words:
+                job.give(AudioChunk(sound, words))
+            return True
 
-    def on_sound(pcm: Pcm, events: list[tuple[int, int]]) -> bool:
-        if job.cancelled.is_set():
-            return False
-        words = tuple(word for event in events for word in times.at(*event))
-        sound = resampler.push(pcm)
-        if len(sound) or words:
-            job.give(AudioChunk(sound, words))
-        return True
-
-    library.speak(job.text, *job.pace, on_sound)
-    if not job.cancelled.is_set():
-        job.give(AudioChunk(resampler.finish(), times.rest()))
-        job.give(None)
+        library.speak(job.text, job.voice, *job.pace, on_sound)
+        if not job.cancelled.is_set():
+            job.give(AudioChunk(resampler.finish(), times.rest()))

@@ -29,4 +29,4 @@ class WebRtcVad:
         """Forget the past of the stream."""
         from pocketsphinx import Vad
 
-        self._vad: Any = Vad(Vad.VERY_STRICT, self.rate, _FRAME_SECONDS)
+        self._vad: Any = Vad(Vad.STRICT, self.rate, _FRAME_SECONDS)

@@ -112,7 +112,7 @@ async def test_barge_in_is_told_in_order_with_what_was_heard(start_peer):
     peer = await start_peer(["hello", "stop"], {"hello": LONG})
     client = await peer.rtc()
     client.speak()
-    started = await client.events.wait("output_audio_buffer.started")
+    await client.events.wait("output_audio_buffer.started")
     await client.hear(600)
     client.speak()
     truncated = await client.events.wait("conversation.item.truncated")
@@ -131,9 +131,9 @@ async def test_barge_in_is_told_in_order_with_what_was_heard(start_peer):
     ]
     done = client.events.of("response.done")[0]["response"]
     assert (done["status"], done["status_details"]["reason"]) == ("cancelled", "turn_detected")
-    cleared_at = client.events.at[client.events.index(client.events.of("output_audio_buffer.cleared")[0])]
-    elapsed = (cleared_at - client.events.at[client.events.index(started)]) * 1000
-    assert truncated["audio_end_ms"] == pytest.approx(elapsed, abs=120)
+    await client.hear(300)
+    sounding = sum(20 for frame in client.heard if np.abs(frame).max() > 1000)
+    assert truncated["audio_end_ms"] == pytest.approx(sounding, abs=60)
     client.send("conversation.item.retrieve", item_id=truncated["item_id"])
     item = (await client.events.wait("conversation.item.retrieved"))["item"]
     heard = item["content"][0]["transcript"].split()

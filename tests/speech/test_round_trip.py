@@ -22,7 +22,9 @@ SENTENCES = [
 
 
 @pytest.mark.parametrize("sentence", SENTENCES)
-async def test_a_spoken_sentence_is_one_utterance_and_is_written_as_the_script_spells_it(speech, hear, sentence):
+async def test_a_spoken_sentence_is_one_utterance_and_is_written_as_the_script_spells_it(
+    speech, hear, sentence
+):
     (transcript,) = await hear(await speech(sentence))
     assert (transcript.text, transcript.accepted) == (sentence, True)
     assert transcript.confidence > 0.5

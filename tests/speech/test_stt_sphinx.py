@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,8 +25,7 @@ def worker_of(stt: SphinxStt) -> int:
 def is_gone(pid: int) -> bool:
     """Whether the process has ended; one that only waits to be reaped has."""
     try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0] == "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
 
@@ -101,9 +101,7 @@ def test_words_that_the_dictionary_lacks_are_named():
 
 def test_a_word_with_a_pronunciation_is_known_and_odd_phones_are_named():
     said = {"blorg": "B L AO1 R G", "zzyx": "Z Q X"}
-    stt = SphinxStt(
-        Grammar("#JSGF V1.0; grammar g; public <u> = blorg zzyx;", ("blorg", "zzyx"), said), str
-    )
+    stt = SphinxStt(Grammar("#JSGF V1.0; grammar g; public <u> = blorg zzyx;", ("blorg", "zzyx"), said), str)
     with pytest.raises(UnknownWords) as raised:
         stt.ready()
     stt.close()
@@ -135,7 +133,7 @@ def test_closing_ends_the_worker():
     assert is_gone(pid)
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="looks at /proc")
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at /proc")
 def test_the_worker_dies_with_its_parent_even_when_that_is_killed():
     program = (
         "import sys, time\n"

@@ -35,6 +35,8 @@ class Endpoint:
         return [path for path, _ in self.asked]
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/readyz":
+            return httpx.Response(200, json={"status": "ready"})
         body = json.loads(request.content)
         self.asked.append((request.url.path, body))
         answer = self.answers.get(request.url.path)

@@ -1,5 +1,7 @@
 import pickle
 
+import pytest
+
 from genmb_voice_widget.errors import NoFrontEnd, Refused, VoiceError, WaitTimeout, voice_error
 
 
@@ -26,3 +28,16 @@ def test_errors_survive_a_pickle():
 
 def test_a_code_that_is_not_in_the_catalogue_is_an_internal_error():
     assert VoiceError("never_heard_of").code == "internal"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "detail"),
+    [
+        (None, "20 an hour."),
+        (0.2, "20 an hour. Possible again in 1 s."),
+        (90, "20 an hour. Possible again in 2 min."),
+    ],
+)
+def test_a_refusal_shows_the_time_of_the_next_chance(seconds, detail):
+    shown = Refused("rate_limited", "20 an hour.", seconds).with_time()
+    assert (type(shown), shown.code, shown.detail) == (VoiceError, "rate_limited", detail)

@@ -225,13 +225,13 @@ async def test_a_service_that_closes_ends_the_session_and_one_that_breaks_off_fa
 
 
 async def test_a_refusal_of_the_endpoint_is_the_sessions_failure(call, endpoint):
-    body = {"code": "credits_exhausted", "detail": "0 of 5."}
-    endpoint.answers["/v1/sessions"] = httpx.Response(402, json=body)
+    body = {"code": "rate_limited", "detail": "20 an hour.", "retry_after": 30}
+    endpoint.answers["/v1/sessions"] = httpx.Response(429, json=body)
     state = await call().over()
     assert (state.status, state.errors[0].code, state.errors[0].detail) == (
         "failed",
-        "credits_exhausted",
-        "0 of 5.",
+        "rate_limited",
+        "20 an hour. Possible again in 30 s.",
     )
     assert endpoint.paths() == ["/v1/sessions"]
 

@@ -17,7 +17,6 @@ def test_these_are_the_public_names():
         "Envelope",
         "NoFrontEnd",
         "Problem",
-        "Refused",
         "Session",
         "Turn",
         "Usage",

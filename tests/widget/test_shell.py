@@ -1,4 +1,3 @@
-import asyncio
 import sys
 from types import SimpleNamespace
 
@@ -87,18 +86,61 @@ def test_a_kernel_that_is_not_as_expected_is_left_alone():
     assert not old_kernel.install(SimpleNamespace(), lambda comm_id, data: True)
 
 
-async def test_a_message_that_cannot_be_read_goes_the_kernels_own_way():
-    queued, loop = [], Loop()
-    stream = SimpleNamespace(on_recv=lambda receive, copy: setattr(stream, "receive", receive))
-    kernel = SimpleNamespace(
-        io_loop=loop,
-        session=None,
-        shell_stream=stream,
-        schedule_dispatch=lambda dispatch, frames: queued.append(frames),
-        dispatch_shell=None,
-    )
-    assert old_kernel.install(kernel, lambda comm_id, data: True)
+class Session:
+    """Takes a message apart as a kernel's session does, without signatures."""
+
+    def feed_identities(self, frames, copy):
+        return [], frames
+
+    def deserialize(self, parts, content, copy):
+        return {"header": {"msg_type": parts[0]}, "content": parts[1]}
+
+    def unpack(self, content):
+        return content
+
+
+def old(**members):
+    """A kernel before 7.4 that notes what goes its own way."""
+    kernel = SimpleNamespace(session=Session(), queued=[], shell_stream=SimpleNamespace())
+    kernel.shell_stream.on_recv = lambda receive, copy: setattr(kernel, "receive", receive)
+    kernel.__dict__.update(members)
+    return kernel
+
+
+def six():
+    def schedule(dispatch, frames):
+        kernel.queued.append((dispatch, frames))
+
+    kernel = old(io_loop=Loop(), schedule_dispatch=schedule, dispatch_shell="dispatch")
+    return kernel, kernel.io_loop
+
+
+def seven():
+    def pass_on(frames):
+        kernel.queued.append(("dispatch", frames))
+
+    kernel = old(shell_channel_thread=SimpleNamespace(io_loop=Loop()), shell_channel_thread_main=pass_on)
+    return kernel, kernel.shell_channel_thread.io_loop
+
+
+@pytest.mark.parametrize("make", [six, seven])
+def test_on_an_old_kernel_our_messages_skip_the_queue_and_no_others(make):
+    kernel, loop = make()
+    taken = []
+    assert old_kernel.install(kernel, lambda comm_id, data: comm_id == "ours" and not taken.append(data))
     loop.turn()
-    stream.receive(["broken"])
-    assert queued == [["broken"]]
-    await asyncio.sleep(0)
+    others = [
+        ["execute_request", {"code": "1"}],
+        ["comm_msg", {"comm_id": "theirs", "data": {}}],
+        ["comm_msg", {}],
+        ["broken"],
+    ]
+    for frames in [["comm_msg", {"comm_id": "ours", "data": {"method": "custom"}}], *others]:
+        kernel.receive(frames)
+    assert taken == [{"method": "custom"}]
+    assert kernel.queued == [("dispatch", frames) for frames in others]
+
+
+def test_the_environment_can_keep_an_old_kernel_as_it_is(monkeypatch):
+    monkeypatch.setenv("GENMB_VOICE_OLD_KERNEL", "0")
+    assert not old_kernel.install(six()[0], lambda comm_id, data: True)

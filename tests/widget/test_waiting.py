@@ -60,9 +60,9 @@ async def test_a_wait_wakes_the_loop_often_so_that_an_interrupt_gets_through(mon
     waits = []
     wait = asyncio.wait
 
-    async def spy(futures, *, timeout):
-        waits.append(timeout)
-        return await wait(futures, timeout=timeout)
+    async def spy(futures, **limit):
+        waits.append(limit["timeout"])
+        return await wait(futures, **limit)
 
     monkeypatch.setattr(asyncio, "wait", spy)
     with pytest.raises(WaitTimeout):
