@@ -151,7 +151,7 @@ class Bridge:
                 "client": client,
                 "proto": PROTO,
                 "snapshot": snapshot if same_version else None,
-                "settings": dict(self._settings),
+                "settings": {**self._settings, "recorded": self._frozen},
             }
         )
         self._mismatch = not same_version

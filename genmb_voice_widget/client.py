@@ -7,6 +7,7 @@ the calls are for, and it knows the service only to mount it in this process whe
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -150,5 +151,7 @@ def _mounted() -> httpx.AsyncClient:
 
     from .service.app import in_process
 
+    # Else what the endpoint logs would stand in whatever cell runs; a user's own logging still gets it.
+    logging.getLogger(__package__).addHandler(logging.NullHandler())
     transport = httpx.ASGITransport(app=in_process(), raise_app_exceptions=False)
     return httpx.AsyncClient(base_url="http://in-process", transport=transport, timeout=TIMEOUT)

@@ -11,12 +11,14 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from .protocol import Envelope
 from .state import State
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 RUNNING = ("connecting", "live", "reconnecting")
 OVER = ("ended", "failed")
@@ -39,7 +41,7 @@ class Conversation:
         self._on_gap = on_gap
         self._lock = threading.RLock()
         self._listeners: list[Callable[[], None]] = []
-        self._waiters: list[tuple[Callable[[], bool], Future[None]]] = []
+        self._waiters: list[tuple[Callable[[], Any], Future[Any]]] = []
         self._reset("")
 
     def _reset(self, log_id: str) -> None:
@@ -123,9 +125,9 @@ class Conversation:
         with self._lock:
             self._listeners.append(listener)
 
-    def wait(self, holds: Callable[[], bool]) -> Future[None]:
-        """Return a future that is done when `holds()` is first true; it fails with what `holds()` raises."""
-        future: Future[None] = Future()
+    def wait(self, holds: Callable[[], T | None]) -> Future[T]:
+        """Return a future of what `holds()` first gives that is true; it fails with what `holds()` raises."""
+        future: Future[T] = Future()
         with self._lock:
             self._waiters.append((holds, future))
             self._wake()
@@ -153,21 +155,13 @@ class Conversation:
         waiting = []
         for holds, future in self._waiters:
             try:
-                done = holds()
+                value = holds()
             except Exception as error:
-                _settle(future, error)
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(error)
             else:
-                if done:
-                    _settle(future, None)
-                else:
+                if not value:
                     waiting.append((holds, future))
+                elif future.set_running_or_notify_cancel():
+                    future.set_result(value)
         self._waiters = [pair for pair in waiting if not pair[1].cancelled()]
-
-
-def _settle(future: Future[None], error: Exception | None) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    if error is None:
-        future.set_result(None)
-    else:
-        future.set_exception(error)

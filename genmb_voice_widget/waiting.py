@@ -10,12 +10,14 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from .conversation import OVER, Conversation
 from .errors import VoiceError, voice_error
 from .protocol import load
 from .state import Activity, Turn
+
+T = TypeVar("T")
 
 ACTIVITIES = get_args(Activity)
 
@@ -23,7 +25,7 @@ TICK = 0.25
 """Seconds. A kernel acts on Interrupt only when its loop wakes, so a waiting cell wakes it."""
 
 
-async def ticked(future: Future[None], limit: float | None, check: Callable[[], None] = lambda: None) -> None:
+async def ticked(future: Future[T], limit: float | None, check: Callable[[], None] = lambda: None) -> T:
     """Wait for a future that another thread settles.
 
     Args:
@@ -44,7 +46,7 @@ async def ticked(future: Future[None], limit: float | None, check: Callable[[], 
             if left <= 0:
                 raise voice_error("wait_timeout", f"Waited {limit:g} s.")
             await asyncio.wait({waited}, timeout=min(TICK, left))
-        waited.result()
+        return waited.result()
     finally:
         future.cancel()
 
@@ -57,12 +59,12 @@ class Asked:
         wait: makes the coroutine that waits.
     """
 
-    def __init__(self, until: str, wait: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def __init__(self, until: str, wait: Callable[[], Coroutine[Any, Any, object]]) -> None:
         self._until = until
         self._wait = wait
 
     def __await__(self) -> Generator[Any, Any, None]:
-        return self._wait().__await__()
+        yield from self._wait().__await__()
 
     def __repr__(self) -> str:
         return f"<asked; await it to wait until {self._until}>"
@@ -76,18 +78,17 @@ def failure(conversation: Conversation) -> VoiceError:
     return VoiceError("not_live", "The session has ended.")
 
 
-def while_running(conversation: Conversation, holds: Callable[[], object]) -> Callable[[], bool]:
+def while_running(conversation: Conversation, holds: Callable[[], T | None]) -> Callable[[], T | None]:
     """Make a condition that is `holds`, and that fails when a running session ends before it holds."""
     ran = conversation.running
 
-    def check() -> bool:
+    def check() -> T | None:
         nonlocal ran
-        if holds():
-            return True
-        if ran and conversation.state.status in OVER:
+        value = holds()
+        if not value and ran and conversation.state.status in OVER:
             raise failure(conversation)
         ran = conversation.running
-        return False
+        return value
 
     return check
 

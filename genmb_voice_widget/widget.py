@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from .bridge import Bridge
 from .calls import Calls
@@ -35,6 +35,7 @@ HEADLESS = "GENMB_VOICE_HEADLESS"
 """Set to 1 in the environment, `start()` needs no browser."""
 
 File = str | os.PathLike[str]
+T = TypeVar("T")
 
 
 class VoiceAgent(CommWidget):
@@ -135,10 +136,7 @@ class VoiceAgent(CommWidget):
         """
         self._check_wait()
         reply = partial(reply_to, self._conversation, self._say(text), len(self.errors))
-        await self._wait(self._conversation.wait(while_running(self._conversation, reply)), timeout)
-        turn = reply()
-        assert turn is not None
-        return turn
+        return await self._wait(self._conversation.wait(while_running(self._conversation, reply)), timeout)
 
     async def until(self, what: str | Callable[[Self], object], timeout: float | None = None) -> None:
         """Wait for a moment of the session.
@@ -248,5 +246,5 @@ class VoiceAgent(CommWidget):
             raise VoiceError("read_only")
         self._link.check_wait()
 
-    async def _wait(self, future: Future[None], limit: float | None) -> None:
-        await ticked(future, limit, self._check_wait)
+    async def _wait(self, future: Future[T], limit: float | None) -> T:
+        return await ticked(future, limit, self._check_wait)

@@ -152,10 +152,7 @@ def playback_cleared(state: State, event: Event) -> None:
 
 def _reply(state: State, event: Event) -> Turn | None:
     turn = open_turn(state, event.get("item_id"), "assistant")
-    if turn is not None:
-        turn = attributed(turn, name(event.get("response_id")))
-        state.put(turn)
-    return turn
+    return turn and attributed(turn, name(event.get("response_id")))
 
 
 def _close(state: State, event: Event, turn: Turn | None, words: str | None) -> None:

@@ -32,7 +32,7 @@ _WRONG_LEVEL = 2.0
 """An utterance that is this much louder than its beginning is decoded once more, at its own level."""
 _CEPSTRAL_MEAN = "57.8,-11.3,-6.33,4.16,-4.47,-3.06,0.193,-7.96,-3.57,-3.43,-0.554,1.95,-5.10"
 """Each utterance starts from the mean of speech so conditioned, whatever was said before it."""
-_TRUSTED = -0.0046
+_TRUSTED = -0.0044
 _TRUST_WIDTH = 0.0006
 
 

@@ -75,6 +75,7 @@ export function openKernel(options: KernelOptions): Kernel {
   let ticked = now();
   let otherBeat = Number.NEGATIVE_INFINITY;
   let elsewhere = false;
+  let doubted = Number.POSITIVE_INFINITY;
 
   const become = (next: Link) => {
     if (next === link) return;
@@ -115,6 +116,7 @@ export function openKernel(options: KernelOptions): Kernel {
       return;
     }
     heard = now();
+    doubted = Number.POSITIVE_INFINITY;
     if (message.op === "welcome") {
       become(message.proto === PROTO ? "ready" : "mismatch");
       options.onWelcome({ snapshot: message.snapshot ?? null, settings: message.settings ?? {} });
@@ -144,6 +146,10 @@ export function openKernel(options: KernelOptions): Kernel {
     if (now() - ticked > 2 * BEAT_MS) heard = now();
     ticked = now();
     noticeOther(false);
+    if (now() - doubted >= UNANSWERED_MS) {
+      doubted = Number.POSITIVE_INFINITY;
+      greet();
+    }
     if (link === "greeting" && now() - greeted >= UNANSWERED_MS) become("silent");
     if (link === "greeting" || (link === "silent" && now() - beaten >= BEAT_MS)) {
       beaten = now();
@@ -178,6 +184,8 @@ export function openKernel(options: KernelOptions): Kernel {
       await call("connected", { session: id, call_id: call_id ?? null });
     },
     ended: async ({ id }, reason) => {
+      // A local peer dies with its kernel: then the call ends with nobody left to hear of it.
+      doubted = now();
       await call("ended", { session: id, reason }).catch(() => undefined);
     },
   };

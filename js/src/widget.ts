@@ -56,8 +56,9 @@ function createAgent(model: Model): Agent {
   const store: Store = createStore(session, () => ({
     provider: text(settings.provider),
     model: text(settings.model),
-    ready: kernel.link() === "ready" && !kernel.elsewhere(),
-    notice: notice(kernel.link(), kernel.elsewhere()),
+    ready: kernel.link() === "ready" && !kernel.elsewhere() && settings.recorded !== true,
+    notice:
+      notice(kernel.link(), kernel.elsewhere()) ?? (settings.recorded === true ? problem("read_only") : null),
   }));
 
   const audience = createAudience(() => session.stop("view_gone"));
@@ -96,14 +97,8 @@ function obey(session: Session, command: Command): void {
   if (command.do === "say") session.say(text(command.text) ?? "", text(command.item_id) ?? undefined);
 }
 
-const NO_KERNEL: Notice = {
-  code: "no_kernel",
-  say: "No kernel is answering.",
-  fix: "If this is a saved page, run the cell again to talk. A busy kernel answers when its cell is done.",
-};
-
 function notice(link: Link, elsewhere: boolean): Notice | null {
-  if (link === "silent") return NO_KERNEL;
+  if (link === "silent") return problem("no_kernel");
   if (link === "gone") return problem("kernel_gone");
   if (link === "mismatch") return problem("version_mismatch");
   return elsewhere ? problem("active_elsewhere") : null;

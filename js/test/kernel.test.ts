@@ -275,3 +275,12 @@ it("falls silent when it is closed", async () => {
   expect(welcomes).toEqual([]);
   expect(vi.getTimerCount()).toBe(0);
 });
+
+it("doubts a kernel that does not answer to the end of a call, and greets it again", async () => {
+  model.welcome();
+  void kernel.backend.ended(ticket, "hung_up");
+  await pass(11_000);
+  expect(kernel.link()).toBe("silent");
+  model.welcome();
+  expect(kernel.link()).toBe("ready");
+});

@@ -10,8 +10,6 @@ from harness.browser import chromium
 from harness.lab import Lab, Notebook, jupyter_lab
 from playwright.async_api import Page
 
-SHOW = "from genmb_voice_widget import VoiceAgent\nagent = VoiceAgent(provider='local')\nagent"
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", type=Path, help="keep the screenshots in this folder")
@@ -47,7 +45,7 @@ def open_notebook(lab: Lab, request: pytest.FixtureRequest) -> OpenNotebook:
     ) -> AsyncIterator[Notebook]:
         name = lab.write(
             f"{request.node.name.replace('[', '-').replace(']', '')}.ipynb",
-            *(cells or (SHOW,)),
+            *cells,
             kernel=kernel,
         )
         async with chromium(microphone, **how) as browser:

@@ -2,31 +2,24 @@
 
 import socket
 
+from harness.agent import PATIENCE_MS, SHOW, prints, show
 from harness.lab import Notebook
 from playwright.async_api import expect
-
-SHOW = "from genmb_voice_widget import VoiceAgent\nagent = VoiceAgent(provider='local')\nagent"
-TRACKS = "window.tracks = []; if (navigator.mediaDevices) { const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices); navigator.mediaDevices.getUserMedia = async how => { const stream = await real(how); window.tracks.push(...stream.getTracks()); return stream; }; }"
 
 
 async def fails_with(notebook: Notebook, code: str) -> None:
     """Press Start; the failure must be told in the widget and in Python, and nothing may be recording."""
     page = notebook.page
-    await page.evaluate(TRACKS)
-    await notebook.run(0)
+    await show(notebook)
     await page.get_by_test_id("start").click()
     error = page.get_by_test_id("error")
-    await expect(error).to_have_attribute("data-code", code, timeout=20_000)
-    said = await notebook.python(
-        "e = agent.errors[-1]; print(agent.status, e.code, bool(e.say), bool(e.fix), sep='|')"
-    )
-    assert said.strip() == f"failed|{code}|True|True"
+    await expect(error).to_have_attribute("data-code", code, timeout=PATIENCE_MS)
+    await prints(notebook, "print(agent.status, *[error.code for error in agent.errors])", f"failed {code}")
     shown = await error.inner_text()
-    for part in (
-        await notebook.python("print(agent.errors[-1].say, agent.errors[-1].fix, sep='\\n')")
-    ).splitlines():
-        assert part in shown
-    assert await page.evaluate("tracks.every(track => track.readyState === 'ended')")
+    told = "print(agent.errors[0].say, agent.errors[0].fix, sep='\\n')"
+    sentences = (await notebook.python(told)).splitlines()
+    assert len(sentences) == 2 and all(sentence in shown for sentence in sentences)
+    assert await page.evaluate("probe.openMicrophones()") == 0
     await expect(page.get_by_test_id("start")).to_be_enabled()
 
 
@@ -41,8 +34,8 @@ async def test_no_microphone(open_notebook):
 
 
 async def test_an_insecure_page(open_notebook):
-    def hide(page):
-        return page.add_init_script(
+    async def hide(page):
+        await page.add_init_script(
             "Object.defineProperty(window, 'isSecureContext', {value: false});"
             "Object.defineProperty(navigator, 'mediaDevices', {value: undefined});"
         )
@@ -61,7 +54,5 @@ async def test_an_endpoint_that_does_not_answer(open_notebook):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        async with open_notebook(
-            SHOW.replace("provider='local'", f"provider='local', endpoint={address!r}")
-        ) as notebook:
+        async with open_notebook(SHOW.replace("'local'", f"'local', endpoint={address!r}")) as notebook:
             await fails_with(notebook, "endpoint_unreachable")

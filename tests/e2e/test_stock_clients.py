@@ -11,11 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
-from genmb_voice_widget.peer.launch import PeerAddress, PeerProcess
 from harness.blank import blank_page
 from harness.browser import chromium
 
 from genmb_voice_widget import spoken
+from genmb_voice_widget.peer.launch import PeerAddress, PeerProcess
 
 INTEROP = Path(__file__).parents[1] / "interop"
 SENTENCES = ["Who are you?", "What is the weather in Paris?"]

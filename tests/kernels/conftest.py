@@ -14,8 +14,8 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
 ROOT = Path(__file__).parents[2]
-OLD = ROOT / ".venvs" / "ipykernel6" / "bin" / "python"
-PYTHONS = {"6.31": OLD, "7.4": Path(sys.executable)}
+OLD = {"PYTHONPATH": str(ROOT / ".venvs" / "ipykernel6")}
+ENVIRONMENTS: dict[str, dict[str, str]] = {"6.31": OLD, "7.4": {}}
 PATIENCE = 20.0
 
 
@@ -173,15 +173,16 @@ class Page:
 
 
 async def _start(version: str) -> Kernel:
-    python = PYTHONS[version]
-    if not python.exists():
-        pytest.fail(f"there is no {python}: run scripts/old_kernel.sh")
     manager = AsyncKernelManager()
-    argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     manager._kernel_spec = KernelSpec(argv=argv, display_name=version, language="python")
-    await manager.start_kernel(cwd=str(ROOT), env={**os.environ, "PYTHONWARNINGS": "default"})
+    await manager.start_kernel(
+        cwd=str(ROOT), env={**os.environ, "PYTHONWARNINGS": "default", **ENVIRONMENTS[version]}
+    )
     kernel = Kernel(version, manager)
     await kernel.open()
+    running = await kernel.value("import ipykernel; print(ipykernel.__version__)")
+    assert running.startswith(version), f"ipykernel {running} runs, not {version}: `make install` brings both"
     await kernel.value("from genmb_voice_widget import VoiceAgent, VoiceError")
     return kernel
 

@@ -86,7 +86,7 @@ def test_a_waiter_wakes_when_its_condition_holds_and_fails_with_what_it_raises(e
     with pytest.raises(ZeroDivisionError):
         broken.result(0)
     conversation.feed(envelope(2, type="genmb.status", status="live"))
-    assert live.result(0) is None
+    assert live.result(0) is True
 
 
 def test_a_waiter_that_gave_up_is_forgotten(envelope):

@@ -88,7 +88,7 @@ def test_a_wait_fails_when_the_running_session_ends_before_its_moment(conversati
     speaking = conversation.wait(while_running(conversation, moment(conversation, "speaking")))
     ended = conversation.wait(while_running(conversation, moment(conversation, "ended")))
     become(conversation, "live", "ended")
-    assert ended.result(0) is None
+    assert ended.result(0) is True
     with pytest.raises(VoiceError, match="not_live"):
         speaking.result(0)
 
@@ -107,7 +107,7 @@ def test_a_wait_begun_when_no_session_runs_waits_for_the_next_one(conversation):
     live = conversation.wait(while_running(conversation, moment(conversation, "live")))
     conversation.begin("next")
     become(conversation, "connecting", "live")
-    assert live.result(0) is None
+    assert live.result(0) is True
 
 
 def test_a_start_is_about_the_next_session_only(conversation):
@@ -157,8 +157,9 @@ async def test_what_was_asked_for_may_be_awaited_or_not():
 
     async def wait():
         waited.append(1)
+        return True
 
     asked = Asked("live", wait)
     assert repr(asked) == "<asked; await it to wait until live>" and waited == []
-    await asked
+    assert await asked is None, "a cell that ends with it shows nothing"
     assert waited == [1]

@@ -124,10 +124,8 @@ function playbackCleared(state: State, event: WireEvent): void {
 }
 
 function reply(state: State, event: WireEvent): Turn | null {
-  const opened = openTurn(state, event.item_id, "assistant");
-  const turn = opened && turns.attributed(opened, name(event.response_id));
-  if (turn) state.put(turn);
-  return turn;
+  const turn = openTurn(state, event.item_id, "assistant");
+  return turn && turns.attributed(turn, name(event.response_id));
 }
 
 function close(state: State, event: WireEvent, turn: Turn | null, words: string | null): void {

@@ -1,0 +1,61 @@
+"""The agent in a notebook page, as a person sees it: shown, started, watched."""
+
+import asyncio
+from pathlib import Path
+
+from harness.hearing import Sound, sounds
+from harness.lab import Notebook
+from playwright.async_api import expect
+
+SHOW = "from genmb_voice_widget import VoiceAgent\nagent = VoiceAgent(provider='local')\nagent"
+READ = "for turn in agent.turns:\n    print(f'{turn.role}: {turn.text}')"
+PROBE = (Path(__file__).parent / "probe.js").read_text()
+PATIENCE_MS = 30_000
+
+
+async def show(notebook: Notebook, *, listen: bool = False) -> None:
+    """Load the probe (with `listen` it records both sides' loudness) and run the cell that shows the agent."""
+    await notebook.page.evaluate(PROBE)
+    if listen:
+        await notebook.page.evaluate("probe.listen()")
+    await notebook.run(0)
+
+
+async def press_start(notebook: Notebook) -> None:
+    """Start a call and wait until it is live."""
+    await notebook.page.get_by_test_id("start").click(timeout=PATIENCE_MS)
+    await has_status(notebook, "live")
+
+
+async def go_live(notebook: Notebook, *, listen: bool = False) -> None:
+    """Show the agent and start a call."""
+    await show(notebook, listen=listen)
+    await press_start(notebook)
+
+
+async def has_status(notebook: Notebook, status: str) -> None:
+    """Wait until the widget says so."""
+    label = notebook.page.get_by_test_id("status").first
+    await expect(label).to_have_attribute("data-status", status, timeout=PATIENCE_MS)
+
+
+async def heard(notebook: Notebook, side: str) -> list[Sound]:
+    """What the page heard of this side so far."""
+    return sounds(await notebook.page.evaluate("probe.levels"), side)
+
+
+async def microphone_closes(notebook: Notebook, *, within: float) -> None:
+    """Wait until every track that was opened has ended; `within` is in seconds."""
+    closed = "probe.microphones.length > 0 && probe.openMicrophones() === 0"
+    await notebook.page.wait_for_function(closed, timeout=within * 1000)
+
+
+async def prints(notebook: Notebook, code: str, expected: str, *, within: float = 30) -> None:
+    """Wait until the code prints this in the kernel; `within` is in seconds."""
+    printed = ""
+    try:
+        async with asyncio.timeout(within):
+            while (printed := (await notebook.python(code)).strip()) != expected:
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise AssertionError(f"{code!r} printed {printed!r}, not {expected!r}") from None
