@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .protocol import Envelope as Envelope
     from .protocol import Problem as Problem
     from .session import Session as Session
-    from .spoken import spoken as spoken
+    from .say import spoken as spoken
     from .state import Turn as Turn
     from .state import Usage as Usage
     from .widget import VoiceAgent as VoiceAgent
@@ -30,7 +30,7 @@ _HOMES = {
     "VoiceAgent": "widget",
     "VoiceError": "errors",
     "WaitTimeout": "errors",
-    "spoken": "spoken",
+    "spoken": "say",
 }
 __all__ = list(_HOMES)
 

@@ -12,7 +12,7 @@ from importlib import import_module
 PROGRAMS = {
     "peer": ("peer.__main__", "the local realtime peer: a voice service on this computer, without a key"),
     "serve": ("service.serve", "the token endpoint, for pages and notebooks of others"),
-    "say": ("spoken", "a WAV file of a spoken sentence"),
+    "say": ("say", "a WAV file of a spoken sentence"),
 }
 
 

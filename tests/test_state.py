@@ -219,6 +219,25 @@ def test_the_order_of_items_is_a_function_of_its_sequence_whatever_the_predecess
         assert list(again.sequence()) == list(order.sequence())
 
 
+def test_only_an_insertion_in_the_middle_walks_over_all_items() -> None:
+    order = Order()
+    sequence = order.sequence()
+    for item, previous in [
+        ("u1", None),
+        ("a1", "u1"),
+        ("u2", None),
+        ("u2", "a1"),
+        ("a2", "u2"),
+        ("x", "unknown"),
+    ]:
+        order.place(item, previous)
+        assert order.sequence() is sequence
+    order.place("between", "u1")
+    assert order.sequence() is not sequence
+    assert order.sequence() is order.sequence()
+    assert list(order.sequence()) == ["u1", "between", "a1", "u2", "a2", "x"]
+
+
 JSON = st.recursive(
     st.none()
     | st.booleans()

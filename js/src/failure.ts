@@ -33,3 +33,22 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
   });
 }
+
+/** The promise, or `code` after so many milliseconds; what comes too late is handed to `onLate`. */
+export function withDeadline<T>(
+  promise: Promise<T>,
+  ms: number,
+  code: string,
+  onLate: (value: T) => void,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      reject(new Failure(code));
+    }, ms);
+    promise
+      .then((value) => (late ? onLate(value) : resolve(value)), reject)
+      .finally(() => clearTimeout(timer));
+  });
+}

@@ -4,7 +4,7 @@
  * It must not know WebRTC or the UI, and it keeps no state of the session: that comes through `snapshot` when asked.
  */
 import { type Backend, failureOf, isTicket, type Problem } from "./backend";
-import { Failure } from "./failure";
+import { Failure, withDeadline } from "./failure";
 import { createOutbox } from "./outbox";
 import { type Environment, uuid } from "./preflight";
 import type { Envelope } from "./protocol";
@@ -178,7 +178,12 @@ export function openKernel(options: KernelOptions): Kernel {
         if (isTicket(ticket)) return ticket;
         throw new Failure("internal", "The kernel's answer is not a ticket.");
       });
-      return withDeadline(answer, (late) => void backend.ended(late, "kernel_busy"));
+      return withDeadline(
+        answer,
+        CALL_DEADLINE_MS,
+        "kernel_busy",
+        (late) => void backend.ended(late, "kernel_busy"),
+      );
     },
     connected: async ({ id, call_id }) => {
       await call("connected", { session: id, call_id: call_id ?? null });
@@ -187,6 +192,7 @@ export function openKernel(options: KernelOptions): Kernel {
       // A local peer dies with its kernel: then the call ends with nobody left to hear of it.
       doubted = now();
       await call("ended", { session: id, reason }).catch(() => undefined);
+      if (reason === "hung_up") doubted = now();
     },
   };
 
@@ -234,17 +240,3 @@ interface Message {
 }
 
 const now = () => performance.now();
-
-/** The promise, or `kernel_busy`; what comes too late is handed to `onLate`. */
-function withDeadline<T>(promise: Promise<T>, onLate: (value: T) => void): Promise<T> {
-  return new Promise((resolve, reject) => {
-    let late = false;
-    const timer = setTimeout(() => {
-      late = true;
-      reject(new Failure("kernel_busy"));
-    }, CALL_DEADLINE_MS);
-    promise
-      .then((value) => (late ? onLate(value) : resolve(value)), reject)
-      .finally(() => clearTimeout(timer));
-  });
-}

@@ -176,6 +176,26 @@ describe("the order of items", () => {
   });
 });
 
+it("walks over all items only for an insertion in the middle", () => {
+  const order = new Order();
+  const sequence = order.sequence();
+  for (const [item, previous] of [
+    ["u1"],
+    ["a1", "u1"],
+    ["u2"],
+    ["u2", "a1"],
+    ["a2", "u2"],
+    ["x", "unknown"],
+  ]) {
+    order.place(item ?? "", previous ?? null);
+    expect(order.sequence()).toBe(sequence);
+  }
+  order.place("between", "u1");
+  expect(order.sequence()).toEqual(["u1", "between", "a1", "u2", "a2", "x"]);
+  expect(order.sequence()).not.toBe(sequence);
+  expect(order.sequence()).toBe(order.sequence());
+});
+
 describe("the protocol", () => {
   it("reads an envelope, or says which member is wrong", () => {
     expect(envelopeFromJson(GOOD)).toEqual(GOOD);

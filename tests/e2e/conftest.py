@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from harness.browser import chromium
+from harness.browser import chromium, silence
 from harness.lab import Lab, Notebook, jupyter_lab
 from playwright.async_api import Page
 
@@ -32,7 +32,7 @@ OpenNotebook = Callable[..., AbstractAsyncContextManager[Notebook]]
 
 
 @pytest.fixture
-def open_notebook(lab: Lab, request: pytest.FixtureRequest) -> OpenNotebook:
+def open_notebook(lab: Lab, request: pytest.FixtureRequest, tmp_path: Path) -> OpenNotebook:
     """`async with open_notebook(*cells, microphone=…, kernel=…) as notebook`: a fresh browser on a fresh notebook."""
 
     @asynccontextmanager
@@ -48,7 +48,7 @@ def open_notebook(lab: Lab, request: pytest.FixtureRequest) -> OpenNotebook:
             *cells,
             kernel=kernel,
         )
-        async with chromium(microphone, **how) as browser:
+        async with chromium(microphone or silence(tmp_path / "silence.wav"), **how) as browser:
             page = await browser.new_page(viewport={"width": 1100, "height": 900})
             if prepare:
                 await prepare(page)

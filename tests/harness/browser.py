@@ -1,6 +1,7 @@
 """Headless Chromium with a WAV file for a microphone."""
 
 import shutil
+import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,6 +25,14 @@ def executable() -> str:
         if path := shutil.which(name):
             return path
     raise RuntimeError("no Chromium here: run `make install`")
+
+
+def silence(path: Path) -> Path:
+    """Write a second of silence; without a file Chromium's fake microphone beeps, which is a sound to answer to."""
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 48_000, 0, "NONE", ""))
+        file.writeframes(bytes(2 * 48_000))
+    return path
 
 
 @asynccontextmanager

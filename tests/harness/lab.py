@@ -152,6 +152,13 @@ class Notebook:
             [index, wait],
         )
 
+    async def finished(self, index: int) -> bool:
+        """Whether this cell is not running (the kernel's own status also tells of messages that it handles meanwhile)."""
+        cell = f"jupyterapp.shell.currentWidget.content.widgets[{index}].model"
+        return bool(
+            await self.page.evaluate(f"{cell}.executionState === 'idle' && {cell}.executionCount !== null")
+        )
+
     async def command(self, name: str) -> None:
         """Run one of JupyterLab's commands."""
         await self.page.evaluate("name => jupyterapp.commands.execute(name)", name)

@@ -10,7 +10,7 @@ import pytest
 
 from genmb_voice_widget.errors import VoiceError
 from genmb_voice_widget.peer.resample import Resampler
-from genmb_voice_widget.spoken import main, spoken
+from genmb_voice_widget.say import main, spoken
 
 pytestmark = pytest.mark.speech
 

@@ -66,7 +66,7 @@ def spoken(
     program = [
         sys.executable,
         "-m",
-        "genmb_voice_widget.spoken",
+        "genmb_voice_widget.say",
         *(f"--{key}={it}" for key, it in options.items()),
     ]
     done = subprocess.run(
