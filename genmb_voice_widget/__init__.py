@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from .errors import WaitTimeout as WaitTimeout
     from .protocol import Envelope as Envelope
     from .protocol import Problem as Problem
-    from .session import Session as Session
     from .say import spoken as spoken
+    from .session import Session as Session
     from .state import Turn as Turn
     from .state import Usage as Usage
     from .widget import VoiceAgent as VoiceAgent
