@@ -28,6 +28,7 @@ async def lab(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
         yield running
 
 
+PLAIN = str.maketrans("[", "-", "]")
 OpenNotebook = Callable[..., AbstractAsyncContextManager[Notebook]]
 
 
@@ -40,19 +41,16 @@ def open_notebook(lab: Lab, request: pytest.FixtureRequest, tmp_path: Path) -> O
         *cells: str,
         microphone: Path | None = None,
         kernel: str = "python3",
+        name: str | None = None,
         prepare: Callable[[Page], Awaitable[None]] | None = None,
         **how: object,
     ) -> AsyncIterator[Notebook]:
-        name = lab.write(
-            f"{request.node.name.replace('[', '-').replace(']', '')}.ipynb",
-            *cells,
-            kernel=kernel,
-        )
+        file = lab.write(f"{name or request.node.name.translate(PLAIN)}.ipynb", *cells, kernel=kernel)
         async with chromium(microphone or silence(tmp_path / "silence.wav"), **how) as browser:
             page = await browser.new_page(viewport={"width": 1100, "height": 900})
             if prepare:
                 await prepare(page)
-            notebook = await Notebook.open(page, lab, name)
+            notebook = await Notebook.open(page, lab, file)
             yield notebook
 
     return opening

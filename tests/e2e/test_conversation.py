@@ -1,5 +1,8 @@
 """The voice loop in JupyterLab: a cell that listens, answers, and can be inspected."""
 
+from pathlib import Path
+
+import nbformat
 import pytest
 from harness.agent import PATIENCE_MS, READ, SHOW, go_live, has_status, heard, press_start, prints
 from harness.hearing import peer_connections
@@ -7,6 +10,7 @@ from playwright.async_api import expect
 
 from genmb_voice_widget import spoken
 
+ROOT = Path(__file__).parents[2]
 CYCLES = 20
 
 
@@ -24,6 +28,21 @@ async def test_a_spoken_sentence_is_written_down_and_answered_aloud(open_noteboo
         assert printed[1].startswith("assistant: I am the demo agent") and len(printed) == 2
         spoken_for = sum(sound.end - sound.start for sound in await heard(notebook, "agent"))
         assert spoken_for > 3_000
+
+
+async def test_the_first_notebook_is_talked_to_and_shows_who_said_what(open_notebook, tmp_path):
+    notebook_file = ROOT / "notebooks" / "01_hello_voice.ipynb"
+    cells = [cell.source for cell in nbformat.read(notebook_file, 4).cells if cell.cell_type == "code"]
+    question = spoken("What can you do?", tmp_path / "question.wav", lead_in=3.0, tail=1.0)
+    async with open_notebook(*cells, microphone=question) as notebook:
+        await go_live(notebook)
+        reply = notebook.page.locator("[data-testid=turn][data-role=assistant][data-status=completed]")
+        await expect(reply).to_have_count(1, timeout=PATIENCE_MS)
+        await notebook.run(1)
+        await notebook.run(2)
+        question_read, answer_read = (await notebook.output(2)).splitlines()
+        assert question_read.strip() == "user: What can you do?"
+        assert answer_read.strip().startswith("assistant: I can tell you a story")
 
 
 async def test_speaking_over_the_reply_interrupts_it_within_400_ms(open_notebook, tmp_path):

@@ -45,7 +45,7 @@ def free_port() -> int:
 
 
 def _environment(scratch: Path) -> dict[str, str]:
-    """Everything Jupyter would keep in the home folder goes to the scratch folder; adds the kernel with the older ipykernel."""
+    """Keep Jupyter's files in the scratch folder, add the kernel with the older ipykernel, ask for no news."""
     spec = scratch / "data" / "kernels" / "ipykernel6"
     spec.mkdir(parents=True)
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -59,6 +59,9 @@ def _environment(scratch: Path) -> dict[str, str]:
             }
         )
     )
+    quiet = scratch / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    quiet.parent.mkdir(parents=True)
+    quiet.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
     folders = {
         "JUPYTER_CONFIG_DIR": "config",
         "JUPYTER_DATA_DIR": "data",
