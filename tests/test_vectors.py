@@ -130,6 +130,14 @@ def test_a_turn_that_did_not_change_is_the_same_object(lines: list[Line]) -> Non
             assert all(old is new for old, new in zip(turns, state.turns, strict=True))
 
 
+@vector
+def test_the_turns_are_the_same_whether_or_not_they_were_read_on_the_way(lines: list[Line]) -> None:
+    state, log = State(), envelopes(lines)
+    for seen, envelope in enumerate(log, start=1):
+        state.apply(envelope)
+        assert state.turns == fold(log[:seen]).turns
+
+
 def occurring() -> tuple[set[str], set[str], set[str]]:
     """Give the event types, the statuses and the provider's error codes that occur in some vector."""
     events = [envelope.event for case in CASES for envelope in envelopes(case.values[0])]

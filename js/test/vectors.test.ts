@@ -121,6 +121,14 @@ describe.each(CASES)("$name", ({ steps }) => {
     }
   });
 
+  it("has the same turns whether or not they were read on the way", () => {
+    const state = new State();
+    log.forEach((envelope, index) => {
+      state.apply(envelope);
+      expect(state.turns).toEqual(fold(log.slice(0, index + 1)).turns);
+    });
+  });
+
   it("keeps a turn that did not change the same object", () => {
     const state = new State();
     for (const envelope of log) {

@@ -12,7 +12,7 @@ async def test_a_page_is_welcomed_with_the_state_and_the_settings(rig):
         "client": "a",
         "proto": 1,
         "snapshot": None,
-        "settings": {"provider": "local"},
+        "settings": {"provider": "local", "recorded": False},
     }
 
 
