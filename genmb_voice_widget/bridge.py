@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from itertools import count
-from typing import Any
+from typing import Any, Literal
 
 from .calls import Calls
 from .conversation import Conversation
@@ -61,6 +61,8 @@ class Bridge:
         self._lead: tuple[str, str] | None = None
         self._over: set[str] = set()
         self._patience: int | None = None
+        self._asked: str | None = None
+        self._muted: bool | None = None
         self._silence = 0
         self._ticks = 0
         self._own_logs = count(1)
@@ -92,14 +94,18 @@ class Bridge:
         if self._conversation.running:
             return
         if self._pages:
-            self._patience = OBEY
-            self._command(self._pages[-1], "start")
+            self._patience, self._asked = OBEY, self._pages[-1]
+            self._command(self._asked, "start")
         else:
-            self._patience = APPEAR
+            self._patience, self._asked = APPEAR, None
 
     def stop(self) -> None:
-        """Have the running session ended."""
-        self._tell_leader("stop")
+        """Have the running session ended, and one that was asked for not begun."""
+        if self._patience is None or self._conversation.running:
+            return self._tell_leader("stop")
+        if self._asked is not None:
+            self._command(self._asked, "stop")
+        self._end_unbegun("ended")
 
     def say(self, text: str, item_id: str) -> None:
         """Have a message of the user put into the conversation, under this id, and answered."""
@@ -111,7 +117,10 @@ class Bridge:
 
     def mute(self, muted: bool) -> None:
         """Have the microphone switched off, or on again."""
-        self._tell_leader("mute", muted=muted)
+        self._muted = muted
+        running = self._leader is not None and self._conversation.running
+        for client in [self._leader] if running and self._leader else self._pages:
+            self._command(client, "mute", muted=muted)
 
     def freeze(self) -> None:
         """Let no page begin a session from now on: the conversation is a recording."""
@@ -161,6 +170,8 @@ class Bridge:
         if client in self._pages:
             return
         self._pages.append(client)
+        if self._muted is not None:
+            self._command(client, "mute", muted=self._muted)
         if self._patience is not None:
             self.start()
 
@@ -217,10 +228,17 @@ class Bridge:
             self._calls.abandon("page_gone")
 
     def _give_up(self) -> None:
+        if self._conversation.running:  # a headless session has taken the start's place
+            self._patience = None
+            return
+        self._end_unbegun("failed", "version_mismatch" if self._mismatch else "no_front_end")
+
+    def _end_unbegun(self, status: Literal["ended", "failed"], code: str | None = None) -> None:
+        """Give a start that no page has obeyed a log of its own, and close it."""
         self._patience = None
         self._over.add(self._conversation.log_id)
         self._conversation.begin(f"kernel-{next(self._own_logs)}")
-        self._conversation.end("failed", "version_mismatch" if self._mismatch else "no_front_end")
+        self._conversation.end(status, code)
 
     def _tell_leader(self, do: str, **members: Any) -> None:
         if self._leader is not None:

@@ -135,7 +135,7 @@ def token_client(endpoint: str | None) -> TokenClient:
     if endpoint is None:
         return TokenClient(_mounted)
     parts = urlsplit(endpoint)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.query:
         raise VoiceError("bad_option", "endpoint must be an http(s) address without a user name or a query.")
     return TokenClient(lambda: _served(endpoint))
 

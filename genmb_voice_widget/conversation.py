@@ -77,7 +77,7 @@ class Conversation:
             for envelope in envelopes:
                 if envelope.seq > self.state.seq:
                     self._early[envelope.seq] = envelope
-            while (following := self._early.pop(self.state.seq + 1, None)) is not None:
+            while (following := self._following()) is not None:
                 self._apply(following)
             self._tell()
             before, self.gap = self.gap, bool(self._early)
@@ -132,6 +132,15 @@ class Conversation:
             self._waiters.append((holds, future))
             self._wake()
         return future
+
+    def _following(self) -> Envelope | None:
+        """Take the next envelope out of those that came early; a snapshot fills a gap."""
+        following = self._early.pop(self.state.seq + 1, None)
+        if following is None and self._early:
+            first = self._early[min(self._early)]
+            if first.event["type"] == "genmb.snapshot":
+                following = self._early.pop(first.seq)
+        return following
 
     def _now(self) -> int:
         return self._log[-1].t if self._log else 0

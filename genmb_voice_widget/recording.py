@@ -32,7 +32,7 @@ def save(path: str | Path, envelopes: Iterable[Envelope]) -> Path:
     ) as file:
         try:
             for record in (HEADER, *(envelope.to_json() for envelope in envelopes)):
-                file.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
+                file.write(_line(record))
             file.flush()
             os.fsync(file.fileno())
             Path(file.name).replace(path)
@@ -66,6 +66,15 @@ def load(path: str | Path) -> list[Envelope]:
             raise _bad(path, number, f"seq is {envelope.seq}, expected {expected}")
         envelopes.append(envelope)
     return envelopes
+
+
+def _line(record: dict[str, Any]) -> str:
+    line = json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n"
+    try:
+        line.encode()
+    except UnicodeEncodeError:  # half a surrogate pair: a service may cut an emoji between two deltas
+        return json.dumps(record, separators=(",", ":")) + "\n"
+    return line
 
 
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _NOT_INSTALLED = 3
 _RATES = range(8_000, 96_001)
+_LONGEST_SILENCE = 3600.0
 
 
 def spoken(
@@ -53,15 +54,9 @@ def spoken(
             that cannot be, or a folder that is not there; `peer_failed` with the program's last line.
     """
     sentences = [text] if isinstance(text, str) else list(text)
-    if not sentences or not all(sentence.strip() for sentence in sentences):
-        raise VoiceError("bad_option", "There is nothing to say: text is empty.")
-    if min(lead_in, pause, tail) < 0 or rate not in _RATES:
-        raise VoiceError(
-            "bad_option", "Silences are seconds from 0 up; rate is 8000 to 96000 samples a second."
-        )
+    if complaint := _complaint(sentences, (lead_in, pause, tail), rate, path):
+        raise VoiceError("bad_option", complaint)
     target = Path(tempfile.mkdtemp(prefix="spoken-")) / "spoken.wav" if path is None else Path(path)
-    if not target.parent.is_dir():
-        raise VoiceError("bad_option", f"There is no folder {target.parent}.")
     options = {"voice": voice, "lead-in": lead_in, "pause": pause, "tail": tail, "rate": rate}
     program = [
         sys.executable,
@@ -81,6 +76,18 @@ def spoken(
     return target
 
 
+def _complaint(
+    sentences: Sequence[str], silences: Sequence[float], rate: int, path: str | Path | None
+) -> str | None:
+    """Say what cannot be spoken or written so; None when all of it can."""
+    if not sentences or not all(sentence.strip() for sentence in sentences):
+        return "There is nothing to say: text is empty."
+    if not all(0 <= silence <= _LONGEST_SILENCE for silence in silences) or rate not in _RATES:
+        return "Silences are seconds from 0 to 3600; rate is 8000 to 96000 samples a second."
+    folder = None if path is None else Path(path).parent
+    return None if folder is None or folder.is_dir() else f"There is no folder {folder}."
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Speak the sentences into a file and print its path. Returns the exit status."""
     parser = argparse.ArgumentParser(
@@ -98,6 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tail", type=float, default=1.0, help="seconds of silence after")
     parser.add_argument("--rate", type=int, default=48_000, help="samples a second")
     options = parser.parse_args(arguments)
+    silences = (options.lead_in, options.pause, options.tail)
+    if complaint := _complaint(options.sentence, silences, options.rate, options.out):
+        parser.error(complaint)
     try:
         sound = _say(options.sentence, options)
     except (ImportError, OSError) as problem:

@@ -65,6 +65,7 @@ class VoiceAgent(CommWidget):
         self._client = token_client(endpoint)
         self._shell = this_shell(deliver)
         self._recorded = False
+        self._muted = False
         self._conversation = Conversation(lambda log_id: self._link.do(lambda bridge: bridge.resync(log_id)))
         self._conversation.listen(lambda: self._publish(self._conversation.state))
         calls = Calls(self._client, provider, self._wire, self._post)
@@ -101,6 +102,7 @@ class VoiceAgent(CommWidget):
             from .headless import Headless
 
             session = Headless(self._conversation, self._client, self._provider, self._wire, speed)
+            session.mute(self._muted)
             begin = partial(self._link.hold, session)
         live = self._conversation.wait(started(self._conversation))
         begin()
@@ -116,7 +118,7 @@ class VoiceAgent(CommWidget):
         """Say something to the agent in writing, and have it answered.
 
         Raises:
-            VoiceError: `not_live`.
+            VoiceError: `not_live`, `read_only`.
         """
         self._say(text)
 
@@ -187,7 +189,8 @@ class VoiceAgent(CommWidget):
         return self.turns[before:]
 
     def mute(self, muted: bool = True) -> None:
-        """Switch the microphone off, or on again."""
+        """Switch the microphone off, or on again; before a session, the one that comes."""
+        self._muted = muted
         self._link.tell(lambda end: end.mute(muted))
 
     def interrupt(self) -> None:
@@ -235,6 +238,8 @@ class VoiceAgent(CommWidget):
         return f"VoiceAgent({provider} · {self.status}{failure} · {turns} turn{'' if turns == 1 else 's'})"
 
     def _say(self, text: str) -> str:
+        if self._recorded:
+            raise VoiceError("read_only")
         if self.status != "live":
             raise VoiceError("not_live")
         item_id = f"item_{os.urandom(12).hex()}"

@@ -13,6 +13,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from .client import Ticket
 from .errors import VoiceError
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 LARGEST = 16 * 1024 * 1024
 """Bytes of one message: above the fifteen MiB that an event may hold."""
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 # At DEBUG the library logs every header, the secret's too, and every chunk of audio.
 _library_log = logging.getLogger(f"{__name__}.library")
@@ -49,6 +52,8 @@ async def open_socket(ticket: Ticket) -> AsyncIterator[ClientConnection]:
             additional_headers={"Authorization": f"Bearer {ticket.token.reveal()}"},
             max_size=LARGEST,
             logger=_library_log,
+            # A proxy of the environment cannot reach the local peer.
+            proxy=None if urlsplit(ticket.url).hostname in _LOOPBACK else True,
         )
     except InvalidStatus as refusal:
         raise VoiceError("provider_refused", f"Status {refusal.response.status_code}.") from None

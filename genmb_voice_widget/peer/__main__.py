@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # asyncio sets it only where the protocol number is given; without it each small answer waits 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stages = build_stages(options.script)
-    except (ValueError, OSError) as problem:
+    except (ValueError, OSError, OverflowError) as problem:
         sys.stderr.write(f"{problem}\n")
         return 2
     loading.join()
@@ -64,7 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="genmb-voice peer", description="The local realtime voice peer.")
     parser.add_argument("--port", type=int, default=0, help="TCP port on 127.0.0.1; 0 takes a free one")
-    parser.add_argument("--script", type=Path, default=None, help="the agent's script; a demo by default")
+    parser.add_argument(
+        "--script", type=Path, default=None, help="the agent's script, a TOML file; a demo by default"
+    )
     parser.add_argument("--parent-pipe", action="store_true", help="exit when standard input closes")
     return parser.parse_args(arguments)
 

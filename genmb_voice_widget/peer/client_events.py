@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Any
 
 from .items import TRUNCATE
@@ -54,5 +53,5 @@ def read_audio(audio: str) -> bytes:
         raise invalid_value("audio", "at most 15 MiB")
     try:
         return base64.b64decode(audio, validate=True)
-    except binascii.Error:
+    except ValueError:
         raise invalid_value("audio", "expected base64") from None

@@ -109,7 +109,7 @@ class Dialogue:
     def truncate(self, item_id: str, audio_end_ms: int) -> list[Json]:
         """Cut a spoken item at what was heard, as a client asks for it."""
         item = self.items[shapes_of_items.position(self.items, item_id, "truncating")]
-        if item_id not in self._speech or item.get("role") != "assistant":
+        if item_id not in self._speech or item["content"][0]["type"] != "output_audio":
             message = "Only model output audio messages can be truncated"
             raise WireError(message, "unsupported_content_type")
         length = int(self._speech[item_id].ms)
@@ -118,10 +118,12 @@ class Dialogue:
             raise WireError(message, param="audio_end_ms")
         return self.cut(item_id, audio_end_ms)
 
-    def heard_out(self, item_id: str, ms: float) -> bool:
-        """Tell whether a spoken item is complete and was heard to its end."""
-        done = any(item["id"] == item_id and item["status"] == "completed" for item in self.items)
-        return done and ms >= int(self._speech[item_id].ms)
+    def cut_short(self, item_id: str, ms: float) -> bool:
+        """Tell whether the conversation holds a spoken item of which only the first `ms` were heard."""
+        item = next((item for item in self.items if item["id"] == item_id), None)
+        if item is None:
+            return False
+        return item["status"] != "completed" or ms < int(self._speech[item_id].ms)
 
     def cut(self, item_id: str, audio_end_ms: int) -> list[Json]:
         """Drop what comes after `audio_end_ms` of a spoken item: only the words heard stay."""

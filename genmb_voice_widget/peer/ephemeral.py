@@ -16,7 +16,6 @@ from typing import Any
 from .shapes import Json, number, one_of, record
 from .wire_error import WireError
 
-DEFAULT_LIFE = 7200
 _EXPIRES_AFTER = record({"anchor": one_of("created_at"), "seconds": number(10, 7200, whole=True)})
 
 
@@ -35,14 +34,14 @@ class Secrets:
         self._clock = clock
         self._made: dict[bytes, tuple[int, Json]] = {}
 
-    def make(self, session: Json, expires_after: Any) -> tuple[str, int]:
+    def make(self, session: Json, expires_after: Any, default_life: int) -> tuple[str, int]:
         """Make an ephemeral secret for `session`; returns it with its expiry in unix seconds.
 
         It opens any number of sessions until then (OpenAI Realtime API reference, client secrets).
         """
         life = _EXPIRES_AFTER({} if expires_after is None else expires_after, "expires_after")
         now = self._clock()
-        expires_at = int(now) + life.get("seconds", DEFAULT_LIFE)
+        expires_at = int(now) + life.get("seconds", default_life)
         self._made = {key: kept for key, kept in self._made.items() if kept[0] > now}
         value = f"ek_{secrets.token_hex(16)}"
         self._made[_digest(value)] = expires_at, session

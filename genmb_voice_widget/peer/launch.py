@@ -88,7 +88,7 @@ class PeerProcess:
             self._end()
 
     def _begin(self) -> PeerAddress:
-        secret = secrets.token_urlsafe(32)
+        secret = Secret(secrets.token_urlsafe(32))
         script = [] if self._script is None else ["--script", str(self._script)]
         self._last_lines.clear()
         self._child = subprocess.Popen(
@@ -97,7 +97,7 @@ class PeerProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "GENMB_VOICE_PEER_SECRET": secret},
+            env={**os.environ, "GENMB_VOICE_PEER_SECRET": secret.reveal()},
         )
         first: queue.SimpleQueue[str] = queue.SimpleQueue()
         complaining = _reader(self._child.stderr, self._last_lines.append)
@@ -107,9 +107,9 @@ class PeerProcess:
         except queue.Empty:
             raise VoiceError("peer_failed", f"It said nothing for {START_SECONDS:.0f} s.") from None
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            return PeerAddress(json.loads(line)["url"], Secret(secret))
+            return PeerAddress(json.loads(line)["url"], secret)
         complaining.join(1.0)
-        raise VoiceError("peer_failed", "\n".join(self._last_lines).replace(secret, "****") or None)
+        raise VoiceError("peer_failed", "\n".join(self._last_lines).replace(secret.reveal(), "****") or None)
 
     def _end(self) -> None:
         child, self._child, self._address = self._child, None, None

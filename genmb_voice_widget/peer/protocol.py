@@ -192,6 +192,7 @@ class Protocol:
         if self._responses.active is not None:
             self._reply_owed = True
             return []
+        self._reply_owed = False
         return self._responses.create(self.session, {})
 
     def _interrupt(self) -> list[Effect]:
@@ -215,7 +216,7 @@ class Protocol:
         return ([ClearOutput(), *_emit(events)] if events else []), cut
 
     def _truncate(self, cut: list[tuple[str, int]]) -> list[Effect]:
-        short = [(item_id, ms) for item_id, ms in cut if not self._dialogue.heard_out(item_id, ms)]
+        short = [(item_id, ms) for item_id, ms in cut if self._dialogue.cut_short(item_id, ms)]
         return _emit([event for item_id, ms in short for event in self._dialogue.cut(item_id, ms)])
 
     def _over(

@@ -172,7 +172,9 @@ class _Reader:
         return FunctionCall(table["name"], arguments)
 
     def _values(self, name: str, values: Any) -> tuple[Value, ...]:
-        pairs = values.items() if isinstance(values, dict) else ((v, v) for v in values or ())
+        if not isinstance(values, (dict, list)) or not values:
+            raise self._error(f"slot {name!r} needs a list of words, or a table of words and values", name)
+        pairs = values.items() if isinstance(values, dict) else ((v, v) for v in values)
         made = []
         for said, value in pairs:
             if not isinstance(said, str) or not plain_words(said):
@@ -182,8 +184,6 @@ class _Reader:
             forms = dict.fromkeys((plain_words(said), plain_words(str(value))))
             made.append(Value(said, value, tuple(form for form in forms if form)))
             self._numbers[said] = self._line(said)
-        if not made:
-            raise self._error(f"slot {name!r} needs a list of words, or a table of words and values", name)
         return tuple(made)
 
     def _lines_of(

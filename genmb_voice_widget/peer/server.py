@@ -35,6 +35,10 @@ from .ws import serve_session, serve_sideband
 DEFAULT_MODEL = "local"
 """The model's name where a client gives none; any name does."""
 
+SECRET_LIFE = 600
+AZURE_SECRET_LIFE = 7200
+"""Seconds that an ephemeral secret lives when its maker does not say, at OpenAI and at Azure OpenAI."""
+
 LARGEST_BODY = 1024 * 1024
 _STATUS = {
     "missing_api_key": 401,
@@ -78,6 +82,9 @@ def make_app(stages: Stages, secret: str, clock: Callable[[], float] = time.time
 
 
 def _routes(peer: _Peer, azure: bool) -> list[Route | WebSocketRoute]:
+    async def secrets(request: Request) -> Response:
+        return await peer.create_secret(request, azure)
+
     async def calls(request: Request) -> Response:
         return await peer.create_call(request, azure)
 
@@ -85,7 +92,7 @@ def _routes(peer: _Peer, azure: bool) -> list[Route | WebSocketRoute]:
         await peer.connect(socket, azure)
 
     return [
-        Route("/realtime/client_secrets", _answered(peer.create_secret), methods=["POST"]),
+        Route("/realtime/client_secrets", _answered(secrets), methods=["POST"]),
         Route("/realtime/calls", _answered(calls), methods=["POST"]),
         Route("/realtime/calls/{call_id}/hangup", _answered(peer.hang_up), methods=["POST"]),
         WebSocketRoute("/realtime", socket),
@@ -127,13 +134,14 @@ class _Peer:
         self._secrets = secrets
         self._clock = clock
 
-    async def create_secret(self, request: Request) -> Response:
+    async def create_secret(self, request: Request, azure: bool) -> Response:
         self._own_secret(request)
         body = _object(await _body(request))
         for name in body.keys() - {"session", "expires_after"}:
             raise WireError(f"Unknown parameter: '{name}'.", "unknown_parameter", name)
         session = settings_from(body.get("session", {"type": "realtime"}), DEFAULT_MODEL)
-        value, expires_at = self._secrets.make(session, body.get("expires_after"))
+        life = AZURE_SECRET_LIFE if azure else SECRET_LIFE
+        value, expires_at = self._secrets.make(session, body.get("expires_after"), life)
         return JSONResponse({"value": value, "expires_at": expires_at, "session": session})
 
     async def create_call(self, request: Request, azure: bool) -> Response:

@@ -6,6 +6,7 @@ Owns the sockets' reading and writing. Knows of the session what it calls; nothi
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -19,6 +20,8 @@ BACKLOG = 20_000
 """Events that may wait for a client that does not read (a reply of 20 minutes); beyond them it is dropped."""
 
 _TOO_SLOW = 1008
+_FAILED = 1011
+_log = logging.getLogger(__name__)
 
 
 async def serve_session(
@@ -73,14 +76,17 @@ async def _converse(socket: WebSocket, live: LiveSession, outbox: _Outbox, over:
     finally:
         for task in (reading, writing, ending):
             task.cancel()
-        await asyncio.gather(reading, writing, ending, return_exceptions=True)
+        outcomes = await asyncio.gather(reading, writing, ending, return_exceptions=True)
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    for failure in failures:
+        _log.error("a session broke off", exc_info=failure)
     if (
         socket.client_state is WebSocketState.CONNECTED
         and socket.application_state is WebSocketState.CONNECTED
     ):
         while not outbox.texts.empty() and not outbox.overflown:
             await socket.send_text(outbox.texts.get_nowait())
-        await socket.close(_TOO_SLOW if outbox.overflown else 1000)
+        await socket.close(_FAILED if failures else _TOO_SLOW if outbox.overflown else 1000)
 
 
 async def _read(socket: WebSocket, live: LiveSession) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
@@ -38,6 +39,10 @@ class Start(_Body):
             raise PydanticCustomError("session_type", 'session.type must be "realtime"')
         if self.sdp is not None and not self.sdp.startswith("v=0"):
             raise PydanticCustomError("not_sdp", "sdp is not a session description")
+        try:
+            json.dumps([self.session, self.sdp], ensure_ascii=False, allow_nan=False).encode()
+        except ValueError:
+            raise PydanticCustomError("not_json", "the body holds what JSON cannot carry") from None
         return self
 
 
@@ -54,7 +59,7 @@ class Ended(_Body):
 
 
 _MEMBERS = frozenset({*Start.model_fields, *Connected.model_fields, *Ended.model_fields})
-_OURS = ("one_way", "session_type", "not_sdp")
+_OURS = ("one_way", "session_type", "not_sdp", "not_json")
 
 
 def why_invalid(errors: Sequence[Mapping[str, Any]]) -> str:

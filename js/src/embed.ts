@@ -35,6 +35,7 @@ export interface Voice {
   stop(): void;
   /** Type to the agent. Throws a `VoiceError` when no session is live. */
   say(text: string): void;
+  /** Switch the microphone off, or on again; before a start, for the session that comes. */
   mute(muted: boolean): void;
   onstatus: ((status: SessionStatus, activity: Activity | null) => void) | null;
   onerror: ((problem: Problem) => void) | null;
@@ -46,18 +47,25 @@ const origin = new URL((document.currentScript as HTMLScriptElement | null)?.src
 
 export function createVoice(): Voice {
   let session: Session | null = null;
+  let muted = false;
   const voice: Voice = {
     onstatus: null,
     onerror: null,
     ontranscript: null,
     start: async (options = {}) => {
-      if (!session?.view().busy) session = open(voice, options);
+      if (!session?.view().busy) {
+        session = open(voice, options);
+        session.mute(muted);
+      }
       await session.start().catch((failure: Failure) => {
         throw asError(failure);
       });
     },
     stop: () => session?.stop(),
-    mute: (muted) => session?.mute(muted),
+    mute: (next) => {
+      muted = next;
+      session?.mute(next);
+    },
     say: (text) => {
       const failure = session ? session.say(text) : new Failure("not_live");
       if (failure) throw asError(failure);

@@ -136,6 +136,7 @@ export function openKernel(options: KernelOptions): Kernel {
     if (next === elsewhere) return;
     elsewhere = next;
     options.onChange();
+    if (!elsewhere && link === "ready") greet(); // how the other page's call went stands in the welcome
   };
   const onRestart = () => {
     lost();

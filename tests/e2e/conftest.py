@@ -51,6 +51,9 @@ def open_notebook(lab: Lab, request: pytest.FixtureRequest, tmp_path: Path) -> O
             if prepare:
                 await prepare(page)
             notebook = await Notebook.open(page, lab, file)
-            yield notebook
+            try:
+                yield notebook
+            finally:
+                await lab.end_kernels()
 
     return opening

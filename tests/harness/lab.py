@@ -35,6 +35,12 @@ class Lab:
         nbformat.write(notebook, self.root / name)
         return name
 
+    async def end_kernels(self) -> None:
+        """Shut all kernels down, and with them their local peers."""
+        async with httpx.AsyncClient(base_url=self.url) as client:
+            for kernel in (await client.get("/api/kernels")).json():
+                await client.delete(f"/api/kernels/{kernel['id']}")
+
 
 def free_port() -> int:
     """A port that was free a moment ago."""

@@ -120,6 +120,15 @@ def test_a_peer_that_cannot_start_says_why_and_shows_no_secret(tmp_path):
     assert "Traceback" not in refusal.value.detail
 
 
+@pytest.mark.parametrize("port", ["65536", "-1"])
+def test_a_port_that_cannot_be_is_refused_in_a_sentence(port):
+    command = [sys.executable, "-m", "genmb_voice_widget.peer", "--port", port]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "port must be 0-65535" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_person_can_run_it_in_a_terminal_and_stop_it():
     command = [sys.executable, "-m", "genmb_voice_widget.peer"]
     environment = {name: value for name, value in os.environ.items() if name != "GENMB_VOICE_PEER_SECRET"}

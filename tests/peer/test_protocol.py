@@ -610,6 +610,48 @@ def test_truncation_refuses_what_cannot_be_cut():
     assert item["content"][0]["transcript"] == "one"
 
 
+@pytest.mark.parametrize("how", ["speech", "clear"])
+def test_a_reply_beside_the_conversation_is_silenced_and_there_is_nothing_to_truncate(how):
+    machine = Machine("webrtc")
+    events, _ = machine.send("response.create", response={"conversation": "none"})
+    response_id = events[0]["response"]["id"]
+    machine.fact(facts.AgentSaid(response_id, "one two"))
+    machine.fact(facts.AudioMade(response_id, 1000))
+    machine.fact(facts.PlaybackStarted(response_id))
+    if how == "speech":
+        events, _ = machine.fact(facts.SpeechStarted(2000))
+    else:
+        events, _ = machine.send("output_audio_buffer.clear")
+    assert kinds(events)[-1] == "output_audio_buffer.cleared"
+
+
+def test_a_turn_that_was_owed_a_reply_shares_it_with_the_turn_that_cut_in():
+    machine = Machine("websocket")
+
+    def may_cut_in(allowed):
+        detection = {"type": "server_vad", "interrupt_response": allowed}
+        audio = {"input": {"turn_detection": detection}}
+        machine.send("session.update", session={"type": "realtime", "audio": audio})
+
+    may_cut_in(False)
+    machine.say()
+    machine.spoken_turn()
+    may_cut_in(True)
+    events, _ = machine.spoken_turn()
+    (reply,) = [event["response"]["id"] for event in events if event["type"] == "response.created"]
+    assert kinds(machine.fact(facts.AgentFinished(reply))[0]) == ["response.done"]
+
+
+def test_a_written_reply_has_no_audio_to_truncate():
+    machine = Machine()
+    machine.send("session.update", session={"type": "realtime", "output_modalities": ["text"]})
+    response_id, _ = machine.say()
+    item_id = machine.fact(facts.AgentSaid(response_id, "one two"))[0][0]["item"]["id"]
+    machine.fact(facts.AgentFinished(response_id))
+    error = machine.error("conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=0)
+    assert error["code"] == "unsupported_content_type"
+
+
 def test_items_go_where_previous_item_id_says():
     machine = Machine()
 
@@ -703,7 +745,8 @@ def test_an_expired_session_says_so_and_closes():
 
 def test_appending_is_refused_where_sound_comes_by_a_track_or_is_not_base64():
     assert Machine("webrtc").error("input_audio_buffer.append", audio="AAAA")["code"] == "invalid_event"
-    assert Machine().error("input_audio_buffer.append", audio="*")["code"] == "invalid_value"
+    for audio in ("*", "é"):
+        assert Machine().error("input_audio_buffer.append", audio=audio)["code"] == "invalid_value"
     assert Machine().send("input_audio_buffer.append", audio="AAEC")[1] == [facts.Hear(b"\0\1\2")]
 
 

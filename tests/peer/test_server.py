@@ -26,8 +26,8 @@ async def refused(peer, path, headers=None, **options):
     return response.status_code, json.loads(response.body)["error"]["code"]
 
 
-@PATHS
-async def test_a_secret_is_minted_in_the_wires_shape(start_peer, hex_id, prefix):
+@pytest.mark.parametrize(("prefix", "life"), [("/v1", 600), ("/openai/v1", 7200)])
+async def test_a_secret_is_minted_in_the_wires_shape(start_peer, hex_id, prefix, life):
     peer = await start_peer()
     session = {"type": "realtime", "model": "kitchen", "instructions": "Cook.", "output_modalities": ["text"]}
     response = await peer.post(prefix + MINT, json={"session": session})
@@ -35,7 +35,7 @@ async def test_a_secret_is_minted_in_the_wires_shape(start_peer, hex_id, prefix)
     assert response.status_code == 200
     assert body.keys() == {"value", "expires_at", "session"}
     assert hex_id("ek", body["value"])
-    assert body["expires_at"] - time.time() == pytest.approx(7200, abs=3)
+    assert body["expires_at"] - time.time() == pytest.approx(life, abs=3)
     minted = body["session"]
     assert hex_id("sess", minted["id"])
     assert (minted["object"], minted["expires_at"]) == ("realtime.session", 0)

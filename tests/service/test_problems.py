@@ -72,6 +72,17 @@ async def test_a_body_that_is_not_json_is_refused(endpoint, text):
     assert_problem(response, "bad_request", response.status_code)
 
 
+@pytest.mark.parametrize("member", ['"speed": NaN', '"speed": 1e999', '"instructions": "\\ud800"'])
+async def test_a_session_that_could_not_be_sent_on_is_refused(endpoint, member):
+    content = f'{{"session": {{"type": "realtime", {member}}}, "transport": "websocket"}}'
+    response = await endpoint.http.post(
+        "/v1/sessions", content=content, headers={"Content-Type": "application/json"}
+    )
+
+    assert "JSON cannot carry" in assert_problem(response, "bad_request", 422)["detail"]
+    assert endpoint.ledger.entries == ()
+
+
 @pytest.mark.parametrize(
     "media_type", [None, "text/plain", "application/sdp", "application/x-www-form-urlencoded"]
 )

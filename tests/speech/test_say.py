@@ -73,7 +73,7 @@ def test_the_caller_loads_neither_the_library_nor_numpy(tmp_path):
     [
         ({"text": "  "}, "nothing to say"),
         ({"text": []}, "nothing to say"),
-        ({"text": "Hi.", "tail": -1.0}, "seconds from 0 up"),
+        ({"text": "Hi.", "tail": -1.0}, "seconds from 0 to 3600"),
         ({"text": "Hi.", "rate": 44}, "8000 to 96000"),
         ({"text": "Hi.", "path": "/no/such/folder/hi.wav"}, "no folder"),
     ],
@@ -94,6 +94,17 @@ def test_without_espeak_the_error_says_how_to_install_it(monkeypatch, tmp_path):
     assert raised.value.code == "peer_not_installed"
     assert "espeak-ng" in str(raised.value.detail)
     assert not (tmp_path / "hi.wav").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["  "], ["Hi.", "--rate=0"], ["Hi.", "--lead-in=nan"], ["Hi.", "--out=/no/such/folder/hi.wav"]],
+)
+def test_the_command_refuses_them_in_a_sentence(arguments, capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(arguments)
+    assert exit.value.code == 2
+    assert "genmb-voice say: error: " in capsys.readouterr().err
 
 
 def test_the_command_prints_the_file_that_it_wrote(tmp_path, capsys):

@@ -53,6 +53,8 @@ def test_the_packaged_script_is_valid_and_says_what_it_is():
             "[]",
             "s.toml, line 5: slot 'city' needs a list of words, or a table of words and values.",
         ),
+        ('["Rome"]', "3", "slot 'city' needs a list of words, or a table of words and values."),
+        ('["Rome"]', '"Rome"', "slot 'city' needs a list of words, or a table of words and values."),
         ('["Rome"]', '["!"]', "slot 'city' has the value '!', which is not a word."),
         ("[[intent]]", "[intent]", "s.toml: there is no [[intent]]; a script needs at least one."),
         (

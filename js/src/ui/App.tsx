@@ -25,7 +25,7 @@ export function App({ store }: { store: Store }) {
       <header class="gv-head">
         <span class="gv-dot" data-activity={shown.activity} aria-hidden="true" />
         <span class="gv-status" data-testid="status" data-status={shown.status} role="status">
-          {statusWord(shown.status, shown.busy, shown.notice === null)}
+          {statusWord(shown.status, shown.busy, shown.notice?.code ?? null)}
         </span>
         <span class="gv-activity" data-testid="activity" data-activity={shown.activity ?? ""}>
           {activityWord(shown.activity, shown.muted)}
