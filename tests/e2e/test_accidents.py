@@ -59,6 +59,20 @@ async def test_closing_the_tab_ends_the_call_in_python(open_notebook, lab):
         await prints(other, OVER, "ended page_gone")
 
 
+async def test_a_second_tab_waits_for_the_call_of_the_first(open_notebook, lab):
+    async with open_notebook(SHOW) as notebook:
+        await go_live(notebook)
+        await notebook.command("docmanager:save")
+        second = await notebook.page.context.browser.new_page()
+        await second.goto(notebook.page.url.split("?")[0])
+        start = second.get_by_test_id("start")
+        await expect(second.locator("[data-code=active_elsewhere]")).to_be_visible(timeout=PATIENCE_MS)
+        await expect(start).to_be_disabled()
+        await notebook.page.get_by_test_id("stop").click()
+        await expect(start).to_be_enabled(timeout=PATIENCE_MS)
+        await expect(second.locator("[data-code=active_elsewhere]")).to_have_count(0)
+
+
 async def test_a_widget_shown_twice_opens_one_microphone(open_notebook):
     async with open_notebook(SHOW, "agent") as notebook:
         await go_live(notebook)
