@@ -66,7 +66,7 @@ async def measure() -> list[Row]:
                 async with chromium() as browser:
                     name = lab.write(f"{kernel}.ipynb", BARE, OURS, kernel=kernel)
                     notebook = await Notebook.open(await browser.new_page(), lab, name)
-                    await notebook.page.evaluate(CHANNEL)
+                    await notebook.page.add_script_tag(content=CHANNEL)
                     await notebook.run(0)
                     await notebook.run(1)
                     await notebook.page.get_by_test_id("start").click()

@@ -65,10 +65,11 @@ async def measure() -> list[Row]:
             page = await browser.new_page()
             await page.goto(address)
             for target in (page, notebook.page):
-                await target.evaluate((HERE / "marks.js").read_text())
-            await page.evaluate((HERE / "bare.js").read_text())
+                await target.add_script_tag(path=HERE / "marks.js")
+            await page.add_script_tag(path=HERE / "bare.js")
             await page.add_script_tag(path=agents_bundle(Path(scratch)))
             await notebook.run(0)
+            await widget_times(notebook.page)
             url, secret = (await notebook.python(PEER)).split()
             for round_ in range(RUNS + WARM_UP):
                 ek = (await notebook.python(MINT)).strip()

@@ -144,12 +144,14 @@ class Bridge:
         self._silence = self._silence + 1 if heard else 0
         if self._silence >= LEASE:
             self._command(self._leader, "stop")
+            self._calls.leave(self._leader, "page_gone")
             self._lose_call()
 
     def close(self) -> None:
         """End a running call, for the agent is closed."""
         if self._leader is not None and self._conversation.running:
             self._command(self._leader, "stop")
+            self._calls.leave(self._leader, "closed")
             self._calls.abandon("closed")
 
     def _welcome(self, client: str, same_version: bool) -> None:
@@ -189,6 +191,7 @@ class Bridge:
                 self.resync(self._conversation.log_id)
             case "bye", _:
                 self._pages.remove(client)
+                self._calls.leave(client, "page_gone")
                 if client == self._leader:
                     self._lose_call()
 
@@ -238,6 +241,8 @@ class Bridge:
         self._patience = None
         self._over.add(self._conversation.log_id)
         self._conversation.begin(f"kernel-{next(self._own_logs)}")
+        if status == "ended":  # which only what has begun can be
+            self._conversation.append({"type": "genmb.status", "status": "connecting"})
         self._conversation.end(status, code)
 
     def _tell_leader(self, do: str, **members: Any) -> None:

@@ -9,12 +9,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from .client import TokenClient
 from .errors import Refused, VoiceError
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class _Opening:
+    """A call of `open` on its way; `given_up` says why nobody waits for its session any more."""
+
+    page: str
+    given_up: str | None = None
+
 
 _FOR_PAGES = (
     "id",
@@ -52,6 +62,7 @@ class Calls:
         self._session = session
         self._send = send
         self._open: str | None = None
+        self._openings: set[_Opening] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._warm = False
 
@@ -71,7 +82,9 @@ class Calls:
             case "open", _ if refusal is not None:
                 answer = _refuse(refusal)
             case "open", {"sdp": str(sdp)}:
-                answer = self._open_session(sdp)
+                opening = _Opening(page)
+                self._openings.add(opening)
+                answer = self._open_session(opening, sdp)
             case "connected", {"session": str(session)}:
                 call_id = params.get("call_id")
                 answer = self._client.connected(session, call_id if isinstance(call_id, str) else None)
@@ -92,9 +105,22 @@ class Calls:
         if self._open is not None:
             self._spawn(_quietly(self._end_session(self._open, reason)))
 
-    async def _open_session(self, sdp: str) -> dict[str, Any]:
-        answer = await self._client.open(self._provider, self._session, sdp)
-        self._open = str(answer.get("id"))
+    def leave(self, page: str, reason: str) -> None:
+        """End the sessions that a page has asked for and will not be there to get."""
+        for opening in self._openings:
+            if opening.page == page:
+                opening.given_up = reason
+
+    async def _open_session(self, opening: _Opening, sdp: str) -> dict[str, Any]:
+        try:
+            answer = await self._client.open(self._provider, self._session, sdp)
+        finally:
+            self._openings.discard(opening)
+        session = str(answer.get("id"))
+        if opening.given_up is not None:
+            await self._client.ended(session, opening.given_up)
+            raise VoiceError("session_over")
+        self._open = session
         return {member: answer[member] for member in _FOR_PAGES if member in answer}
 
     async def _end_session(self, session: str, reason: str) -> dict[str, Any]:

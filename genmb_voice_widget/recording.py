@@ -25,11 +25,19 @@ def save(path: str | Path, envelopes: Iterable[Envelope]) -> Path:
 
     Returns:
         The path written.
+
+    Raises:
+        VoiceError: `bad_option`, naming the folder, when nothing can be written there.
     """
     path = Path(path)
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
+    try:
+        hidden = tempfile.NamedTemporaryFile(  # noqa: SIM115 (it is the with below that closes it)
+            "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=f".{path.name}.", delete=False
+        )
+    except OSError as error:
+        why = "there is no such folder" if not path.parent.is_dir() else error.strerror
+        raise VoiceError("bad_option", f"Nothing can be written into {path.parent}: {why}.") from None
+    with hidden as file:
         try:
             for record in (HEADER, *(envelope.to_json() for envelope in envelopes)):
                 file.write(_line(record))

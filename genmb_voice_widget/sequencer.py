@@ -2,7 +2,8 @@
 
 At most one `response.create` is on its way or being answered; a wish that comes meanwhile is kept until that
 response is done (OpenAI Realtime API reference, response.create and response.cancel: both fail when the
-conversation's state does not allow them). Pure but for `send`. The twin is js/src/sequencer.ts.
+conversation's state does not allow them; a failure names the `event_id` of the event that caused it, though
+not every service does). Pure but for `send`. The twin is js/src/sequencer.ts.
 """
 
 from __future__ import annotations
@@ -10,7 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from .protocol import load
+
 Phase = Literal["free", "asked", "running"]
+
+BUSY = "conversation_already_has_active_response"
 
 
 class Sequencer:
@@ -57,14 +62,19 @@ class Sequencer:
             case {"type": "response.done"}:
                 self._phase = "free"
                 self._proceed()
-            case {"type": "error", "error": {"event_id": str(event_id)} as error} if (
-                event_id == self._event_id
-            ):
-                self._refused(error.get("code") == "conversation_already_has_active_response")
+            case {"type": "error", "error": {**error}} if self._is_ours(error):
+                self._refused(error.get("code") == BUSY)
 
     @property
     def _event_id(self) -> str:
         return f"create_{self._number}"
+
+    def _is_ours(self, error: Mapping[Any, Any]) -> bool:
+        """Tell whether an error can be about our request; the response itself rights a wrong yes."""
+        event_id, code = error.get("event_id"), error.get("code")
+        if event_id is not None:
+            return bool(event_id == self._event_id)
+        return code == BUSY or code not in load().benign_errors
 
     def _refused(self, busy: bool) -> None:
         if self._phase != "asked":

@@ -66,12 +66,13 @@ class Talk:
         self._speech += sound
 
     def say(self, text: str, item_id: str) -> None:
-        """Put a message of the user into the conversation and have it answered.
+        """Put a message of the user into the conversation and have it answered; it cuts a reply short.
 
         Args:
             text: the words.
             item_id: the id of the new item, of at most 32 characters.
         """
+        self.interrupt()
         content = [{"type": "input_text", "text": text}]
         item = {"id": item_id, "type": "message", "role": "user", "content": content}
         self._send({"type": "conversation.item.create", "item": item})

@@ -24,6 +24,9 @@ ACTIVITIES = get_args(Activity)
 TICK = 0.25
 """Seconds. A kernel acts on Interrupt only when its loop wakes, so a waiting cell wakes it."""
 
+_UNSAID = ("message_too_long", "not_live", "internal")
+"""What can keep a message from the conversation that was given to whoever holds the call."""
+
 
 async def ticked(future: Future[T], limit: float | None, check: Callable[[], None] = lambda: None) -> T:
     """Wait for a future that another thread settles.
@@ -121,7 +124,7 @@ def started(conversation: Conversation) -> Callable[[], bool]:
 
 
 def reply_to(conversation: Conversation, item_id: str, errors: int) -> Turn | None:
-    """Return the agent's first finished turn after an item, None while there is none.
+    """Return the agent's first finished turn after an item, None while there is none or it is being played.
 
     Args:
         conversation: where.
@@ -129,13 +132,17 @@ def reply_to(conversation: Conversation, item_id: str, errors: int) -> Turn | No
         errors: how many errors there were when the item was made.
 
     Raises:
-        VoiceError: `response_failed`, when one has failed since.
+        VoiceError: `response_failed`, when one has failed since; what came instead of the item.
     """
     state = conversation.state
+    there = state.known(item_id)
     for error in state.errors[errors:]:
-        if error.code == "response_failed":
+        if error.code == "response_failed" or (not there and error.code in _UNSAID):
             raise VoiceError(error.code, error.detail)
     turns = iter(state.turns)
     if not any(turn.id == item_id for turn in turns):
         return None
-    return next((turn for turn in turns if turn.role == "assistant" and turn.status != "in_progress"), None)
+    finished = (turn for turn in turns if turn.role == "assistant" and turn.status != "in_progress")
+    reply = next(finished, None)
+    heard = reply is not None and (reply.status == "interrupted" or reply.response_id not in state.responses)
+    return reply if heard else None

@@ -115,7 +115,7 @@ class VoiceAgent(CommWidget):
         return Asked("over", lambda: self._wait(over, None))
 
     def say(self, text: str) -> None:
-        """Say something to the agent in writing, and have it answered.
+        """Say something to the agent in writing, and have it answered; a reply that is under way is cut.
 
         Raises:
             VoiceError: `not_live`, `read_only`.
@@ -123,7 +123,7 @@ class VoiceAgent(CommWidget):
         self._say(text)
 
     async def ask(self, text: str, timeout: float | None = 60.0) -> Turn:
-        """Say something to the agent in writing and wait for its reply.
+        """Say something to the agent in writing and wait until its reply has been made and played.
 
         Args:
             text: the words.
@@ -134,10 +134,12 @@ class VoiceAgent(CommWidget):
 
         Raises:
             WaitTimeout: when there is none in time.
-            VoiceError: `not_live`, `response_failed`, `wait_impossible`, or why the session ended before.
+            VoiceError: `not_live`, `message_too_long`, `response_failed`, `wait_impossible`, or why the
+                session ended before.
         """
         self._check_wait()
-        reply = partial(reply_to, self._conversation, self._say(text), len(self.errors))
+        errors = len(self._conversation.state.errors)
+        reply = partial(reply_to, self._conversation, self._say(text), errors)
         return await self._wait(self._conversation.wait(while_running(self._conversation, reply)), timeout)
 
     async def until(self, what: str | Callable[[Self], object], timeout: float | None = None) -> None:
@@ -176,15 +178,16 @@ class VoiceAgent(CommWidget):
 
         sounds = [read_wav(file) for file in ([wavs] if isinstance(wavs, str | os.PathLike) else wavs)]
         was_live = self._link.headless is not None and self._conversation.running
-        if not was_live:
-            await self.start(headless=True, speed=speed)
-        voice, before = self._link.headless, len(self.turns)
-        assert voice is not None
+        starting = None if was_live else self.start(headless=True, speed=speed)
         try:
+            if starting is not None:
+                await starting
+            voice, before = self._link.headless, len(self.turns)
+            assert voice is not None
             for sound in sounds:
                 await ticked(submit(voice.speak(sound)), timeout + len(sound) / BYTES_PER_MS / 1000)
         finally:
-            if not was_live:
+            if starting is not None:
                 await self.stop()
         return self.turns[before:]
 
@@ -202,6 +205,9 @@ class VoiceAgent(CommWidget):
 
         Returns:
             The path written.
+
+        Raises:
+            VoiceError: `bad_option`, when no file can be written there.
         """
         from . import recording
 

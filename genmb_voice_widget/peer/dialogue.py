@@ -27,7 +27,8 @@ class Dialogue:
         self.id = new_id("conv")
         self.items: list[Json] = []
         self.untranscribed: set[str] = set()
-        self._new_id = new_id
+        self._make_id = new_id
+        self._ids: set[str] = set()
         self._pad = pad
         self._speech: dict[str, Speech] = {}
         self._heard: dict[str, Transcript] = {}
@@ -38,12 +39,19 @@ class Dialogue:
         """How much user audio the conversation holds."""
         return sum(self._audio_ms.values())
 
+    def new_id(self, kind: str) -> str:
+        """Return an id that no client's item may have from now on, whether or not it is ever an item's."""
+        made = self._make_id(kind)
+        self._ids.add(made)
+        return made
+
     def create(self, item: object, previous_item_id: str | None) -> list[Json]:
-        """Insert a client's item."""
-        created = shapes_of_items.check_item(item, "item", self._new_id("item"))
-        if any(other["id"] == created["id"] for other in self.items):
-            raise invalid_value("item.id", "an item with this id exists already")
+        """Insert a client's item. An id is used once in a session: what was known of it outlives its item."""
+        created = shapes_of_items.check_item(item, "item", self._make_id("item"))
+        if created["id"] in self._ids:
+            raise invalid_value("item.id", "this id has been used already")
         self.items.insert(shapes_of_items.place(self.items, previous_item_id), created)
+        self._ids.add(created["id"])
         return [self.added(created), self.finished(created)]
 
     def commit_audio(self, item_id: str, ms: float) -> list[Json]:

@@ -19,6 +19,9 @@ from .wire_audio import WireReader
 LONGEST_BUFFER_MS = 60_000
 """Without turn detection the buffer starts anew at this length: an open microphone nobody commits."""
 
+SLICE_MS = 200
+"""How much sound is looked at in one go: turn detection takes up to 40 ms for each second of it."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -45,10 +48,13 @@ class Ear:
         if self._input["turn_detection"] != before["turn_detection"]:
             self._detector.configure(turn_rules(self._input["turn_detection"]))
 
-    def hear_bytes(self, audio: bytes) -> None:
-        """Take sound in the session's input format."""
-        pcm, ms = self._reader.read(audio)
-        self._listen(pcm, ms)
+    async def hear_bytes(self, audio: bytes) -> None:
+        """Take sound in the session's input format, in slices: the event loop goes on between them."""
+        size = self._reader.size(SLICE_MS)
+        for at in range(0, len(audio), size):
+            if at:
+                await asyncio.sleep(0)
+            self._listen(*self._reader.read(audio[at : at + size]))
 
     def hear(self, pcm: Pcm) -> None:
         """Take sound (16 kHz, any length)."""

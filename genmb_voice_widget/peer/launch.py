@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -29,6 +29,7 @@ START_SECONDS = 20.0
 STOP_SECONDS = 3.0
 _NEEDED = ("aiortc", "av", "numpy", "multipart", "starlette", "uvicorn", "websockets")
 _LINES_KEPT = 20
+_SECRETIVE = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class PeerProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "GENMB_VOICE_PEER_SECRET": secret.reveal()},
+            env={**_harmless(os.environ), "GENMB_VOICE_PEER_SECRET": secret.reveal()},
         )
         first: queue.SimpleQueue[str] = queue.SimpleQueue()
         complaining = _reader(self._child.stderr, self._last_lines.append)
@@ -124,6 +125,15 @@ class PeerProcess:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+def _harmless(environment: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what by its name is a secret: the peer has no use for any but its own."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not any(word in name.upper() for word in _SECRETIVE)
+    }
 
 
 def _reader(stream: IO[str] | None, put: Callable[[str], None]) -> threading.Thread:

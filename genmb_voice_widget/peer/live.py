@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
 import secrets
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 from .audio_out import AudioOut
+from .client_events import own_id
 from .ear import Ear
 from .facts import (
     Abort,
@@ -40,6 +43,9 @@ from .wire_error import WireError
 
 TICK = 0.05
 """Seconds between two looks at the clock."""
+
+_FAULT = WireError("The server had an error while processing an event.", type="server_error")
+_log = logging.getLogger(__name__)
 
 Send = Callable[[str], None]
 Wants = Callable[[str], bool]
@@ -101,15 +107,20 @@ class LiveSession:
         """Begin: `session.created` goes to the clients attached so far."""
         self._perform(self._protocol.open())
 
-    def receive(self, text: str | bytes) -> None:
-        """Take a client event as it came."""
+    async def receive(self, text: str | bytes) -> None:
+        """Take a client event as it came; one client waits for it before it gives the next."""
         try:
             event = json.loads(text)
         except (ValueError, RecursionError):
             refused = WireError("The event is not valid JSON.", "invalid_event")
             self._send({"event_id": new_id("event"), **refused.event(None)})
         else:
-            self._perform(self._protocol.client(event))
+            with self._going_on(own_id(event)):
+                for effect in self._protocol.client(event):
+                    if isinstance(effect, Hear):
+                        await self._ear.hear_bytes(effect.audio)
+                    else:
+                        self._perform([effect])
 
     def hear(self, pcm: Pcm) -> None:
         """Take the user's sound (16 kHz)."""
@@ -132,7 +143,17 @@ class LiveSession:
         await self._mouth.close()
 
     def _tell(self, fact: Fact) -> None:
-        self._perform(self._protocol.fact(fact))
+        with self._going_on(None):
+            self._perform(self._protocol.fact(fact))
+
+    @contextmanager
+    def _going_on(self, event_id: str | None) -> Iterator[None]:
+        """Keep a bug from ending the session: it is logged, and the clients get an `error`."""
+        try:
+            yield
+        except Exception:
+            _log.exception("an event could not be processed")
+            self._send({"event_id": new_id("event"), **_FAULT.event(event_id)})
 
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -143,8 +164,6 @@ class LiveSession:
         match effect:
             case Emit(event):
                 self._send(event)
-            case Hear(audio):
-                self._ear.hear_bytes(audio)
             case Transcribe(item_id):
                 self._ear.transcribe(item_id)
             case DropInput():

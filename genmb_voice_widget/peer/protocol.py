@@ -63,8 +63,8 @@ class Protocol:
         self._server_plays = transport == "webrtc"
         self._new_id = new_id
         self._dialogue = Dialogue(new_id, pad)
-        self._responses = Responses(self._dialogue, new_id, pad, double_content)
-        self._listening = Listening(new_id)
+        self._responses = Responses(self._dialogue, self._dialogue.new_id, pad, double_content)
+        self._listening = Listening(self._dialogue.new_id)
         self._playback = Playback()
         self._spoke = False
         self._reply_owed = False

@@ -42,6 +42,10 @@ class WireReader:
         self._rate = rate
         self._odd = b""
 
+    def size(self, ms: int) -> int:
+        """Return how many bytes so much sound has."""
+        return self._rate * ms // 1000 * (2 if self._table is None else 1)
+
     def read(self, data: bytes) -> tuple[Pcm, float]:
         """Return the samples and the length of `data` in ms."""
         if self._table is None:

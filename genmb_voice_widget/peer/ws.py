@@ -94,7 +94,7 @@ async def _read(socket: WebSocket, live: LiveSession) -> None:
         message = await socket.receive()
         if message["type"] != "websocket.receive":
             return
-        live.receive(message.get("text") or message.get("bytes") or b"")
+        await live.receive(message.get("text") or message.get("bytes") or b"")
 
 
 async def _write(socket: WebSocket, outbox: _Outbox) -> None:

@@ -25,6 +25,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from .bodies import Connected, Ended, Start, why_invalid
 from .guard import Guard
+from .hosts import ExpectedHosts
 from .ledger import Hold, Ledger, MemoryLedger
 from .page_routes import add_page_routes
 from .policy import NOTEBOOK, Plan
@@ -51,6 +52,7 @@ def make_app(
     clock: Callable[[], float],
     timing: Timing | None = None,
     origins: Sequence[str] = (),
+    hosts: Sequence[str] | None = None,
 ) -> FastAPI:
     """Build the endpoint from its parts.
 
@@ -62,6 +64,7 @@ def make_app(
         clock: unix seconds.
         timing: how long the endpoint waits for whom.
         origins: the web origins, besides its own, whose pages may call it.
+        hosts: the names, without a port, that it may be called by; None: any, where no browser calls.
 
     Returns:
         An ASGI app that works with or without its lifespan events; `shut_down` ends one that has none.
@@ -91,6 +94,8 @@ def make_app(
         allow_headers=["Content-Type"],
         expose_headers=["Retry-After", "Location"],
     )
+    if hosts is not None:
+        app.add_middleware(ExpectedHosts, hosts=hosts)
     return app
 
 

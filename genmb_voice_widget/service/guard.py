@@ -44,13 +44,13 @@ class Guard:
             body = await self._read(scope, receive)
             await self._app(scope, _replay(body, receive), send_uncached)
         except Refusal as refusal:
-            await _send_problem(refusal, send_uncached)
+            await send_problem(refusal, send_uncached)
         except Exception as error:
             # An exception's own text may carry what a provider or a caller wrote: only the places are logged.
             frames = "".join(traceback.format_tb(error.__traceback__))
             log.error("%s %s: %s\n%s", scope["method"], scope["path"], type(error).__name__, frames)
             if not answering:
-                await _send_problem(Refusal("internal", "The endpoint's log says where."), send_uncached)
+                await send_problem(Refusal("internal", "The endpoint's log says where."), send_uncached)
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
         """Read the whole body of a request that has one."""
@@ -90,9 +90,11 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-async def _send_problem(refusal: Refusal, send: Send) -> None:
+async def send_problem(refusal: Refusal, send: Send) -> None:
+    """Answer a request with a problem."""
     body = json.dumps(refusal.to_json()).encode()
-    headers = {"content-type": MEDIA_TYPE, "content-length": str(len(body)), **refusal.headers()}
+    headers = {"content-type": MEDIA_TYPE, "content-length": str(len(body)), "cache-control": "no-store"}
+    headers |= refusal.headers()
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": refusal.status, "headers": raw})
     await send({"type": "http.response.body", "body": body})

@@ -19,6 +19,8 @@ from .window import MemoryWindow
 
 PROVIDERS: Mapping[str, Callable[[], Provider]] = {"local": LocalProvider}
 
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+_HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
 
 
@@ -44,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ledger=MemoryLedger(time.time),
         clock=time.time,
         origins=options.allow_origin,
+        hosts=[*_LOOPBACK, _bracketed(options.host), *options.allow_host],
     )
     # The access log doubles the server's work for each request, and the endpoint has nothing to say in it.
     uvicorn.run(app, host=options.host, port=options.port, access_log=False)
@@ -53,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="genmb-voice serve", description="Serve the token endpoint.")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (%(default)s)")
-    parser.add_argument("--port", default=8000, type=int, help="the port to listen on (%(default)s)")
+    parser.add_argument("--port", default=8000, type=_port, help="the port to listen on (%(default)s)")
     parser.add_argument(
         "--provider",
         action="append",
@@ -68,7 +71,35 @@ def _parser() -> argparse.ArgumentParser:
         metavar="ORIGIN",
         help="a web origin, as https://app.example, whose pages may call too; repeat for several",
     )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        type=_host,
+        metavar="NAME",
+        help="a name, as app.example, that it is called by besides --host and localhost, such as that of a "
+        "reverse proxy or of this machine in its network; repeat for several",
+    )
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port (0-65535)")
+    return int(text)
+
+
+def _host(text: str) -> str:
+    """Check a name that requests are sent to (RFC 9110 §7.2): capitals and ports make no difference there."""
+    name = _bracketed(text.lower())
+    if not _HOST.fullmatch(name):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a name without a port, such as app.example")
+    return name
+
+
+def _bracketed(host: str) -> str:
+    """Write an address as a URL has it: IPv6 in brackets (RFC 3986 §3.2.2)."""
+    return f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host
 
 
 def _origin(text: str) -> str:

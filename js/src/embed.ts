@@ -88,13 +88,17 @@ function open(voice: Voice, options: StartOptions): Session {
   return session;
 }
 
-/** OpenAI Realtime API reference, the session object: voice is an option of the audio output. */
+/**
+ * OpenAI Realtime API reference, the session object: voice is an option of the audio output, and what the user says is
+ * written down only where a model for it is named.
+ */
 function wireSession({ instructions, voice, model, session }: StartOptions): Record<string, unknown> {
+  const input = { transcription: { model: "gpt-realtime-whisper" } };
   return {
     type: "realtime",
     ...(model ? { model } : {}),
     ...(instructions ? { instructions } : {}),
-    ...(voice ? { audio: { output: { voice } } } : {}),
+    audio: { input, ...(voice ? { output: { voice } } : {}) },
     ...session,
   };
 }
@@ -113,10 +117,19 @@ function watch(voice: Voice, session: Session): () => void {
     const moved = status !== state.status || activity !== state.activity;
     ({ status, activity, turns } = state);
     errors = state.errors.length;
-    for (const turn of news) voice.ontranscript?.(turn);
-    for (const found of problems) voice.onerror?.(found);
-    if (moved) voice.onstatus?.(status, activity);
+    for (const turn of news) guarded(() => voice.ontranscript?.(turn));
+    for (const found of problems) guarded(() => voice.onerror?.(found));
+    if (moved) guarded(() => voice.onstatus?.(status, activity));
   };
+}
+
+/** A callback's mistake is the page's, and must not keep the other callbacks from what they wait for. */
+function guarded(callback: () => void): void {
+  try {
+    callback();
+  } catch (error) {
+    reportError(error);
+  }
 }
 
 function asError({ code, detail, retryAfter }: Failure): VoiceError {

@@ -3,9 +3,12 @@
  * comes meanwhile is kept and sent after the running response is done. Pure but for `send`.
  *
  * Protocol facts: OpenAI Realtime API reference, client events `response.create` and `response.cancel` (both fail when
- * the conversation's state does not allow them; a failure names the `event_id` of the event that caused it).
+ * the conversation's state does not allow them; a failure names the `event_id` of the event that caused it, though not every service does).
  */
-import type { WireEvent } from "./protocol";
+import { isBenign, type WireEvent } from "./protocol";
+import { name } from "./reading";
+
+const BUSY = "conversation_already_has_active_response";
 
 type Turn =
   | { readonly phase: "free" }
@@ -45,9 +48,11 @@ export function createSequencer(send: (event: WireEvent) => void, newId: () => s
     if (turn.phase === "running" && (turn.id === null || turn.id === id)) turn = { phase: "free" };
     proceed();
   };
-  const refused = (eventId: string, code: string) => {
-    if (turn.phase !== "asked" || turn.eventId !== eventId) return;
-    const busy = code === "conversation_already_has_active_response";
+  /** Without an id the error may be another event's: then the response comes all the same, and says that it runs. */
+  const refused = (eventId: string | null, code: string | null) => {
+    if (turn.phase !== "asked") return;
+    const busy = code === BUSY;
+    if (eventId === null ? !busy && isBenign(code) : eventId !== turn.eventId) return;
     if (busy) wanted = true;
     turn = busy ? { phase: "running", id: null } : { phase: "free" };
     proceed();
@@ -66,7 +71,7 @@ export function createSequencer(send: (event: WireEvent) => void, newId: () => s
       const { type, response, error } = (event ?? {}) as Observed;
       if (type === "response.created" && inConversation(response)) created(String(response?.id));
       if (type === "response.done" && inConversation(response)) done(String(response?.id));
-      if (type === "error") refused(String(error?.event_id), String(error?.code));
+      if (type === "error") refused(name(error?.event_id), name(error?.code));
     },
   };
 }

@@ -119,7 +119,7 @@ async function dial({ exchange, microphone, report, signal }: ConnectOptions): P
       const limit = pc.sctp?.maxMessageSize ?? DEFAULT_MESSAGE_BYTES;
       if (new TextEncoder().encode(text).length > limit)
         throw new Failure(
-          "bad_request",
+          "message_too_long",
           `The message is longer than the ${limit} bytes that the call carries.`,
         );
       channel.send(text);

@@ -32,8 +32,9 @@ async function live(options = {}) {
 
 it("relays the offer through the endpoint, by default the origin of the script", async () => {
   await live();
+  const audio = { input: { transcription: { model: "gpt-realtime-whisper" } } };
   expect(requests()).toEqual([
-    [`${location.origin}/v1/sessions`, { session: { type: "realtime" }, sdp: "v=0 offer" }],
+    [`${location.origin}/v1/sessions`, { session: { type: "realtime", audio }, sdp: "v=0 offer" }],
     [`${location.origin}/v1/sessions/ses_1/connected`, { call_id: "rtc_1" }],
   ]);
 });
@@ -56,7 +57,10 @@ it("puts the words of the caller into the wire form of the session", async () =>
     session: {
       type: "realtime",
       instructions: "Be brief.",
-      audio: { output: { voice: "marin" } },
+      audio: {
+        input: { transcription: { model: "gpt-realtime-whisper" } },
+        output: { voice: "marin" },
+      },
       tools: [],
     },
   });
@@ -123,6 +127,31 @@ it("tells each turn when it is new and when it has changed, and no other", async
   channel.receive({ type: "response.output_audio_transcript.delta", ...ids, delta: " day" });
   channel.receive({ type: "rate_limits.updated" });
   expect(told.filter((line) => line !== "a ")).toEqual(["a Good", "a Good day"]);
+});
+
+it("tells all that is to be told although each callback throws, and reports every mistake", async () => {
+  const told: string[] = [];
+  const fail = (what: string) => {
+    told.push(what);
+    throw new Error(what);
+  };
+  voice.ontranscript = ({ id }) => fail(id);
+  voice.onerror = ({ code }) => fail(code);
+  voice.onstatus = (status) => fail(status);
+  await live();
+  voice.stop();
+  expect(told).toEqual(["connecting", "live", "ended"]);
+  told.length = 0;
+  await live();
+  const { channel } = FakePeerConnection.last;
+  const content = [{ type: "output_text", text: "Hi" }];
+  const added = (id: string) => ({ type: "message", id, role: "assistant", status: "completed", content });
+  channel.receive({
+    type: "response.done",
+    response: { id: "r", conversation_id: "c", status: "failed", output: [added("a"), added("b")] },
+  });
+  expect(told.slice(2)).toEqual(["a", "b", "response_failed"]);
+  expect(reportError).toHaveBeenCalledTimes(3 + told.length);
 });
 
 it("joins a second start, and starts anew after a stop", async () => {

@@ -65,6 +65,31 @@ it("gives up a request that was refused for another reason, and is free for the 
   expect(creates()).toEqual(["e1", "e2"]);
 });
 
+it.each(["invalid_value", null])(
+  "takes an error (%s) that names no event for the refusal of its request",
+  (code) => {
+    sequencer.request();
+    sequencer.observe({ type: "error", error: { code, event_id: null } });
+    sequencer.request();
+    expect(creates()).toEqual(["e1", "e2"]);
+  },
+);
+
+it("waits for the response that it lost the race to also when the error names no event", () => {
+  sequencer.request();
+  sequencer.observe({ type: "error", error: { code: "conversation_already_has_active_response" } });
+  expect(creates()).toEqual(["e1"]);
+  done("r-other");
+  expect(creates()).toEqual(["e1", "e2"]);
+});
+
+it("knows that a cancel that came too late is not about its request", () => {
+  sequencer.request();
+  sequencer.observe({ type: "error", error: { code: "response_cancel_not_active", event_id: null } });
+  sequencer.request();
+  expect(creates()).toEqual(["e1"]);
+});
+
 it("does not take somebody else's error for its own", () => {
   sequencer.request();
   refuse("other", "conversation_already_has_active_response");

@@ -289,9 +289,9 @@ it("has nothing to interrupt while nobody speaks", async () => {
 it("refuses to say something outside a call, and something too long within one", async () => {
   expect(session.say("Hi")).toMatchObject({ code: "not_live" });
   await live();
-  expect(session.say("x".repeat(2000))).toMatchObject({ code: "bad_request" });
+  expect(session.say("x".repeat(2000))).toMatchObject({ code: "message_too_long" });
   expect(channel().sent).toEqual([]);
-  expect(errors()).toEqual(["bad_request"]);
+  expect(errors()).toEqual(["message_too_long"]);
 });
 
 it("mutes by silencing the track, also a microphone that opens later", async () => {

@@ -59,6 +59,15 @@ async def test_closing_the_tab_ends_the_call_in_python(open_notebook, lab):
         await prints(other, OVER, "ended page_gone")
 
 
+async def test_shift_enter_after_start_neither_presses_stop_nor_runs_the_agents_cell_again(open_notebook):
+    async with open_notebook(SHOW, "print(agent)") as notebook:
+        await go_live(notebook)
+        await notebook.page.keyboard.press("Shift+Enter")
+        await notebook.run(1)
+        assert (await notebook.output(1)).strip() == "VoiceAgent(local · live · 0 turns)"
+        await expect(notebook.page.get_by_test_id("stop")).to_be_visible()
+
+
 async def test_a_second_tab_waits_for_the_call_of_the_first(open_notebook, lab):
     async with open_notebook(SHOW) as notebook:
         await go_live(notebook)

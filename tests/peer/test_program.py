@@ -120,6 +120,17 @@ def test_a_peer_that_cannot_start_says_why_and_shows_no_secret(tmp_path):
     assert "Traceback" not in refusal.value.detail
 
 
+def test_the_peer_is_given_no_secret_of_the_environment_but_its_own(process, monkeypatch):
+    for name in ("OPENAI_API_KEY", "jupyter_token", "My_Secret", "DB_PASSWORD_FILE", "CREDENTIALS"):
+        monkeypatch.setenv(name, "canary-7f3a")
+    monkeypatch.setenv("AN_ORDINARY_ONE", "kept")
+    secret = process.start_now().secret
+    given = Path(f"/proc/{process._child.pid}/environ").read_text()
+    assert "canary-7f3a" not in given
+    assert "AN_ORDINARY_ONE=kept" in given.split("\0")
+    assert f"GENMB_VOICE_PEER_SECRET={secret.reveal()}" in given.split("\0")
+
+
 @pytest.mark.parametrize("port", ["65536", "-1"])
 def test_a_port_that_cannot_be_is_refused_in_a_sentence(port):
     command = [sys.executable, "-m", "genmb_voice_widget.peer", "--port", port]

@@ -811,3 +811,33 @@ def test_whatever_a_client_sends_the_machine_answers_and_goes_on(sent, spoken):
         assert all(isinstance(event["event_id"], str) for event in events)
     machine.spoken_turn()
     assert kinds(machine.send("session.update", session={"type": "realtime"})[0]) == ["session.updated"]
+
+
+def test_an_id_is_used_once_in_a_session_whatever_became_of_its_item():
+    machine = Machine()
+    item = message("user", "input_text", "hi")
+
+    def refused(item_id):
+        error = machine.error("conversation.item.create", item={**item, "id": item_id})
+        assert (error["code"], error["param"]) == ("invalid_value", "item.id")
+
+    machine.send("conversation.item.create", item={**item, "id": "mine"})
+    refused("mine")
+    machine.send("conversation.item.delete", item_id="mine")
+    refused("mine")
+    announced = machine.fact(facts.SpeechStarted(0))[0][0]["item_id"]
+    refused(announced)
+    events, _ = machine.fact(facts.SpeechStopped(1000))
+    response_id = events[-1]["response"]["id"]
+    machine.fact(facts.Transcribed(announced, Transcript("hello"), 1.0))
+    machine.fact(facts.AgentSaid(response_id, "Hi."))
+    spoken = machine.protocol.speaking_item(response_id)
+    machine.send("conversation.item.delete", item_id=spoken)
+    refused(spoken)
+
+
+def test_an_id_of_a_refused_item_is_still_free():
+    machine = Machine()
+    item = {**message("user", "input_text", "hi"), "id": "mine"}
+    machine.error("conversation.item.create", item=item, previous_item_id="nowhere")
+    assert "conversation.item.added" in kinds(machine.send("conversation.item.create", item=item)[0])

@@ -308,3 +308,95 @@ async def test_leaving_in_the_middle_of_a_reply_stops_everything(start_peer):
         await agent.stopped.wait()
     with pytest.raises(websockets.ConnectionClosed):
         await client.send("response.create")
+
+
+class MeteredVad(EnergyVad):
+    """Notes after how many frames in a row the event loop got to something else."""
+
+    def __init__(self, runs):
+        self._runs = runs
+        self._run = 0
+
+    def __call__(self, frame):
+        if self._run == 0:
+            asyncio.get_running_loop().call_soon(self._interrupted)
+        self._run += 1
+        return super().__call__(frame)
+
+    def _interrupted(self):
+        self._runs.append(self._run)
+        self._run = 0
+
+
+async def test_a_long_append_leaves_the_event_loop_to_others_again_and_again(start_peer):
+    runs = []
+    stages = Stages(lambda: MeteredVad(runs), ScriptedStt(), DictAgent({}), ToneTts())
+    client = await (await start_peer(stages=stages)).ws(max_size=None)
+    sound = base64.b64encode(np.zeros(20 * 24_000, np.int16).tobytes()).decode()
+    await client.send("input_audio_buffer.append", audio=sound)
+    await client.send("session.update", session={"type": "realtime"})
+    await client.events.wait("session.updated")
+    a_second = 16_000 // EnergyVad.frame_samples
+    assert sum(runs) >= 19 * a_second
+    assert max(runs) <= a_second
+
+
+async def test_a_commit_right_after_a_long_append_has_all_of_it_in_order(start_peer):
+    fed = []
+
+    class Stream:
+        def feed(self, pcm):
+            fed.append(pcm)
+
+        async def finish(self):
+            return Transcript(f"{round(sum(map(len, fed)) / 16_000)} seconds")
+
+        def close(self):
+            pass
+
+    class Stt:
+        def open(self):
+            return Stream()
+
+    client = await (await start_peer(stages=Stages(EnergyVad, Stt(), DictAgent({}), ToneTts()))).ws()
+    audio = {"input": {"turn_detection": None, "transcription": {"model": "m"}}}
+    await client.send("session.update", session={"type": "realtime", "audio": audio})
+    rising = (np.arange(20 * 24_000) // 48).astype(np.int16)
+    await client.send("input_audio_buffer.append", audio=base64.b64encode(rising.tobytes()).decode())
+    await client.send("input_audio_buffer.commit")
+    done = await client.events.wait("conversation.item.input_audio_transcription.completed")
+    assert done["transcript"] == "20 seconds"
+    heard = np.concatenate(fed).astype(np.int32)
+    assert np.all(np.diff(heard) >= -1)
+    assert heard[-1] > 9_900
+
+
+def stumble(*_):
+    raise KeyError("the bug")
+
+
+async def test_a_bug_behind_an_event_is_an_error_and_the_session_goes_on(start_peer, monkeypatch, caplog):
+    client = await (await start_peer()).ws()
+    with monkeypatch.context() as patch:
+        patch.setattr("genmb_voice_widget.peer.dialogue.Dialogue.retrieve", stumble)
+        await client.send("conversation.item.retrieve", item_id="x", event_id="mine")
+        error = (await client.events.wait("error"))["error"]
+        assert (error["type"], error["event_id"]) == ("server_error", "mine")
+        assert "the bug" not in error["message"]
+    assert "in stumble" in caplog.text
+    await client.send("session.update", session={"type": "realtime"})
+    await client.events.wait("session.updated")
+
+
+async def test_a_bug_behind_what_is_heard_is_an_error_and_the_session_goes_on(
+    start_peer, monkeypatch, caplog
+):
+    client = await (await start_peer(["hello"], {"hello": "Hi."})).ws()
+    with monkeypatch.context() as patch:
+        patch.setattr("genmb_voice_widget.peer.dialogue.Dialogue.commit_audio", stumble)
+        await client.speak()
+        error = (await client.events.wait("error"))["error"]
+        assert (error["type"], error["event_id"]) == ("server_error", None)
+    assert "in stumble" in caplog.text
+    await client.speak()
+    await client.events.wait("response.done")

@@ -121,6 +121,7 @@ def make_endpoint(clock):
         granted: int | None = None,
         timing: Timing | None = None,
         origins=(),
+        hosts=None,
         provider=None,
     ) -> AsyncIterator[Endpoint]:
         provider = provider or ObedientProvider()
@@ -133,6 +134,7 @@ def make_endpoint(clock):
             clock=clock,
             timing=timing,
             origins=origins,
+            hosts=hosts,
         )
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://endpoint") as http:

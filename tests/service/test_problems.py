@@ -145,7 +145,7 @@ async def test_a_body_that_does_not_end_is_not_waited_for(make_endpoint):
 
 
 async def test_an_unknown_provider_is_refused_by_naming_the_known_ones(endpoint):
-    problem = assert_problem(await endpoint.start(provider=CANARY), "bad_request", 422)
+    problem = assert_problem(await endpoint.start(provider=CANARY), "unknown_provider", 422)
 
     assert "here" in problem["detail"]
 
@@ -277,3 +277,18 @@ async def test_a_page_of_any_other_origin_may_not(make_endpoint, origin):
         preflight = await endpoint.http.options("/v1/sessions", headers={"Origin": origin} | ask)
         assert preflight.status_code == 400
         assert "access-control-allow-origin" not in preflight.headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/v1/sessions"), ("GET", "/readyz"), ("GET", "/"), ("OPTIONS", "/v1/sessions")],
+)
+async def test_an_unexpected_host_is_refused_before_anything_is_done_for_it(make_endpoint, method, path):
+    origins = ["https://app.example"]
+    async with make_endpoint(origins=origins, hosts=["app.example", "[::1]"]) as endpoint:
+        ask = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
+        body = {"session": SESSION, "sdp": OFFER} if method == "POST" else None
+        assert_problem(await endpoint.http.request(method, path, json=body, headers=ask), "bad_request", 400)
+        assert endpoint.provider.sessions == []
+        for host in ("app.example:8000", "[::1]:8000", "[::1]"):
+            assert (await endpoint.http.get("/healthz", headers={"Host": host})).is_success

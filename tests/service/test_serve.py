@@ -43,6 +43,25 @@ def test_the_origins_that_were_named_may_call_and_no_others(serving):
     }
 
 
+def test_requests_that_call_it_by_a_name_it_was_not_given_are_refused(serving):
+    with serving("--allow-host", "Voice.example") as (url, _), httpx.Client(trust_env=False) as http:
+        port = url.rpartition(":")[2]
+        expected = ["127.0.0.1", f"localhost:{port}", f"LOCALHOST:{port}", f"[::1]:{port}", "voice.example"]
+        for host in expected:
+            assert http.get(f"{url}/healthz", headers={"Host": host}).status_code == 200, host
+        others = [f"rebound.example:{port}", "localhost.rebound.example", "voice.example.evil", "", ":80"]
+        for host in others:
+            refused = http.get(f"{url}/healthz", headers={"Host": host})
+            assert (refused.status_code, refused.json()["code"]) == (400, "bad_request"), host
+            assert refused.headers["content-type"] == "application/problem+json"
+            assert refused.headers["cache-control"] == "no-store"
+
+
+def test_the_address_that_it_listens_on_is_a_name_that_it_is_called_by(serving):
+    with serving("--host", "127.0.0.2") as (url, _):
+        assert httpx.get(f"{url}/healthz", trust_env=False).json() == {"status": "ok"}
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -52,6 +71,11 @@ def test_the_origins_that_were_named_may_call_and_no_others(serving):
         ["--allow-origin", "https://App.example"],
         ["--provider", "nobody"],
         ["--port", "many"],
+        ["--port", "99999"],
+        ["--port", "-1"],
+        ["--allow-host", "*"],
+        ["--allow-host", "app.example:443"],
+        ["--allow-host", "https://app.example"],
     ],
 )
 def test_an_option_that_could_never_work_is_refused_at_once(options, capsys):

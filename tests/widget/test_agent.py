@@ -9,6 +9,7 @@ import pytest
 import traitlets
 
 from genmb_voice_widget import widget
+from genmb_voice_widget.conversation import Conversation
 from genmb_voice_widget.errors import NoFrontEnd, VoiceError, WaitTimeout
 from genmb_voice_widget.loop import submit
 from genmb_voice_widget.shell import Shell
@@ -47,6 +48,11 @@ class Tab:
 
     def become(self, *statuses, **members):
         self.tell(*(("own", {"type": "genmb.status", "status": status, **members}) for status in statuses))
+
+    def arrived(self, op):
+        """Wait for a message of the kernel."""
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: any(m["op"] == op for m in self.sent), 5), self.sent
 
     def command(self, do):
         """Wait for a command of the kernel."""
@@ -169,6 +175,67 @@ async def test_ask_sends_a_short_id_of_its_own_and_returns_the_reply(agent, tab)
     assert (await asking).text == "A voice agent."
 
 
+async def test_ask_of_a_message_that_the_page_refuses_fails_at_once(agent, tab):
+    tab.become("connecting", "live")
+    await agent.until("live", timeout=5)
+    asking = asyncio.create_task(agent.ask("x" * 300_000, timeout=5))
+    await asyncio.to_thread(tab.command, "say")
+    tab.tell(("own", {"type": "genmb.error", "code": "message_too_long"}))
+    with pytest.raises(VoiceError, match="message_too_long"):
+        await asking
+
+
+async def test_a_stop_right_after_start_ends_the_wait_for_both(agent, tab):
+    starting = agent.start()
+    await agent.stop()
+    with pytest.raises(VoiceError, match="not_live"):
+        async with asyncio.timeout(5):
+            await starting
+    tab.command("stop")
+    assert (agent.status, agent.errors) == ("ended", ())
+
+
+async def test_a_start_without_a_page_does_not_disturb_the_headless_one_after_it(agent, service, monkeypatch):
+    monkeypatch.setattr("genmb_voice_widget.link.TICK", 0.01)
+    monkeypatch.setattr("genmb_voice_widget.bridge.APPEAR", 30)
+    asked = agent.start()
+    await settled()
+    await agent.start(headless=True, speed=20)
+    await asked
+    while agent._link._ticking is not None:
+        await settled()
+    assert (agent.status, agent.errors) == ("live", ())
+    await agent.stop()
+
+
+async def test_a_mute_before_a_headless_session_holds_in_it(agent, service, tmp_path, talker):
+    talker(service)
+    agent.mute()
+    with pytest.raises(WaitTimeout):
+        await agent.run(tmp_path / "one.wav", speed=20, timeout=0.1)
+    assert service.received == []
+    agent.mute(False)
+    assert len(await agent.run(tmp_path / "one.wav", speed=20, timeout=5)) == 2
+
+
+async def test_a_log_with_a_resync_in_it_is_saved_and_replayed(agent, tab, tmp_path):
+    tab.become("connecting", "live")
+    tab.seq = 5
+    tab.tell(item("late", "assistant", "After the gap."))
+    await asyncio.to_thread(tab.arrived, "resync")
+    shown = Conversation()
+    shown.begin("log")
+    shown.feed(*agent.events)
+    shown.append(item("lost", "user", "In the gap.")[1], "in")
+    shown.append(item("late", "assistant", "After the gap.")[1], "in")
+    tab.send("snapshot", log="log", seq=6, state={**shown.state.to_json(), "seq": 6})
+    tab.become("ended")
+    await agent.until("ended", timeout=5)
+    replayed = VoiceAgent.replay(agent.save(tmp_path / "talk.jsonl"))
+    assert [turn.text for turn in replayed.turns] == ["In the gap.", "After the gap."]
+    assert (replayed.status, replayed.events) == ("ended", agent.events)
+
+
 async def test_ask_ends_when_the_session_does(agent, tab):
     tab.become("connecting", "live")
     await agent.until("live", timeout=5)
@@ -273,6 +340,17 @@ async def test_run_without_speech_in_the_file_says_that_no_reply_came(agent, ser
     talker(service, replies=False)
     with pytest.raises(WaitTimeout):
         await agent.run(tmp_path / "one.wav", speed=20, timeout=0.1)
+    assert agent.status == "ended"
+
+
+async def test_a_run_interrupted_while_its_session_starts_leaves_none_live(agent, service, tmp_path, talker):
+    talker(service)
+    service.silent = True
+    running = asyncio.create_task(agent.run(tmp_path / "one.wav", speed=20, timeout=5))
+    await asyncio.wait_for(service.accepted.wait(), 5)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
     assert agent.status == "ended"
 
 

@@ -109,6 +109,69 @@ async def test_a_page_that_had_ended_its_call_may_go_without_a_word_to_the_endpo
     assert rig.conversation.state.errors == () and endpoint.asked == []
 
 
+@pytest.mark.parametrize("how", ["says good-bye", "stopped first", "falls silent", "agent closed"])
+async def test_the_session_of_a_page_that_went_away_while_it_was_opened_is_ended(rig, endpoint, how):
+    rig.greet("a")
+    rig.status("a", "log-a", "connecting")
+    rig.call("a", "1", "open", sdp="v=0")
+    if how == "stopped first":
+        rig.status("a", "log-a", "ended", seq=2)
+    if how == "falls silent":
+        rig.tick(LEASE)
+    elif how == "agent closed":
+        rig.bridge.close()
+    else:
+        rig.page("a", "bye")
+    await rig.settled()
+    reason = "closed" if how == "agent closed" else "page_gone"
+    assert endpoint.asked[1:] == [("/v1/sessions/vs_1/ended", {"reason": reason})]
+
+
+async def test_the_good_bye_of_one_page_does_not_end_what_another_is_opening(rig, endpoint):
+    rig.greet("a", "b")
+    rig.status("a", "log-a", "connecting")
+    rig.call("a", "1", "open", sdp="v=0")
+    rig.page("b", "bye")
+    assert (await rig.replied("1"))["result"]["id"] == "vs_1"
+    assert endpoint.paths() == ["/v1/sessions"]
+
+
+async def test_a_stop_right_after_start_takes_the_start_back(rig):
+    rig.greet("a")
+    rig.bridge.start()
+    rig.bridge.stop()
+    assert [message["do"] for message in rig.to("a", "command")] == ["start", "stop"]
+    state = rig.conversation.state
+    assert (state.status, state.errors, rig.bridge.busy) == ("ended", (), False)
+
+
+async def test_a_stop_before_any_page_came_leaves_nothing_for_the_page_to_start(rig):
+    rig.bridge.start()
+    rig.bridge.stop()
+    rig.greet("a")
+    rig.tick(OBEY)
+    assert rig.to("a", "command") == [] and rig.conversation.state.errors == ()
+
+
+async def test_a_mute_before_the_call_reaches_the_pages_there_and_those_that_come(rig):
+    rig.greet("a")
+    rig.bridge.mute(True)
+    rig.greet("b")
+    rig.bridge.start()
+    for page in ("a", "b"):
+        assert rig.to(page, "command")[0] == {"op": "command", "client": page, "do": "mute", "muted": True}
+    assert [message["do"] for message in rig.to("b", "command")] == ["mute", "start"]
+
+
+async def test_a_start_that_waits_for_a_page_gives_way_to_a_headless_session(rig):
+    rig.bridge.start()
+    rig.conversation.begin("headless-1")
+    rig.conversation.append({"type": "genmb.status", "status": "connecting"})
+    rig.tick(APPEAR + 1)
+    assert (rig.conversation.log_id, rig.conversation.state.status) == ("headless-1", "connecting")
+    assert rig.conversation.state.errors == () and not rig.bridge.busy
+
+
 async def test_a_page_silent_for_the_lease_is_gone_but_not_while_the_kernel_cannot_hear(rig):
     rig.greet("a")
     rig.status("a", "log-a", "connecting", "live")

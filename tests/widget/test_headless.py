@@ -149,6 +149,19 @@ async def test_say_sends_the_item_then_asks_and_a_second_one_waits_for_the_first
     assert len(await service.got("response.create", 2)) == 2
 
 
+async def test_say_stops_the_reply_that_is_being_made_and_played(call, service):
+    one = await call(speed=1.0).live()
+    await service.send(*reply(4000)[:4])
+    await one.until(lambda: one.conversation.state.activity == "speaking")
+    one.session.say("Wait", "item_1")
+    await service.got("conversation.item.create")
+    assert one.types("in")[-1] == "output_audio_buffer.cleared"
+    sent = [kind for kind in one.types("out") if kind != "input_audio_buffer.append"]
+    assert sent[0] == "response.cancel" and sent[-1] == "conversation.item.create"
+    await service.send(*reply(4000, status="cancelled")[6:])
+    await service.got("response.create")
+
+
 async def test_interrupt_cancels_the_making_and_stops_the_playing(call, service):
     one = await call(speed=1.0).live()
     making, rest = reply(4000)[:4], reply(4000, status="cancelled")[6:]

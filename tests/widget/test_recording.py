@@ -41,6 +41,13 @@ def test_a_save_that_fails_leaves_the_old_file_and_no_other(tmp_path, envelope):
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
+def test_a_folder_that_is_missing_is_named_and_no_hidden_file(tmp_path, envelope):
+    with pytest.raises(VoiceError, match="bad_option") as caught:
+        recording.save(tmp_path / "gone" / "talk.jsonl", [envelope(1, type="x")])
+    assert caught.value.detail == f"Nothing can be written into {tmp_path / 'gone'}: there is no such folder."
+    assert caught.value.__suppress_context__
+
+
 def test_a_log_with_a_snapshot_may_jump_there(tmp_path, envelope):
     envelopes = [envelope(1, type="x"), envelope(9, type="genmb.snapshot", state={}), envelope(10, type="x")]
     assert recording.load(recording.save(tmp_path / "talk.jsonl", envelopes)) == envelopes

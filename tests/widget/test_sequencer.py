@@ -58,6 +58,28 @@ def test_a_request_that_is_refused_for_good_leaves_the_way_free(sequencer, sent)
     assert not sequencer.busy
 
 
+@pytest.mark.parametrize("code", ["invalid_value", None])
+def test_an_error_that_names_no_event_is_taken_for_the_refusal_of_the_request(sequencer, sent, code):
+    sequencer.request()
+    sequencer.observe(refusal(None, code))
+    assert not sequencer.busy
+
+
+def test_a_lost_race_is_known_by_its_code_when_the_error_names_no_event(sequencer, sent):
+    sequencer.request()
+    sequencer.observe(refusal(None, "conversation_already_has_active_response"))
+    assert len(sent) == 1
+    sequencer.observe(DONE)
+    assert kinds(sent) == ["response.create"] * 2
+
+
+def test_a_cancel_that_came_too_late_is_not_about_the_request(sequencer, sent):
+    sequencer.request()
+    sequencer.observe(refusal(None, "response_cancel_not_active"))
+    sequencer.request()
+    assert len(sent) == 1
+
+
 def test_cancel_stops_a_running_response_and_only_that(sequencer, sent):
     sequencer.cancel()
     assert sent == []

@@ -142,6 +142,78 @@ def test_the_reply_is_the_first_finished_turn_of_the_agent_after_the_item(conver
     assert reply_to(conversation, "u1", 0).id == "a1"
 
 
+def reply(conversation, *events):
+    """Have the agent answer aloud in response r1, then these events of the service come."""
+    item(conversation, "u1", "user")
+    body = {"id": "a1", "type": "message", "role": "assistant", "status": "in_progress", "content": []}
+    content = [{"type": "output_audio", "transcript": "words"}]
+    r1 = {"response_id": "r1"}
+    for event in (
+        {"type": "response.created", "response": {"id": "r1"}},
+        {"type": "response.output_item.added", "item": body, **r1},
+        {"type": "output_audio_buffer.started", **r1},
+        {
+            "type": "response.output_item.done",
+            "item": {**body, "status": "completed", "content": content},
+            **r1,
+        },
+        *events,
+    ):
+        conversation.append(event, "in")
+
+
+DONE = {"type": "response.done", "response": {"id": "r1", "status": "completed"}}
+CLEARED = {"type": "output_audio_buffer.cleared", "response_id": "r1"}
+STOPPED = {"type": "output_audio_buffer.stopped", "response_id": "r1"}
+
+
+def test_a_reply_counts_only_when_it_was_also_played(conversation):
+    become(conversation, "connecting", "live")
+    reply(conversation, DONE)
+    assert conversation.state.turns[-1].status == "completed"
+    assert reply_to(conversation, "u1", 0) is None
+    conversation.append(STOPPED, "in")
+    assert reply_to(conversation, "u1", 0).id == "a1"
+
+
+@pytest.mark.parametrize("events", [(CLEARED,), (DONE, CLEARED)])
+def test_a_reply_that_is_interrupted_is_waited_for_no_longer(conversation, events):
+    become(conversation, "connecting", "live")
+    reply(conversation, *events)
+    turn = reply_to(conversation, "u1", 0)
+    assert (turn.id, turn.status) == ("a1", "interrupted")
+
+
+def test_a_reply_that_never_sounds_counts_when_its_response_is_done(conversation):
+    become(conversation, "connecting", "live")
+    item(conversation, "u1", "user")
+    content = [{"type": "output_text", "text": "words"}]
+    body = {"id": "a1", "type": "message", "role": "assistant", "status": "completed", "content": content}
+    conversation.append({"type": "response.created", "response": {"id": "r1"}}, "in")
+    conversation.append({"type": "response.output_item.done", "item": body, "response_id": "r1"}, "in")
+    assert reply_to(conversation, "u1", 0) is None
+    conversation.append(DONE, "in")
+    assert reply_to(conversation, "u1", 0).id == "a1"
+
+
+@pytest.mark.parametrize("code", ["message_too_long", "not_live", "internal"])
+def test_what_kept_a_message_from_the_conversation_is_raised(conversation, code):
+    become(conversation, "connecting", "live")
+    conversation.append({"type": "genmb.error", "code": code, "detail": "Why."})
+    assert reply_to(conversation, "u1", 1) is None
+    with pytest.raises(VoiceError) as caught:
+        reply_to(conversation, "u1", 0)
+    assert (caught.value.code, caught.value.detail) == (code, "Why.")
+    item(conversation, "u1", "user")
+    assert reply_to(conversation, "u1", 0) is None, "it was another message's"
+
+
+def test_an_error_that_says_nothing_about_the_message_is_not_its_answer(conversation):
+    become(conversation, "connecting", "live")
+    conversation.append({"type": "genmb.error", "code": "autoplay_blocked"})
+    assert reply_to(conversation, "u1", 0) is None
+
+
 def test_a_failed_response_is_raised_but_not_one_that_failed_before(conversation):
     become(conversation, "connecting", "live")
     failed = {"id": "r1", "status": "failed", "status_details": {"error": {"code": "server_error"}}}

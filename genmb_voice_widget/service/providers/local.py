@@ -7,8 +7,10 @@ secret first and the offer with it, is two requests and hides nothing here: no b
 from __future__ import annotations
 
 import logging
+import os
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlencode
 
@@ -27,6 +29,9 @@ SECRET_LIFE = 60
 """Seconds that an ephemeral secret opens sessions; its caller connects at once."""
 
 DEFAULT_MODEL = "local"
+
+SCRIPT_VARIABLE = "GENMB_VOICE_SCRIPT"
+"""Names the script of the packaged peer's agent; read when the peer is started."""
 
 
 class Address(Protocol):
@@ -122,7 +127,8 @@ class LocalProvider:
 def _packaged_peer() -> Peer:
     from genmb_voice_widget.peer.launch import PeerProcess
 
-    return PeerProcess()
+    script = os.environ.get(SCRIPT_VARIABLE)
+    return PeerProcess(Path(script).expanduser().absolute() if script else None)
 
 
 def _voice(session: Wire) -> str | None:

@@ -19,8 +19,9 @@ export function App({ store }: { store: Store }) {
     <section
       class="genmb-voice"
       data-status={shown.status}
-      data-lm-suppress-shortcuts="true"
       aria-label="Voice agent"
+      data-lm-suppress-shortcuts="true"
+      onKeyDown={holdRunKeys}
     >
       <header class="gv-head">
         <span class="gv-dot" data-activity={shown.activity} aria-hidden="true" />
@@ -40,6 +41,15 @@ export function App({ store }: { store: Store }) {
       <SayBox enabled={shown.busy && shown.status === "live"} onSay={(text) => session.say(text)} />
     </section>
   );
+}
+
+/**
+ * Shift+Enter after a click on Start must not press Stop. Nor may it run the cell: the click made the agent's own cell
+ * the active one, and running that again would end the call.
+ */
+function holdRunKeys(event: KeyboardEvent) {
+  const { key, shiftKey, ctrlKey, altKey, metaKey } = event;
+  if (key === "Enter" && (shiftKey || ctrlKey || altKey || metaKey)) event.preventDefault();
 }
 
 function Banners({ store, shown }: { store: Store; shown: Shown }) {
