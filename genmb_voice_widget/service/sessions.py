@@ -69,7 +69,7 @@ class Sessions:
         provider = next(iter(self._providers)) if provider is None else provider
         if provider not in self._providers:
             known = ", ".join(sorted(self._providers))
-            raise Refusal("unknown_provider", f"It has: {known}.")
+            raise Refusal("unknown_provider", f"This endpoint has: {known}.")
         name = f"vs_{secrets.token_hex(16)}"
         work = self._flights.start(self._open(name, app, provider, session, sdp))
         try:

@@ -22,7 +22,7 @@ def test_a_plain_page_gets_the_demonstration_the_script_and_the_routes_from_one_
         refused = http.post(
             "/v1/sessions", json={"provider": "elsewhere", "session": {"type": "realtime"}, "sdp": "v=0"}
         )
-        assert "this endpoint has: local" in refused.json()["detail"]
+        assert "This endpoint has: local" in refused.json()["detail"]
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
 
