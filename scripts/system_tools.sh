@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# The programs that the tests drive and that no Python or npm package brings: Chromium and redis-server.
+# The programs that the tests drive and that no Python or npm package brings: Chromium, redis-server and espeak-ng.
 set -euo pipefail
 
 missing=()
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium fonts-liberation)
 command -v redis-server >/dev/null || missing+=(redis-server)
+command -v espeak-ng >/dev/null || missing+=(espeak-ng)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if ! command -v apt-get >/dev/null; then

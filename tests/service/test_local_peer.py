@@ -6,6 +6,8 @@ import time
 
 import httpx
 import pytest
+from aiortc import RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import AudioStreamTrack
 
 from genmb_voice_widget.service.app import in_process, make_app, shut_down
 from genmb_voice_widget.service.ledger import MemoryLedger
@@ -13,10 +15,6 @@ from genmb_voice_widget.service.policy import Plan, Rate
 from genmb_voice_widget.service.providers.local import LocalProvider
 from genmb_voice_widget.service.settings import Timing
 from genmb_voice_widget.service.window import MemoryWindow
-
-pytest.importorskip("aiortc")
-from aiortc import RTCPeerConnection, RTCSessionDescription
-from aiortc.mediastreams import AudioStreamTrack
 
 SESSION = {"type": "realtime", "model": "local", "audio": {"output": {"voice": "marin"}}}
 
