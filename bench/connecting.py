@@ -43,6 +43,7 @@ def agents_bundle(folder: Path) -> Path:
 
 async def widget_times(page: Page) -> Times:
     """Press Start, wait for sound, press Stop."""
+    await page.locator("[data-testid=start]:enabled").wait_for()
     times: Times = await page.evaluate(
         """async () => {
             marks.begin();
