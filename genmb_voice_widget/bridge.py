@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from .calls import Calls
 from .conversation import Conversation
-from .protocol import Envelope
+from .protocol import readable
 
 log = logging.getLogger(__name__)
 
@@ -180,7 +180,7 @@ class Bridge:
     def _take(self, op: str, client: str, message: Mapping[str, Any]) -> None:
         match op, message:
             case "events", {"log": str(log_id), "events": [*events]} if self._leads(client, log_id):
-                self._conversation.feed(*_envelopes(events))
+                self._conversation.feed(*readable(events))
             case "snapshot", {"log": str(log_id), "seq": int(seq), "state": {**state}} if self._leads(
                 client, log_id
             ):
@@ -240,10 +240,7 @@ class Bridge:
         """Give a start that no page has obeyed a log of its own, and close it."""
         self._patience = None
         self._over.add(self._conversation.log_id)
-        self._conversation.begin(f"kernel-{next(self._own_logs)}")
-        if status == "ended":  # which only what has begun can be
-            self._conversation.append({"type": "genmb.status", "status": "connecting"})
-        self._conversation.end(status, code)
+        self._conversation.end_unbegun(f"kernel-{next(self._own_logs)}", status, code)
 
     def _tell_leader(self, do: str, **members: Any) -> None:
         if self._leader is not None:
@@ -251,14 +248,3 @@ class Bridge:
 
     def _command(self, client: str, do: str, **members: Any) -> None:
         self._send({"op": "command", "client": client, "do": do, **members})
-
-
-def _envelopes(events: list[Any]) -> list[Envelope]:
-    """Read envelopes; a broken one is left out, which makes a gap, which the page's snapshot fills."""
-    envelopes = []
-    for event in events:
-        try:
-            envelopes.append(Envelope.from_json(event))
-        except ValueError as error:
-            log.warning("the page sent what is %s", error)
-    return envelopes

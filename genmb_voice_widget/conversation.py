@@ -120,6 +120,14 @@ class Conversation:
                 self.append({"type": "genmb.error", "code": code} | said, t=t)
             self.append({"type": "genmb.status", "status": status} | ({"code": code} if code else {}), t=t)
 
+    def end_unbegun(self, log_id: str, status: Literal["ended", "failed"], code: str | None = None) -> None:
+        """Give a start that nobody has obeyed a log of its own, and close it."""
+        with self._lock:
+            self.begin(log_id)
+            if status == "ended":  # which only what has begun can be
+                self.append({"type": "genmb.status", "status": "connecting"})
+            self.end(status, code)
+
     def listen(self, listener: Callable[[], None]) -> None:
         """Call `listener` after each change, on the thread that fed it, one call at a time."""
         with self._lock:

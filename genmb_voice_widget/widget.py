@@ -23,6 +23,7 @@ from .client import token_client
 from .comm_widget import CommWidget, deliver
 from .conversation import Conversation
 from .errors import NoFrontEnd, VoiceError
+from .headline import headline
 from .link import Link
 from .loop import submit
 from .protocol import Envelope
@@ -238,10 +239,7 @@ class VoiceAgent(CommWidget):
         super().close()
 
     def __repr__(self) -> str:
-        session, turns = self._conversation.state.session, len(self.turns)
-        provider = (session and session.provider) or self._provider
-        failure = f": {self.errors[-1].code}" if self.status == "failed" and self.errors else ""
-        return f"VoiceAgent({provider} · {self.status}{failure} · {turns} turn{'' if turns == 1 else 's'})"
+        return headline(self._conversation.state, self._provider)
 
     def _say(self, text: str) -> str:
         if self._recorded:
