@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from .calls import Calls
 from .conversation import Conversation
+from .pages import Pages
 from .protocol import readable
 
 log = logging.getLogger(__name__)
@@ -26,10 +27,6 @@ BEAT = 2
 """Ticks between two beats to the page that leads."""
 LEASE = 30
 """Ticks of silence, while the kernel could hear, after which the page that leads is gone."""
-APPEAR = 2
-"""Ticks that a start waits for a page to say hello."""
-OBEY = 5
-"""Ticks that a start waits for the page that was told to begin."""
 
 Message = dict[str, Any]
 
@@ -55,13 +52,11 @@ class Bridge:
         self._calls = calls
         self._send = send
         self._settings = settings
-        self._pages: list[str] = []
+        self._pages = Pages()
         self._mismatch = False
         self._frozen = False
         self._lead: tuple[str, str] | None = None
         self._over: set[str] = set()
-        self._patience: int | None = None
-        self._asked: str | None = None
         self._muted: bool | None = None
         self._silence = 0
         self._ticks = 0
@@ -75,14 +70,14 @@ class Bridge:
     @property
     def busy(self) -> bool:
         """Whether time matters: a page leads a running call, or a start waits for one."""
-        return self._patience is not None or (self._leader is not None and self._conversation.running)
+        return self._pages.waiting or (self._leader is not None and self._conversation.running)
 
     def receive(self, message: Any) -> None:
         """Take one message of a page; one that makes no sense changes nothing."""
         match message:
             case {"op": "hello", "client": str(client), "proto": proto}:
                 self._welcome(client, proto == PROTO)
-            case {"op": str(op), "client": str(client)} if client in self._pages:
+            case {"op": str(op), "client": str(client)} if self._pages.hear(client):
                 if client == self._leader:
                     self._silence = 0
                 self._take(op, client, message)
@@ -93,18 +88,15 @@ class Bridge:
         """Have a page start a session: the one that appeared last, or the first to appear."""
         if self._conversation.running:
             return
-        if self._pages:
-            self._patience, self._asked = OBEY, self._pages[-1]
-            self._command(self._asked, "start")
-        else:
-            self._patience, self._asked = APPEAR, None
+        if (page := self._pages.ask()) is not None:
+            self._command(page, "start")
 
     def stop(self) -> None:
         """Have the running session ended, and one that was asked for not begun."""
-        if self._patience is None or self._conversation.running:
+        if not self._pages.waiting or self._conversation.running:
             return self._tell_leader("stop")
-        if self._asked is not None:
-            self._command(self._asked, "stop")
+        if self._pages.asked is not None:
+            self._command(self._pages.asked, "stop")
         self._end_unbegun("ended")
 
     def say(self, text: str, item_id: str) -> None:
@@ -133,10 +125,8 @@ class Bridge:
             heard: whether a page could have been heard during it.
         """
         self._ticks += 1
-        if self._patience is not None and heard:
-            self._patience -= 1
-            if self._patience <= 0:
-                self._give_up()
+        if heard and self._pages.tick():
+            self._give_up()
         if self._leader is None or not self._conversation.running:
             return
         if self._ticks % BEAT == 0:
@@ -169,12 +159,11 @@ class Bridge:
         if not same_version:
             return
         self._calls.warm()
-        if client in self._pages:
+        if not self._pages.greet(client):
             return
-        self._pages.append(client)
         if self._muted is not None:
             self._command(client, "mute", muted=self._muted)
-        if self._patience is not None:
+        if self._pages.waiting:
             self.start()
 
     def _take(self, op: str, client: str, message: Mapping[str, Any]) -> None:
@@ -190,7 +179,7 @@ class Bridge:
             case "beat", _ if client == self._leader and self._conversation.gap:
                 self.resync(self._conversation.log_id)
             case "bye", _:
-                self._pages.remove(client)
+                self._pages.leave(client)
                 self._calls.leave(client, "page_gone")
                 if client == self._leader:
                     self._lose_call()
@@ -210,7 +199,8 @@ class Bridge:
             self._over.add(log_id)
             return False
         self._over.add(self._conversation.log_id)
-        self._lead, self._silence, self._patience = (client, log_id), 0, None
+        self._lead, self._silence = (client, log_id), 0
+        self._pages.settle()
         self._conversation.begin(log_id)
         return True
 
@@ -231,14 +221,20 @@ class Bridge:
             self._calls.abandon("page_gone")
 
     def _give_up(self) -> None:
+        """End the wait for a page to begin, or turn to the next one."""
+        silent = self._pages.asked
         if self._conversation.running:  # a headless session has taken the start's place
-            self._patience = None
-            return
+            return self._pages.settle()
+        if silent is not None:
+            self._command(silent, "stop")  # it may only have been slow
+            self._pages.forget(silent)
+        if self._pages.there:
+            return self.start()
         self._end_unbegun("failed", "version_mismatch" if self._mismatch else "no_front_end")
 
     def _end_unbegun(self, status: Literal["ended", "failed"], code: str | None = None) -> None:
         """Give a start that no page has obeyed a log of its own, and close it."""
-        self._patience = None
+        self._pages.settle()
         self._over.add(self._conversation.log_id)
         self._conversation.end_unbegun(f"kernel-{next(self._own_logs)}", status, code)
 

@@ -29,6 +29,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name in ("-h", "--help"):
         print(_usage())
         return 0
+    if name == "--version":
+        from importlib.metadata import version
+
+        print(f"genmb-voice {version('genmb-voice-widget')}")
+        return 0
     if name not in PROGRAMS:
         print(f"genmb-voice: there is no {name!r}\n\n{_usage()}", file=sys.stderr)
         return 2
@@ -38,4 +43,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _usage() -> str:
     lines = [f"  genmb-voice {name:<6} {about}" for name, (_, about) in PROGRAMS.items()]
-    return "\n".join(["usage: genmb-voice PROGRAM [--help] …", "", *lines])
+    return "\n".join(["usage: genmb-voice PROGRAM [--help] …", "       genmb-voice --version", "", *lines])

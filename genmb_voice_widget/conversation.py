@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, Literal, TypeVar
@@ -56,6 +57,11 @@ class Conversation:
         """The log so far, oldest first: a copy."""
         with self._lock:
             return list(self._log)
+
+    def after(self, seq: int) -> list[Envelope]:
+        """Return the log's envelopes that came after the one with this `seq`."""
+        with self._lock:
+            return self._log[bisect_right(self._log, seq, key=lambda envelope: envelope.seq) :]
 
     @property
     def running(self) -> bool:

@@ -7,15 +7,19 @@ Owns the program `genmb-voice say`. The synthesiser (GPL-3, optional) is only ev
 from __future__ import annotations
 
 import argparse
+import atexit
+import os
 import subprocess
 import sys
 import tempfile
 import wave
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import VoiceError
+from .peer.espeak_voices import VOICES_SAID, is_voice
 
 if TYPE_CHECKING:
     from .peer.stages import Pcm
@@ -39,7 +43,7 @@ def spoken(
 
     Args:
         text: a sentence, or several that are said one after the other.
-        path: the file to write; by default a new one in the temporary directory, which is yours to delete.
+        path: the file to write; by default a new temporary one, which is deleted when this process ends.
         voice: one of espeak-ng's voices (`en-us`, `en-us+f3`), or an OpenAI voice name.
         lead_in: seconds of silence before the first sentence.
         pause: seconds of silence between sentences, the time that the agent has to answer.
@@ -51,12 +55,12 @@ def spoken(
 
     Raises:
         VoiceError: `peer_not_installed` without the extra `local`; `bad_option` for an empty text, a length
-            that cannot be, or a folder that is not there; `peer_failed` with the program's last line.
+            that cannot be, a voice or a folder that is not there; `peer_failed` with the program's last line.
     """
     sentences = [text] if isinstance(text, str) else list(text)
-    if complaint := _complaint(sentences, (lead_in, pause, tail), rate, path):
+    if complaint := _complaint(sentences, (lead_in, pause, tail), rate, voice, path):
         raise VoiceError("bad_option", complaint)
-    target = Path(tempfile.mkdtemp(prefix="spoken-")) / "spoken.wav" if path is None else Path(path)
+    target = _new_file() if path is None else Path(path)
     options = {"voice": voice, "lead-in": lead_in, "pause": pause, "tail": tail, "rate": rate}
     program = [
         sys.executable,
@@ -76,14 +80,30 @@ def spoken(
     return target
 
 
+def _new_file() -> Path:
+    """Make an empty file that goes when this process ends, whoever forks from it meanwhile."""
+    handle, path = tempfile.mkstemp(".wav", "spoken-")
+    os.close(handle)
+    atexit.register(_remove, Path(path), os.getpid())
+    return Path(path)
+
+
+def _remove(path: Path, owner: int) -> None:
+    if os.getpid() == owner:
+        with suppress(OSError):
+            path.unlink()
+
+
 def _complaint(
-    sentences: Sequence[str], silences: Sequence[float], rate: int, path: str | Path | None
+    sentences: Sequence[str], silences: Sequence[float], rate: int, voice: str, path: str | Path | None
 ) -> str | None:
     """Say what cannot be spoken or written so; None when all of it can."""
     if not sentences or not all(sentence.strip() for sentence in sentences):
         return "There is nothing to say: text is empty."
     if not all(0 <= silence <= _LONGEST_SILENCE for silence in silences) or rate not in _RATES:
         return "Silences are seconds from 0 to 3600; rate is 8000 to 96000 samples a second."
+    if not is_voice(voice):
+        return f"Supported voices: {VOICES_SAID}."
     folder = None if path is None else Path(path).parent
     return None if folder is None or folder.is_dir() else f"There is no folder {folder}."
 
@@ -106,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=int, default=48_000, help="samples a second")
     options = parser.parse_args(arguments)
     silences = (options.lead_in, options.pause, options.tail)
-    if complaint := _complaint(options.sentence, silences, options.rate, options.out):
+    if complaint := _complaint(options.sentence, silences, options.rate, options.voice, options.out):
         parser.error(complaint)
     try:
         sound = _say(options.sentence, options)

@@ -77,6 +77,8 @@ class Sequencer:
         return code == BUSY or code not in load().benign_errors
 
     def _refused(self, busy: bool) -> None:
+        if self._phase == "running" and busy:
+            self._wanted = True  # the response that won the race was heard of before the refusal
         if self._phase != "asked":
             return
         self._wanted = self._wanted or busy

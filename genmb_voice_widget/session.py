@@ -5,13 +5,17 @@ Owns the options, their defaults and their checks. It must not know who mints, c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from .errors import VoiceError
+from .spelling import corrected
 
 _PCM = {"type": "audio/pcm", "rate": 24_000}
+_LANGUAGE = re.compile("[a-z]{2,3}")
+"""ISO 639-1; the few transcribed languages that it has no code for have three letters, as `yue`."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +43,13 @@ class Session:
     def __post_init__(self) -> None:
         for name in ("instructions", "transcription"):
             _check(name, _is_text(getattr(self, name)), "a text that is not empty")
-        for name in ("voice", "model", "language"):
+        for name in ("voice", "model"):
             value = getattr(self, name)
             _check(name, value is None or _is_text(value), "a text that is not empty, or None")
+        known = self.language is None or (
+            isinstance(self.language, str) and bool(_LANGUAGE.fullmatch(self.language))
+        )
+        _check("language", known, "an ISO 639-1 code such as de, or None")
         silence = self.silence_ms
         _check(
             "silence_ms", type(silence) is int and 0 < silence <= 10_000, "whole milliseconds from 1 to 10000"
@@ -95,13 +103,12 @@ def make_session(options: Mapping[str, Any], others: tuple[str, ...] = ()) -> Se
         others: names that the caller takes itself, to be listed among the supported ones.
 
     Raises:
-        VoiceError: `bad_option`, naming the option and what is supported.
+        VoiceError: `bad_option`, naming the option, what was probably meant, and what is supported.
     """
-    unknown = [name for name in options if name not in OPTIONS]
+    supported = others + OPTIONS
+    unknown = [corrected(name, supported) for name in options if name not in OPTIONS]
     if unknown:
-        raise VoiceError(
-            "bad_option", f"Unknown: {', '.join(unknown)}. Supported: {', '.join(others + OPTIONS)}."
-        )
+        raise VoiceError("bad_option", f"Unknown: {', '.join(unknown)}. Supported: {', '.join(supported)}.")
     return Session(**options)
 
 

@@ -98,8 +98,9 @@ class Talk:
             VoiceError: `response_failed`.
         """
         state = self._conversation.state
-        if any(error.code == "response_failed" for error in state.errors[errors:]):
-            raise VoiceError("response_failed")
+        for error in state.errors[errors:]:
+            if error.code == "response_failed":
+                raise VoiceError(error.code, error.detail)
         new = state.turns[turns:]
         if not self.quiet or not any(turn.role == "user" for turn in new):
             return False
@@ -142,8 +143,15 @@ class Talk:
         if cut is None:
             return
         if cut.audio_end_ms:
-            place = {"item_id": cut.item_id, "content_index": cut.content_index}
-            self._send({"type": "conversation.item.truncate", **place, "audio_end_ms": cut.audio_end_ms})
+            self._send(
+                {
+                    "type": "conversation.item.truncate",
+                    "event_id": f"cut_{cut.item_id}",  # else its refusal could be taken for a response's
+                    "item_id": cut.item_id,
+                    "content_index": cut.content_index,
+                    "audio_end_ms": cut.audio_end_ms,
+                }
+            )
         for response_id in cut.response_ids:
             self._played("cleared", response_id)
 

@@ -15,7 +15,8 @@ from typing import Any, TypeVar, get_args
 from .conversation import OVER, Conversation
 from .errors import VoiceError, voice_error
 from .protocol import load
-from .state import Activity, Turn
+from .spelling import corrected
+from .state import Activity
 
 T = TypeVar("T")
 
@@ -23,9 +24,6 @@ ACTIVITIES = get_args(Activity)
 
 TICK = 0.25
 """Seconds. A kernel acts on Interrupt only when its loop wakes, so a waiting cell wakes it."""
-
-_UNSAID = ("message_too_long", "not_live", "internal")
-"""What can keep a message from the conversation that was given to whoever holds the call."""
 
 
 async def ticked(future: Future[T], limit: float | None, check: Callable[[], None] = lambda: None) -> T:
@@ -106,43 +104,5 @@ def moment(conversation: Conversation, name: str) -> Callable[[], bool]:
         return lambda: conversation.state.status == name
     if name in ACTIVITIES:
         return lambda: conversation.state.activity == name
-    raise VoiceError("bad_option", f"Unknown: {name}. Supported: {', '.join((*load().status, *ACTIVITIES))}.")
-
-
-def started(conversation: Conversation) -> Callable[[], bool]:
-    """Make the condition that a session begun from now on is live; it fails when that session does."""
-    before = conversation.log_id
-
-    def check() -> bool:
-        if conversation.log_id == before:
-            return False
-        if conversation.state.status in OVER:
-            raise failure(conversation)
-        return conversation.state.status == "live"
-
-    return check
-
-
-def reply_to(conversation: Conversation, item_id: str, errors: int) -> Turn | None:
-    """Return the agent's first finished turn after an item, None while there is none or it is being played.
-
-    Args:
-        conversation: where.
-        item_id: the item's id.
-        errors: how many errors there were when the item was made.
-
-    Raises:
-        VoiceError: `response_failed`, when one has failed since; what came instead of the item.
-    """
-    state = conversation.state
-    there = state.known(item_id)
-    for error in state.errors[errors:]:
-        if error.code == "response_failed" or (not there and error.code in _UNSAID):
-            raise VoiceError(error.code, error.detail)
-    turns = iter(state.turns)
-    if not any(turn.id == item_id for turn in turns):
-        return None
-    finished = (turn for turn in turns if turn.role == "assistant" and turn.status != "in_progress")
-    reply = next(finished, None)
-    heard = reply is not None and (reply.status == "interrupted" or reply.response_id not in state.responses)
-    return reply if heard else None
+    known = (*load().status, *ACTIVITIES)
+    raise VoiceError("bad_option", f"Unknown: {corrected(name, known)}. Supported: {', '.join(known)}.")

@@ -15,25 +15,24 @@ from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from .asking import Question
+from .attributes import check_settable
 from .bridge import Bridge
 from .calls import Calls
 from .client import token_client
 from .comm_widget import CommWidget, deliver
 from .conversation import Conversation
-from .errors import NoFrontEnd, VoiceError
+from .errors import VoiceError
 from .headline import headline
 from .link import Link
-from .loop import submit
 from .protocol import Envelope
 from .session import make_session
 from .shell import this_shell
+from .starting import Starter
 from .state import Turn
-from .waiting import Asked, moment, reply_to, started, ticked, while_running
-
-HEADLESS = "GENMB_VOICE_HEADLESS"
-"""Set to 1 in the environment, `start()` needs no browser."""
+from .waiting import Asked, moment, ticked, while_running
 
 File = str | os.PathLike[str]
 T = TypeVar("T")
@@ -61,18 +60,17 @@ class VoiceAgent(CommWidget):
 
     def __init__(self, *, provider: str = "local", endpoint: str | None = None, **options: Any) -> None:
         session = make_session(options, others=("provider", "endpoint"))
+        wire, client, shell = session.to_wire(), token_client(endpoint), this_shell(deliver)
         self._provider = provider
-        self._wire = session.to_wire()
-        self._client = token_client(endpoint)
-        self._shell = this_shell(deliver)
         self._recorded = False
         self._muted = False
         self._conversation = Conversation(lambda log_id: self._link.do(lambda bridge: bridge.resync(log_id)))
         self._conversation.listen(lambda: self._publish(self._conversation.state))
-        calls = Calls(self._client, provider, self._wire, self._post)
+        calls = Calls(client, provider, wire, self._post)
         settings = {"provider": provider, "model": session.model, "voice": session.voice}
         bridge = Bridge(self._conversation, calls, self._post, settings)
-        self._link = Link(bridge, self._shell, self._conversation, copy_context())
+        self._link = Link(bridge, shell, self._conversation, copy_context())
+        self._starter = Starter(self._conversation, self._link, shell.has_pages, client, provider, wire)
         super().__init__()
 
     @property
@@ -88,25 +86,12 @@ class VoiceAgent(CommWidget):
             speed: how much faster than people talk the time of a headless session passes.
 
         Raises:
-            NoFrontEnd: when no browser can show the agent or, when awaited, none has within two seconds.
+            NoFrontEnd: when no browser can show the agent or, when awaited, none does in time.
             VoiceError: `already_live`, `read_only`; when awaited, what the session failed of.
         """
         if self._recorded:
             raise VoiceError("read_only")
-        if self._conversation.running:
-            raise VoiceError("already_live")
-        headless = os.environ.get(HEADLESS) == "1" if headless is None else headless
-        if not headless and not self._shell.has_pages:
-            raise NoFrontEnd("no_front_end")
-        begin = partial(self._link.do, Bridge.start)
-        if headless:
-            from .headless import Headless
-
-            session = Headless(self._conversation, self._client, self._provider, self._wire, speed)
-            session.mute(self._muted)
-            begin = partial(self._link.hold, session)
-        live = self._conversation.wait(started(self._conversation))
-        begin()
+        live = self._starter.start(headless, speed, self._muted)
         return Asked("live", lambda: self._wait(live, None))
 
     def stop(self) -> Asked:
@@ -135,13 +120,13 @@ class VoiceAgent(CommWidget):
 
         Raises:
             WaitTimeout: when there is none in time.
-            VoiceError: `not_live`, `message_too_long`, `response_failed`, `wait_impossible`, or why the
-                session ended before.
+            VoiceError: at once when there will be none: `response_failed`, also of a reply that is cut
+                before its first word; `provider_error` with the service's words when it refuses to reply;
+                `not_live`, `message_too_long`, `wait_impossible`, or why the session ended before.
         """
         self._check_wait()
-        errors = len(self._conversation.state.errors)
-        reply = partial(reply_to, self._conversation, self._say(text), errors)
-        return await self._wait(self._conversation.wait(while_running(self._conversation, reply)), timeout)
+        reply = while_running(self._conversation, self._say(text))
+        return await self._wait(self._conversation.wait(reply), timeout)
 
     async def until(self, what: str | Callable[[Self], object], timeout: float | None = None) -> None:
         """Wait for a moment of the session.
@@ -175,22 +160,10 @@ class VoiceAgent(CommWidget):
             WaitTimeout: when a reply does not come, as when no speech is heard in a file.
             VoiceError: `bad_audio`, `response_failed`, or what the session failed of.
         """
-        from .wav import BYTES_PER_MS, read_wav
+        from .run import speak_files
 
-        sounds = [read_wav(file) for file in ([wavs] if isinstance(wavs, str | os.PathLike) else wavs)]
-        was_live = self._link.headless is not None and self._conversation.running
-        starting = None if was_live else self.start(headless=True, speed=speed)
-        try:
-            if starting is not None:
-                await starting
-            voice, before = self._link.headless, len(self.turns)
-            assert voice is not None
-            for sound in sounds:
-                await ticked(submit(voice.speak(sound)), timeout + len(sound) / BYTES_PER_MS / 1000)
-        finally:
-            if starting is not None:
-                await self.stop()
-        return self.turns[before:]
+        start = partial(self.start, headless=True, speed=speed)
+        return await speak_files(wavs, self._conversation, self._link, start, self.stop, timeout)
 
     def mute(self, muted: bool = True) -> None:
         """Switch the microphone off, or on again; before a session, the one that comes."""
@@ -241,14 +214,21 @@ class VoiceAgent(CommWidget):
     def __repr__(self) -> str:
         return headline(self._conversation.state, self._provider)
 
-    def _say(self, text: str) -> str:
+    if not TYPE_CHECKING:  # which would then let any name pass
+
+        def __setattr__(self, name: str, value: object) -> None:
+            """Set what there is; a misspelt name is an `AttributeError` that says what was meant."""
+            check_settable(type(self), name)
+            super().__setattr__(name, value)
+
+    def _say(self, text: str) -> Question:
         if self._recorded:
             raise VoiceError("read_only")
         if self.status != "live":
             raise VoiceError("not_live")
-        item_id = f"item_{os.urandom(12).hex()}"
-        self._link.tell(lambda end: end.say(text, item_id))
-        return item_id
+        question = Question(self._conversation)
+        self._link.tell(lambda end: end.say(text, question.item_id))
+        return question
 
     def _check_wait(self) -> None:
         if self._recorded:

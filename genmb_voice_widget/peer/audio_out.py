@@ -7,7 +7,7 @@ responses comes back as facts. Knows items and responses only by their ids; know
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,66 +22,76 @@ Playing = PlaybackStarted | Played | PlaybackStopped
 
 @dataclass
 class _Piece:
-    """Sound of one item; `pcm` None marks the end of a response."""
+    """Sound of one item."""
 
-    response_id: str
     item_id: str
-    pcm: Pcm | None
+    pcm: Pcm
+
+
+@dataclass
+class _Part:
+    """What a response still has to play; `whole` once nothing more is coming."""
+
+    pieces: deque[_Piece] = field(default_factory=deque)
+    queued: int = 0
+    begun: bool = False
+    whole: bool = False
 
 
 class AudioOut:
     """One session's output: responses play one after the other, silence fills the rest."""
 
     def __init__(self) -> None:
-        self._pieces: deque[_Piece] = deque()
-        self._queued = 0
-        self._playing: str | None = None
+        self._parts: dict[str, _Part] = {}
         self._played: dict[str, int] = {}
 
-    @property
-    def queued_ms(self) -> float:
-        """How much is written and not yet played."""
-        return self._queued * 1000 / PLAY_RATE
+    def queued_ms(self, response_id: str) -> float:
+        """Return how much of a response is written and not yet played."""
+        part = self._parts.get(response_id)
+        return part.queued * 1000 / PLAY_RATE if part else 0.0
 
     def write(self, response_id: str, item_id: str, pcm: Pcm) -> None:
-        """Add sound (48 kHz) of an item to the end."""
+        """Add sound (48 kHz) of an item; its response plays once those that began before it have ended."""
         if len(pcm):
-            self._pieces.append(_Piece(response_id, item_id, pcm))
-            self._queued += len(pcm)
+            part = self._parts.setdefault(response_id, _Part())
+            part.pieces.append(_Piece(item_id, pcm))
+            part.queued += len(pcm)
 
     def end(self, response_id: str) -> None:
         """Say that nothing more is coming of this response."""
-        if self._playing == response_id or any(piece.response_id == response_id for piece in self._pieces):
-            self._pieces.append(_Piece(response_id, "", None))
+        if response_id in self._parts:
+            self._parts[response_id].whole = True
 
     def clear(self) -> None:
         """Throw away all that is not played."""
-        self._pieces.clear()
-        self._queued, self._playing = 0, None
+        self._parts.clear()
 
     def pull(self, samples: int) -> tuple[Pcm, list[Playing]]:
         """Take the next `samples` to play, and what their playing means."""
         block = np.zeros(samples, np.int16)
         facts: list[Playing] = []
         filled = 0
-        while self._pieces and (filled < samples or self._pieces[0].pcm is None):
-            piece = self._pieces[0]
-            if piece.pcm is None:
-                self._pieces.popleft()
-                self._playing = None
-                facts.append(PlaybackStopped(piece.response_id))
-                continue
-            if self._playing != piece.response_id:
-                self._playing = piece.response_id
-                facts.append(PlaybackStarted(piece.response_id))
-            taken = piece.pcm[: samples - filled]
-            block[filled : filled + len(taken)] = taken
-            filled += len(taken)
-            self._queued -= len(taken)
-            self._played[piece.item_id] = self._played.get(piece.item_id, 0) + len(taken)
-            facts.append(Played(piece.item_id, self._played[piece.item_id] * 1000 / PLAY_RATE))
-            if len(taken) == len(piece.pcm):
-                self._pieces.popleft()
-            else:
-                piece.pcm = piece.pcm[len(taken) :]
+        for response_id, part in list(self._parts.items()):
+            if part.pieces and filled < samples and not part.begun:
+                part.begun = True
+                facts.append(PlaybackStarted(response_id))
+            while part.pieces and filled < samples:
+                taken = self._take(part, samples - filled)
+                block[filled : filled + len(taken.pcm)] = taken.pcm
+                filled += len(taken.pcm)
+                facts.append(Played(taken.item_id, self._played[taken.item_id] * 1000 / PLAY_RATE))
+            if part.pieces or not part.whole:
+                break
+            del self._parts[response_id]
+            facts.append(PlaybackStopped(response_id))
         return block, facts
+
+    def _take(self, part: _Part, most: int) -> _Piece:
+        """Take up to `most` samples of a response's first piece."""
+        piece = part.pieces[0]
+        taken, piece.pcm = piece.pcm[:most], piece.pcm[most:]
+        if not len(piece.pcm):
+            part.pieces.popleft()
+        part.queued -= len(taken)
+        self._played[piece.item_id] = self._played.get(piece.item_id, 0) + len(taken)
+        return _Piece(piece.item_id, taken)

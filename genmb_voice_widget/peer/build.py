@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
-from .espeak_voices import DEFAULT_VOICE, espeak_voice
+from .espeak_voices import DEFAULT_VOICE as PLAIN_VOICE
 from .grammar import jsgf, vocabulary
 from .match import match
+from .offered import DEFAULT_VOICE
 from .script import DEMO, Script, ScriptError, load_script
 from .script_agent import ScriptAgent
 from .stages import Stages, Stt, Tts, Vad
@@ -34,7 +35,7 @@ def build_stages(script: Path | None) -> Stages:
     path = script or DEMO
     read = load_script(path)
     with ThreadPoolExecutor(3) as pool:
-        vad, stt, tts = pool.submit(_vad), pool.submit(_stt, read, path.name), pool.submit(_tts, read)
+        vad, stt, tts = pool.submit(_vad), pool.submit(_stt, read, path.name), pool.submit(_tts)
     speaks, close_tts = tts.result()
     try:
         hears, close_stt = stt.result()
@@ -47,7 +48,8 @@ def build_stages(script: Path | None) -> Stages:
         close_tts()
 
     _log.info("stages ready in %.0f ms", (time.perf_counter() - began) * 1000)
-    return Stages(vad.result(), hears, ScriptAgent(read), speaks, close)
+    voice = read.voice or DEFAULT_VOICE
+    return Stages(vad.result(), hears, ScriptAgent(read), speaks, close, read.name, voice)
 
 
 def _vad() -> Callable[[], Vad]:
@@ -126,9 +128,9 @@ def build_voice(default: str) -> tuple[Tts, Callable[[], None]]:
     return EspeakCommandTts(default), _nothing
 
 
-def _tts(script: Script) -> tuple[Tts, Callable[[], None]]:
+def _tts() -> tuple[Tts, Callable[[], None]]:
     try:
-        return build_voice(espeak_voice(script.voice or DEFAULT_VOICE, DEFAULT_VOICE))
+        return build_voice(PLAIN_VOICE)
     except OSError as problem:
         from .scripted import ToneTts
 

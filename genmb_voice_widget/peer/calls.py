@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .audience import everything, filtered
 from .live import LiveSession, new_id
+from .offered import DEFAULT_MODEL, check_model
 from .session_config import new_session, update_session
 from .shapes import Json
 from .stages import Stages
@@ -35,10 +36,16 @@ def begin_session(settings: Json, now: float) -> Json:
     return {**settings, "expires_at": int(now) + SESSION_SECONDS}
 
 
-def settings_from(wanted: Any, fallback_model: str) -> Json:
-    """Return a full session object for what a client asked for. Raises `WireError`."""
-    session = update_session(new_session(new_id("sess"), fallback_model), wanted)
-    return {**session, "model": wanted.get("model", fallback_model)}
+def settings_from(wanted: Any, stages: Stages, model: str | None) -> Json:
+    """Return a full session object for what a client asked for. Raises `WireError`.
+
+    `model` is the query's; one that the session names goes before it.
+    """
+    fresh = new_session(new_id("sess"), DEFAULT_MODEL, voice=stages.voice)
+    session = update_session(fresh, wanted)
+    path = "session.model" if "model" in wanted else "model"
+    chosen = wanted.get("model", DEFAULT_MODEL if model is None else model)
+    return {**session, "model": check_model(chosen, path, stages.model)}
 
 
 @dataclass
@@ -54,7 +61,7 @@ class Calls:
         self._stages = stages
         self._clock = clock
         self._calls: dict[str, _Call] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._ending: dict[str, asyncio.Task[None]] = {}
 
     async def begin(self, offer: str, settings: Json, *, filter_on: bool, azure: bool) -> tuple[str, str]:
         """Answer an SDP offer; returns the call's id and the answer."""
@@ -63,13 +70,13 @@ class Calls:
         call_id = new_id("rtc")
         session = begin_session(settings, self._clock())
         live = LiveSession(
-            session, self._stages, "webrtc", self._clock, lambda: self._end(call_id), double_content=azure
+            session, self._stages, "webrtc", self._clock, lambda: self._end(call_id), azure=azure
         )
         leg = RtcLeg(live, filtered if filter_on else everything, lambda: self._end(call_id))
         self._calls[call_id] = _Call(live, leg)
         try:
             return call_id, await leg.answer(offer)
-        except WireError:
+        except BaseException:
             self._end(call_id)
             raise
 
@@ -84,21 +91,24 @@ class Calls:
         """End a call. Raises `WireError` for one that is not there."""
         self.find(call_id)
         self._end(call_id)
-        await asyncio.gather(*self._closing)
+        await asyncio.shield(self._ending[call_id])
 
     async def close(self) -> None:
-        """End all calls."""
+        """End all calls, and wait for those that are ending."""
         for call_id in list(self._calls):
             self._end(call_id)
-        await asyncio.gather(*self._closing)
+        await asyncio.gather(*self._ending.values(), return_exceptions=True)
 
     def _end(self, call_id: str) -> None:
         call = self._calls.pop(call_id, None)
         if call is not None:
-            task = asyncio.create_task(self._close(call))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            task = self._ending[call_id] = asyncio.create_task(_close(call))
+            task.add_done_callback(lambda _: self._ending.pop(call_id))
 
-    async def _close(self, call: _Call) -> None:
+
+async def _close(call: _Call) -> None:
+    """End a call's session and its connection, whatever becomes of the one before the other."""
+    try:
         await call.live.close()
+    finally:
         await call.leg.close()

@@ -7,12 +7,12 @@ nothing of responses, turns or transports. Its events lack `event_id`, which who
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from . import items as shapes_of_items
 from .shapes import Json
 from .speech import Speech
-from .stages import Transcript, UserTurn
+from .stages import UNCLEAR, Transcript, UserTurn
 from .usage import transcription_usage
 from .wire_error import WireError, invalid_value
 
@@ -26,7 +26,7 @@ class Dialogue:
     def __init__(self, new_id: Callable[[str], str], pad: Callable[[str], str]) -> None:
         self.id = new_id("conv")
         self.items: list[Json] = []
-        self.untranscribed: set[str] = set()
+        self._untranscribed: set[str] = set()
         self._make_id = new_id
         self._ids: set[str] = set()
         self._pad = pad
@@ -34,10 +34,15 @@ class Dialogue:
         self._heard: dict[str, Transcript] = {}
         self._audio_ms: dict[str, float] = {}
 
-    @property
-    def audio_ms(self) -> float:
-        """How much user audio the conversation holds."""
-        return sum(self._audio_ms.values())
+    def is_known(self, items: tuple[Json, ...] | None) -> bool:
+        """Tell whether all that the user said in `items`, or in the conversation, is transcribed."""
+        return self._untranscribed.isdisjoint(item["id"] for item in self._chosen(items))
+
+    def size(self, items: tuple[Json, ...] | None) -> tuple[int, float]:
+        """Return the characters of `items`, or of the conversation, and the ms of the user's audio in it."""
+        chosen = self._chosen(items)
+        ms = sum(self._audio_ms.get(item["id"], 0.0) for item in chosen)
+        return sum(len(shapes_of_items.message_text(item)) for item in chosen), ms
 
     def new_id(self, kind: str) -> str:
         """Return an id that no client's item may have from now on, whether or not it is ever an item's."""
@@ -62,7 +67,7 @@ class Dialogue:
         item["content"] = content
         self.items.append(item)
         self._audio_ms[item_id] = ms
-        self.untranscribed.add(item_id)
+        self._untranscribed.add(item_id)
         ids = {"previous_item_id": before, "item_id": item_id}
         committed: Json = {"type": "input_audio_buffer.committed", **ids}
         return [committed, self.added(item), self.finished(item)]
@@ -70,9 +75,12 @@ class Dialogue:
     def transcribed(
         self, item_id: str, transcript: Transcript | None, seconds: float, config: Json | None
     ) -> list[Json]:
-        """Learn what was said in a user item; events only where the session asks for transcription."""
-        self.untranscribed.discard(item_id)
-        self._heard[item_id] = transcript or Transcript("", 0.0, accepted=False)
+        """Learn what was said in a user item; events only where the session asks for transcription.
+
+        Of speech that was not accepted the client is told that it was unclear, never the guess.
+        """
+        self._untranscribed.discard(item_id)
+        heard = self._heard[item_id] = transcript or Transcript("", 0.0, accepted=False)
         if config is None:
             return []
         ids: Json = {"item_id": item_id, "content_index": 0}
@@ -80,7 +88,7 @@ class Dialogue:
         failure = _transcription_failure(item_id, transcript, config)
         if failure is not None:
             return [{"type": f"{kind}.failed", **ids, "error": failure}]
-        text = self._heard[item_id].text
+        text = heard.text if heard.accepted else UNCLEAR
         for item in self.items:
             if item["id"] == item_id:
                 item["content"][0]["transcript"] = text
@@ -124,16 +132,21 @@ class Dialogue:
         if length < audio_end_ms:
             message = f"Audio content of {length}ms is already shorter than {audio_end_ms}ms"
             raise WireError(message, param="audio_end_ms")
-        return self.cut(item_id, audio_end_ms)
+        return self._cut(item_id, audio_end_ms)
 
-    def cut_short(self, item_id: str, ms: float) -> bool:
-        """Tell whether the conversation holds a spoken item of which only the first `ms` were heard."""
+    def cut_at(self, heard: list[tuple[str, int]]) -> list[Json]:
+        """Cut those spoken items that were not heard to their end; `heard` has their ids and the ms heard."""
+        return [
+            event for item_id, ms in heard if self._cut_short(item_id, ms) for event in self._cut(item_id, ms)
+        ]
+
+    def _cut_short(self, item_id: str, ms: float) -> bool:
         item = next((item for item in self.items if item["id"] == item_id), None)
         if item is None:
             return False
         return item["status"] != "completed" or ms < int(self._speech[item_id].ms)
 
-    def cut(self, item_id: str, audio_end_ms: int) -> list[Json]:
+    def _cut(self, item_id: str, audio_end_ms: int) -> list[Json]:
         """Drop what comes after `audio_end_ms` of a spoken item: only the words heard stay."""
         speech = self._speech[item_id]
         for item in self.items:
@@ -146,12 +159,15 @@ class Dialogue:
 
     def turn(self, items: tuple[Json, ...] | None, instructions: str, tools: tuple[str, ...]) -> UserTurn:
         """Return what the agent is asked: about `items`, or about the conversation."""
-        known = [self._as_heard(item) for item in (self.items if items is None else items)]
+        known = [self._as_heard(item) for item in self._chosen(items)]
         distrusted = {item_id for item_id, heard in self._heard.items() if not heard.accepted}
         return shapes_of_items.user_turn(known, instructions, tools, distrusted)
 
+    def _chosen(self, items: tuple[Json, ...] | None) -> Sequence[Json]:
+        return self.items if items is None else items
+
     def _as_heard(self, item: Json) -> Json:
-        """Fill in a transcript that the agent may know although the client did not ask for it."""
+        """Fill in what was heard, a guess included: the agent may know more than the client is shown."""
         heard = self._heard.get(item["id"])
         if heard is None:
             return item

@@ -17,7 +17,11 @@ from .turns import Began, Finished, Idled, TurnDetector, Turning, WentOn, turn_r
 from .wire_audio import WireReader
 
 LONGEST_BUFFER_MS = 60_000
-"""Without turn detection the buffer starts anew at this length: an open microphone nobody commits."""
+"""How much of a turn the recogniser hears: a room that is never quiet does not fill the memory. Without turn
+detection the buffer starts anew at this length: an open microphone nobody commits."""
+
+RECOGNISED_WITHIN = 20.0
+"""Seconds after which a recogniser that does not answer has failed; a reply waits for it."""
 
 SLICE_MS = 200
 """How much sound is looked at in one go: turn detection takes up to 40 ms for each second of it."""
@@ -87,6 +91,9 @@ class Ear:
         task = asyncio.create_task(self._finish(stream, item_id, seconds))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        if stream is not None:
+            # Not in the task: one that is cancelled before its first step does nothing at all.
+            task.add_done_callback(lambda _: _let_go(stream))
 
     def drop(self) -> None:
         """Empty the buffer."""
@@ -115,6 +122,8 @@ class Ear:
 
     def _recognise(self, pcm: Pcm) -> None:
         self._stream_ms += len(pcm) * 1000 / LISTEN_RATE
+        if self._stream_ms > LONGEST_BUFFER_MS:
+            return
         try:
             if self._stream is None:
                 self._stream = self._stt.open()
@@ -124,21 +133,27 @@ class Ear:
             self._stream = _Broken(problem)
 
     def _drop_stream(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
-        self._stream, self._stream_ms = None, 0.0
+        stream, self._stream, self._stream_ms = self._stream, None, 0.0
+        if stream is not None:
+            _let_go(stream)
 
     async def _finish(self, stream: SttStream | None, item_id: str, seconds: float) -> None:
         transcript: Transcript | None = Transcript("", 0.0, accepted=False)
         if stream is not None:
             try:
-                transcript = await stream.finish()
+                async with asyncio.timeout(RECOGNISED_WITHIN):
+                    transcript = await stream.finish()
             except Exception:
                 _log.exception("the recogniser could not finish")
                 transcript = None
-            finally:
-                stream.close()
         self._tell(Transcribed(item_id, transcript, seconds))
+
+
+def _let_go(stream: SttStream) -> None:
+    try:
+        stream.close()
+    except Exception:
+        _log.exception("the recogniser could not let go of a turn")
 
 
 class _Broken:

@@ -40,9 +40,8 @@ class Secrets:
         It opens any number of sessions until then (OpenAI Realtime API reference, client secrets).
         """
         life = _EXPIRES_AFTER({} if expires_after is None else expires_after, "expires_after")
-        now = self._clock()
-        expires_at = int(now) + life.get("seconds", default_life)
-        self._made = {key: kept for key, kept in self._made.items() if kept[0] > now}
+        self._forget_expired()
+        expires_at = int(self._clock()) + life.get("seconds", default_life)
         value = f"ek_{secrets.token_hex(16)}"
         self._made[_digest(value)] = expires_at, session
         return value, expires_at
@@ -51,13 +50,18 @@ class Secrets:
         """Return what a credential allows. Raises `WireError` for one that is absent, wrong or expired."""
         if not credential:
             raise WireError("You didn't provide an API key.", "missing_api_key")
+        self._forget_expired()
         key = _digest(credential)
         if hmac.compare_digest(key, self._own):
             return Grant(None)
-        expires_at, session = self._made.get(key, (0, {}))
-        if expires_at > self._clock():
-            return Grant(session)
+        if key in self._made:
+            return Grant(self._made[key][1])
         raise WireError("Incorrect or expired API key provided.", "invalid_api_key")
+
+    def _forget_expired(self) -> None:
+        """Keep no settings of secrets that open nothing any more."""
+        now = self._clock()
+        self._made = {key: kept for key, kept in self._made.items() if kept[0] > now}
 
 
 def _digest(value: str) -> bytes:

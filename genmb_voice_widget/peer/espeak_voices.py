@@ -1,7 +1,8 @@
-"""Which espeak-ng voice speaks for which of OpenAI's voice names, and how a speed becomes a pace."""
+"""The names of voices: OpenAI's and espeak-ng's, which speaks for which, and how a speed becomes a pace."""
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 DEFAULT_VOICE = "en-us"
@@ -20,6 +21,23 @@ VOICES = {
 }
 """Each was chosen for being understood: the recogniser writes at least 39 of its 40 sentences exactly."""
 
+ACCENTS = (
+    "en",
+    "en-us",
+    "en-us-nyc",
+    "en-gb",
+    "en-gb-scotland",
+    "en-gb-x-rp",
+    "en-gb-x-gbclan",
+    "en-gb-x-gbcwmd",
+    "en-029",
+)
+_OWN = re.compile(rf"({'|'.join(ACCENTS)})(\+(m[1-8]|f[1-5]|croak|whisper))?")
+VOICES_SAID = (
+    f"{', '.join(map(repr, VOICES))}, and espeak-ng's English voices, such as 'en-us' and 'en-gb+f3'"
+)
+"""The names that there are, for sentences."""
+
 _NORMAL_PACE = 175
 _SLOWEST_PACE = 80
 _GAP_UNIT_MS = 35
@@ -32,9 +50,18 @@ class Pace(NamedTuple):
     word_gap: int
 
 
+def is_voice(name: str) -> bool:
+    """Tell whether a voice has this name: OpenAI's, or espeak-ng's for an accent of English and a variant."""
+    return name in VOICES or _OWN.fullmatch(name) is not None
+
+
 def espeak_voice(name: str, default: str) -> str:
-    """Map OpenAI's name of a voice to espeak-ng's; keep espeak-ng's own (`en…`); else take `default`."""
-    return name if name == "en" or name.startswith("en-") else VOICES.get(name, default)
+    """Map OpenAI's name of a voice to espeak-ng's, and keep espeak-ng's own; take `default` for any other."""
+    if not is_voice(name):
+        return default
+    accent, plus, variant = VOICES.get(name, name).partition("+")
+    # The library has British English under `en` only, and would speak `en-gb` in whatever voice spoke last.
+    return f"{'en' if accent == 'en-gb' else accent}{plus}{variant}"
 
 
 def espeak_pace(speed: float) -> Pace:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 
 from .shapes import Json, anything, list_of, nullable, number, one_of, record, tagged, text
-from .stages import Message, ToolOutput, UserTurn
+from .stages import UNCLEAR, Message, ToolOutput, UserTurn
 from .wire_error import WireError
 
 _STATUS = one_of("completed", "incomplete", "in_progress")
@@ -75,14 +75,14 @@ def message_text(item: Json) -> str:
     return " ".join(part for part in parts if part)
 
 
-def position(items: Sequence[Json], item_id: Any, doing: str) -> int:
+def position(items: Sequence[Json], item_id: Any, doing: str, param: str = "item_id") -> int:
     """Return where an item is; raises for an id that is not there. `doing` words the message: "deleting"."""
     for index, item in enumerate(items):
         if item["id"] == item_id:
             return index
     verb = {"deleting": "delete", "truncating": "truncate", "retrieving": "retrieve"}.get(doing, "create")
     message = f"Error {doing} item: the item with id '{item_id}' does not exist."
-    raise WireError(message, f"item_{verb}_invalid_item_id", "item_id")
+    raise WireError(message, f"item_{verb}_invalid_item_id", param)
 
 
 def place(items: Sequence[Json], previous_item_id: str | None) -> int:
@@ -91,7 +91,7 @@ def place(items: Sequence[Json], previous_item_id: str | None) -> int:
         return len(items)
     if previous_item_id == "root":
         return 0
-    return position(items, previous_item_id, "adding") + 1
+    return position(items, previous_item_id, "adding", "previous_item_id") + 1
 
 
 def item_before(items: Sequence[Json], item_id: str) -> str | None:
@@ -101,14 +101,14 @@ def item_before(items: Sequence[Json], item_id: str) -> str | None:
 
 
 def chosen_items(items: Sequence[Json], chosen: Iterable[Any], new_id: Callable[[str], str]) -> list[Json]:
-    """Resolve `response.input`: items as they are, references by looking them up."""
+    """Resolve `response.input`: references by looking them up, all else as new items with own ids."""
     result = []
     for index, entry in enumerate(chosen):
         path = f"response.input[{index}]"
         if isinstance(entry, dict) and entry.get("type") == "item_reference":
-            result.append(items[position(items, entry.get("id"), "referencing")])
+            result.append(items[position(items, entry.get("id"), "referencing", f"{path}.id")])
         else:
-            result.append(check_item(entry, path, new_id("item")))
+            result.append({**check_item(entry, path, ""), "id": new_id("item")})
     return result
 
 
@@ -117,12 +117,12 @@ def user_turn(
 ) -> UserTurn:
     """Return what an agent is asked, given the items before its reply.
 
-    `distrusted` are the user items whose transcript was not accepted.
+    `distrusted` are the user items whose transcript was not accepted: a guess only the newest may be.
     """
     names = {item.get("call_id"): item["name"] for item in items if item["type"] == "function_call"}
     newest, outputs = _since_the_assistant_spoke(items)
     history = tuple(
-        Message(item["role"], message_text(item))
+        Message(item["role"], UNCLEAR if item["id"] in distrusted else message_text(item))
         for item in items
         if item["type"] == "message" and item is not newest and message_text(item)
     )

@@ -114,9 +114,9 @@ class PeerProcess:
 
     def _end(self) -> None:
         child, self._child, self._address = self._child, None, None
+        atexit.unregister(self.stop_now)
         if child is None:
             return
-        atexit.unregister(self.stop_now)
         if child.stdin is not None:
             with contextlib.suppress(OSError):
                 child.stdin.close()

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from .audio_out import AudioOut
 from .client_events import own_id
 from .ear import Ear
@@ -43,6 +45,9 @@ from .wire_error import WireError
 
 TICK = 0.05
 """Seconds between two looks at the clock."""
+
+IN_A_ROW = 1.0
+"""Faults of one kind that are less than so many seconds apart are one fault that lasts."""
 
 _FAULT = WireError("The server had an error while processing an event.", type="server_error")
 _log = logging.getLogger(__name__)
@@ -78,14 +83,15 @@ class LiveSession:
         transport: Literal["webrtc", "websocket"],
         clock: Callable[[], float],
         on_close: Callable[[], None],
-        double_content: bool = False,
+        azure: bool = False,
     ) -> None:
         self._clock = clock
         self._on_close = on_close
         self._expires_at = session["expires_at"]
         self._audience: dict[Send, _Listener] = {}
         self._closed = False
-        self._protocol = Protocol(session, transport, new_id, padding, double_content)
+        self._faults: dict[str, float] = {}
+        self._protocol = Protocol(session, transport, new_id, padding, azure)
         self._ear = Ear(stages, clock, self._tell, session)
         out = AudioOut() if transport == "webrtc" else None
         form = session["audio"]["output"]["format"]
@@ -95,9 +101,12 @@ class LiveSession:
     def attach(self, send: Send, wants: Wants, on_end: Callable[[], None] | None = None) -> None:
         """Send events, as JSON text, to one more client: those whose type it wants.
 
-        `on_end` is called when the session is over before the client leaves.
+        `on_end` is called when the session is over before the client leaves, at once if it is over already.
         """
-        self._audience[send] = _Listener(wants, on_end)
+        if not self._closed:
+            self._audience[send] = _Listener(wants, on_end)
+        elif on_end is not None:
+            on_end()
 
     def detach(self, send: Send) -> None:
         """Stop sending to a client."""
@@ -124,11 +133,16 @@ class LiveSession:
 
     def hear(self, pcm: Pcm) -> None:
         """Take the user's sound (16 kHz)."""
-        self._ear.hear(pcm)
+        if not self._closed:
+            with self._going_on(None, "hearing"):
+                self._ear.hear(pcm)
 
     def pull(self, samples: int) -> Pcm:
         """Take the next sound to play (48 kHz)."""
-        return self._mouth.pull(samples)
+        sound: Pcm = np.zeros(samples, np.int16)
+        with self._going_on(None, "playing"):
+            sound = self._mouth.pull(samples)
+        return sound
 
     async def close(self) -> None:
         """End all that runs; what still arrives is ignored. Idempotent."""
@@ -147,13 +161,19 @@ class LiveSession:
             self._perform(self._protocol.fact(fact))
 
     @contextmanager
-    def _going_on(self, event_id: str | None) -> Iterator[None]:
-        """Keep a bug from ending the session: it is logged, and the clients get an `error`."""
+    def _going_on(self, event_id: str | None, again: str = "") -> Iterator[None]:
+        """Keep a bug from ending the session: it is logged, and the clients get an `error`.
+
+        `again` names what is done many times a second; of its faults in a row only the first is told.
+        """
         try:
             yield
         except Exception:
-            _log.exception("an event could not be processed")
-            self._send({"event_id": new_id("event"), **_FAULT.event(event_id)})
+            now, before = self._clock(), self._faults.get(again, -IN_A_ROW)
+            if not again or now - before >= IN_A_ROW:
+                _log.exception("%s failed", again or "processing an event")
+                self._send({"event_id": new_id("event"), **_FAULT.event(event_id)})
+            self._faults[again] = now
 
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -195,4 +215,5 @@ class LiveSession:
             if self._clock() >= self._expires_at:
                 self._tell(Expired())
                 return
-            self._ear.poll()
+            with self._going_on(None, "looking at the clock"):
+                self._ear.poll()

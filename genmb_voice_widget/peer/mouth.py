@@ -76,8 +76,7 @@ class Mouth:
         """Take the next sound to play (48 kHz), and tell what that means."""
         assert self._out is not None, "only a server that plays pulls"
         block, facts = self._out.pull(samples)
-        if self._out.queued_ms < LEAD_MS:
-            self._room.set()
+        self._room.set()
         for fact in facts:
             self._tell(fact)
         return block
@@ -117,12 +116,13 @@ class Mouth:
         async with aclosing(self._stages.tts.synth(text, answer.voice, answer.speed)) as chunks:
             async for chunk in chunks:
                 out.write(chunk.pcm, chunk.words)
-                await self._wait_for_room()
+                await self._wait_for_room(answer.response_id)
         out.finish()
 
-    async def _wait_for_room(self) -> None:
+    async def _wait_for_room(self, response_id: str) -> None:
+        """Wait until the response is less than the lead ahead of its playing, and let others run."""
         await asyncio.sleep(0)
-        while self._out is not None and self._out.queued_ms >= LEAD_MS:
+        while self._out is not None and self._out.queued_ms(response_id) >= LEAD_MS:
             self._room.clear()
             await self._room.wait()
 

@@ -42,7 +42,7 @@ from .facts import (
 )
 from .listening import Listening
 from .playback import Playback
-from .responses import Responses
+from .responses import Progress, Responses
 from .shapes import Json
 from .stages import Transcript
 from .wire_error import WireError
@@ -57,16 +57,15 @@ class Protocol:
         transport: Literal["webrtc", "websocket"],
         new_id: Callable[[str], str],
         pad: Callable[[str], str],
-        double_content: bool = False,
+        azure: bool = False,
     ) -> None:
         self.session = session
         self._server_plays = transport == "webrtc"
         self._new_id = new_id
         self._dialogue = Dialogue(new_id, pad)
-        self._responses = Responses(self._dialogue, self._dialogue.new_id, pad, double_content)
+        self._responses = Responses(self._dialogue, self._dialogue.new_id, pad, azure)
         self._listening = Listening(self._dialogue.new_id)
         self._playback = Playback()
-        self._spoke = False
         self._reply_owed = False
 
     def open(self) -> list[Effect]:
@@ -133,19 +132,8 @@ class Protocol:
                 config = self.session["audio"]["input"]["transcription"]
                 events = self._dialogue.transcribed(item_id, transcript, seconds, config)
                 return [*_emit(events), *self._responses.ask()]
-            case AudioMade(response_id):
-                speaking = self._responses.open_message(response_id)
-                if speaking is None:
-                    return []
-                self._spoke = True
-                if self._server_plays:
-                    self._playback.queued(response_id, speaking)
-                return self._responses.progress(fact)
-            case AgentSaid() | AgentCalled():
-                return self._responses.progress(fact)
-            case AgentFinished(response_id):
-                ms = self._responses.spoken_ms(response_id)
-                return self._over(self._responses.finish(fact), response_id, ms)
+            case AgentSaid() | AudioMade() | AgentCalled() | AgentFinished():
+                return self._progress(fact)
             case PlaybackStarted(response_id):
                 return [Emit(self._playback.started(response_id))]
             case Played(item_id, ms):
@@ -157,8 +145,19 @@ class Protocol:
                 message = "Your session hit the maximum duration of 60 minutes."
                 return [Emit(WireError(message, "session_expired").event(None)), Close()]
 
+    def _progress(self, fact: Progress) -> list[Effect]:
+        """Take a piece of a reply, and go on if it was the last."""
+        response_id = fact.response_id
+        speaking, ms = self._responses.open_message(response_id), self._responses.spoken_ms(response_id)
+        effects = self._responses.progress(fact)
+        if not self._responses.runs(response_id):
+            return self._over(effects, response_id, ms)
+        if self._server_plays and speaking is not None and isinstance(fact, AudioMade):
+            self._playback.queued(response_id, speaking)
+        return effects
+
     def _update(self, patch: Any) -> list[Effect]:
-        self.session = session_config.update_session(self.session, patch, self._spoke)
+        self.session = session_config.update_session(self.session, patch, self._responses.spoke)
         updated = Emit({"type": "session.updated", "session": copy.deepcopy(self.session)})
         return [Configure(self.session), updated]
 
@@ -199,25 +198,21 @@ class Protocol:
         """Let the user cut in: silence first, then the response's end, then what was heard of it."""
         if not self._allows("interrupt_response"):
             return []
-        silence, cut = self._silence()
-        if self._responses.active is not None:
-            silence += self._responses.cancel(None, "turn_detected")
-        return silence + self._truncate(cut)
+        silence, silenced, cut = self._silence()
+        return [*silence, *self._responses.interrupt(silenced), *_emit(self._dialogue.cut_at(cut))]
 
     def _clear_output(self) -> list[Effect]:
         if not self._server_plays:
             message = "output_audio_buffer.clear is for sessions whose audio the server plays (WebRTC)."
             raise WireError(message, "invalid_event", "type")
-        silence, cut = self._silence()
-        return silence + self._truncate(cut)
+        silence, _, cut = self._silence()
+        return [*silence, *_emit(self._dialogue.cut_at(cut))]
 
-    def _silence(self) -> tuple[list[Effect], list[tuple[str, int]]]:
+    def _silence(self) -> tuple[list[Effect], list[str], list[tuple[str, int]]]:
+        """Clear the output: effects, the responses that fell silent, and the ms heard of each item."""
         events, cut = self._playback.cleared()
-        return ([ClearOutput(), *_emit(events)] if events else []), cut
-
-    def _truncate(self, cut: list[tuple[str, int]]) -> list[Effect]:
-        short = [(item_id, ms) for item_id, ms in cut if self._dialogue.cut_short(item_id, ms)]
-        return _emit([event for item_id, ms in short for event in self._dialogue.cut(item_id, ms)])
+        silence = [ClearOutput(), *_emit(events)] if events else []
+        return silence, [event["response_id"] for event in events], cut
 
     def _over(
         self, ended: list[Effect], response_id: str | None = None, spoken_ms: float = 0.0

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from .shapes import Json
 from .speech import Speech
-from .usage import response_usage
+from .usage import output_tokens, response_usage
 
 Status = Literal["completed", "cancelled", "failed", "incomplete"]
 
@@ -38,26 +38,28 @@ class Plan:
     metadata: Json | None
     input: tuple[Json, ...] | None = None
 
-    @property
-    def voice(self) -> str:
-        """The voice's name or id."""
-        voice = self.output["voice"]
-        return str(voice["id"] if isinstance(voice, dict) else voice)
-
 
 class Response:
-    """A response in progress. Each method says what happened and returns the events for it."""
+    """A response in progress. Each method says what happened and returns the events for it.
+
+    A word or a piece of sound that would go over `max_output_tokens` is left out, and `cut_off` says so: then
+    there is nothing to do but to end it. `asked` is what the agent was told: its characters, and the ms of
+    the user's audio. `tokens` is what all of it counts, once it has ended.
+    """
 
     def __init__(
-        self, plan: Plan, new_id: Callable[[str], str], pad: Callable[[str], str], double_content: bool
+        self, plan: Plan, new_id: Callable[[str], str], pad: Callable[[str], str], azure: bool
     ) -> None:
         self.plan = plan
         self.items: list[Json] = []
         self.speech: dict[str, Speech] = {}
         self.message: Json | None = None
+        self.cut_off = False
+        self.asked: tuple[int, float] = (0, 0.0)
+        self.tokens = 0
         self._new_id = new_id
         self._pad = pad
-        self._double_content = double_content
+        self._double_content = azure
         self._spoken = plan.modality == "audio"
         self._stream = "response.output_audio_transcript" if self._spoken else "response.output_text"
         self._member = "transcript" if self._spoken else "text"
@@ -71,14 +73,16 @@ class Response:
         events = [] if self.message else self._open_message()
         message = self._open()
         part = message["content"][0]
-        known = part[self._member]
-        part[self._member] = f"{known} {text}" if known else text
+        pieces = self._affordable(_pieces(f" {text}" if part[self._member] else text))
+        part[self._member] += "".join(pieces)
         self.speech[message["id"]].begin_piece()
-        deltas = _pieces(part[self._member][len(known) :])
-        return [*events, *self._deltas(f"{self._stream}.delta", self._ids(), deltas)]
+        return [*events, *self._deltas(f"{self._stream}.delta", self._ids(), pieces)]
 
     def audio_made(self, ms: float, words: tuple[tuple[str, int], ...], delta: str | None) -> list[Json]:
         """Add audio to the open message; word times count from the beginning of the piece said last."""
+        if not self._affords(0, ms):
+            self.cut_off = True
+            return []
         self.speech[self._open()["id"]].extend(ms, words)
         return (
             [] if delta is None else [{"type": "response.output_audio.delta", **self._ids(), "delta": delta}]
@@ -94,18 +98,45 @@ class Response:
         events += self._added(item)
         ids: Json = {"response_id": self.plan.response_id, "item_id": item["id"]}
         ids |= {"output_index": len(self.items) - 1, "call_id": names["call_id"]}
-        events += self._deltas("response.function_call_arguments.delta", ids, _pieces(text))
-        item |= {"status": "completed", "arguments": text}
-        done = {"type": "response.function_call_arguments.done", **ids, "name": name, "arguments": text}
+        pieces = self._affordable(_pieces(text))
+        events += self._deltas("response.function_call_arguments.delta", ids, pieces)
+        item |= {"status": "incomplete" if self.cut_off else "completed", "arguments": "".join(pieces)}
+        done = {"type": "response.function_call_arguments.done", **ids, "name": name}
+        done["arguments"] = item["arguments"]
         return [*events, done, self._finished(item)]
 
-    def done(self, status: Status, details: Json | None, input_text: int, input_ms: float) -> list[Json]:
-        """End, whatever the outcome. Token numbers are made from the input's characters and ms."""
+    def done(self, status: Status, details: Json | None) -> list[Json]:
+        """End, whatever the outcome."""
         events = self._close_message("completed" if status == "completed" else "incomplete")
-        texts = (item.get("arguments") or item["content"][0][self._member] for item in self.items)
-        output_ms = sum(speech.ms for speech in self.speech.values())
-        usage = response_usage(input_text, input_ms, sum(map(len, texts)), output_ms)
+        usage = response_usage(*self.asked, self._characters, self.spoken_ms)
+        self.tokens = usage["total_tokens"]
         return [*events, {"type": "response.done", "response": self._object(status, details, usage)}]
+
+    @property
+    def spoken_ms(self) -> float:
+        """How much audio has been made."""
+        return sum(speech.ms for speech in self.speech.values())
+
+    @property
+    def _characters(self) -> int:
+        written = (item.get("arguments") or _content(item, self._member) for item in self.items)
+        return sum(map(len, written))
+
+    def _affords(self, characters: int, ms: float) -> bool:
+        most = self.plan.max_output_tokens
+        if isinstance(most, str):
+            return True
+        return output_tokens(self._characters + characters, self.spoken_ms + ms) <= most
+
+    def _affordable(self, pieces: list[str]) -> list[str]:
+        """Keep the pieces of text that are within the limit; the first that is not ends the response."""
+        length = 0
+        for index, piece in enumerate(pieces):
+            length += len(piece)
+            if not self._affords(length, 0.0):
+                self.cut_off = True
+                return pieces[:index]
+        return pieces
 
     def _open(self) -> Json:
         assert self.message is not None, "nothing has been said yet"
@@ -172,6 +203,10 @@ class Response:
             "usage": usage,
             "metadata": plan.metadata,
         }
+
+
+def _content(item: Json, member: str) -> str:
+    return "".join(part[member] for part in item.get("content", ()))
 
 
 def _pieces(text: str) -> list[str]:

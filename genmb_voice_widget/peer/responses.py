@@ -6,35 +6,39 @@ user audio is transcribed). Knows nothing of turns, playback or transports. Refu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .dialogue import Dialogue
 from .facts import Abort, AgentCalled, AgentFinished, AgentSaid, Answer, AudioMade, Effect, Emit
-from .items import chosen_items, message_text
+from .items import chosen_items
+from .offered import check_voice
 from .response import Plan, Response, Status
-from .session_config import RESPONSE
+from .session_shape import RESPONSE
 from .shapes import Json
+from .usage import rate_limits
 from .wire_error import WireError
 
-Progress = AgentSaid | AudioMade | AgentCalled
+Progress = AgentSaid | AudioMade | AgentCalled | AgentFinished
 
 
 class Responses:
-    """The responses of one session."""
+    """The responses of one session. `spoke` says whether any audio has been made: then the voice stays."""
 
     def __init__(
         self,
         dialogue: Dialogue,
         new_id: Callable[[str], str],
         pad: Callable[[str], str],
-        double_content: bool,
+        azure: bool,
     ) -> None:
         self.active: Response | None = None
+        self.spoke = False
         self._dialogue = dialogue
         self._new_id = new_id
         self._pad = pad
-        self._double_content = double_content
+        self._azure = azure
+        self._created = self._used = 0
         self._running: dict[str, Response] = {}
         self._asked: set[str] = set()
 
@@ -48,9 +52,8 @@ class Responses:
                 f"Conversation already has an active response in progress: {running}. Wait until it is done."
             )
             raise WireError(message, "conversation_already_has_active_response")
-        response = Response(
-            self._plan(session, wanted, beside), self._new_id, self._pad, self._double_content
-        )
+        response = Response(self._plan(session, wanted, beside), self._new_id, self._pad, self._azure)
+        self._created += 1
         self._running[response.plan.response_id] = response
         if not beside:
             self.active = response
@@ -58,37 +61,43 @@ class Responses:
 
     def ask(self) -> list[Effect]:
         """Put the question to the agent for each response whose user audio is all transcribed."""
-        if self._dialogue.untranscribed:
-            return []
         effects: list[Effect] = []
         for response_id, response in self._running.items():
-            if response_id not in self._asked:
+            plan = response.plan
+            if response_id not in self._asked and self._dialogue.is_known(plan.input):
                 self._asked.add(response_id)
-                plan = response.plan
+                characters, ms = self._dialogue.size(plan.input)
+                response.asked = len(plan.instructions) + characters, ms
                 turn = self._dialogue.turn(plan.input, plan.instructions, plan.tools)
                 spoken = plan.modality == "audio"
-                effects.append(Answer(response_id, turn, spoken, plan.voice, plan.output["speed"]))
+                effects.append(Answer(response_id, turn, spoken, plan.output["voice"], plan.output["speed"]))
         return effects
 
     def progress(self, fact: Progress) -> list[Effect]:
-        """Take a piece of a reply; one for a response that is over changes nothing."""
+        """Take a piece of a reply, the last one if it reaches `max_output_tokens`.
+
+        One for a response that is over changes nothing.
+        """
         response = self._running.get(fact.response_id)
         if response is None:
             return []
         match fact:
             case AgentSaid():
-                return self._weave(response, response.said(fact.text))
+                events = response.said(fact.text)
+            case AudioMade() if response.message is None:
+                return []
             case AudioMade():
-                return self._weave(response, response.audio_made(fact.ms, fact.words, fact.delta))
+                events = response.audio_made(fact.ms, fact.words, fact.delta)
+                self.spoke = self.spoke or not response.cut_off
             case AgentCalled():
-                return self._weave(response, response.called(fact.name, fact.arguments))
-
-    def finish(self, fact: AgentFinished) -> list[Effect]:
-        """End a response whose agent is done."""
-        if fact.failure is None:
-            return self._end(fact.response_id, "completed", None)
-        error = {"type": "server_error", "code": "agent_failed", "message": fact.failure}
-        return self._end(fact.response_id, "failed", {"type": "failed", "error": error})
+                events = response.called(fact.name, fact.arguments)
+            case AgentFinished():
+                return self._finish(fact)
+        woven = self._weave(response, events)
+        if not response.cut_off:
+            return woven
+        details = {"type": "incomplete", "reason": "max_output_tokens"}
+        return [*woven, Abort(fact.response_id), *self._end(fact.response_id, "incomplete", details)]
 
     def cancel(self, response_id: str | None, reason: str) -> list[Effect]:
         """Break a response off, by default the active one."""
@@ -99,6 +108,16 @@ class Responses:
         details = {"type": "cancelled", "reason": reason}
         return [Abort(response_id), *self._end(response_id, "cancelled", details)]
 
+    def interrupt(self, silenced: Iterable[str]) -> list[Effect]:
+        """Let the user cut in: break off the active response, and those beside it that were `silenced`."""
+        active = [self.active.plan.response_id] if self.active else []
+        over = [one for one in dict.fromkeys([*silenced, *active]) if one in self._running]
+        return [effect for one in over for effect in self.cancel(one, "turn_detected")]
+
+    def runs(self, response_id: str) -> bool:
+        """Tell whether a response is not over."""
+        return response_id in self._running
+
     def open_message(self, response_id: str) -> str | None:
         """Return the id of the message that the response is saying, if it is."""
         response = self._running.get(response_id)
@@ -107,7 +126,14 @@ class Responses:
     def spoken_ms(self, response_id: str) -> float:
         """Return how much audio a running response has made."""
         response = self._running.get(response_id)
-        return sum(speech.ms for speech in response.speech.values()) if response else 0.0
+        return response.spoken_ms if response else 0.0
+
+    def _finish(self, fact: AgentFinished) -> list[Effect]:
+        """End a response whose agent is done."""
+        if fact.failure is None:
+            return self._end(fact.response_id, "completed", None)
+        error = {"type": "server_error", "code": "agent_failed", "message": fact.failure}
+        return self._end(fact.response_id, "failed", {"type": "failed", "error": error})
 
     def _end(self, response_id: str, status: Status, details: Json | None) -> list[Effect]:
         response = self._running.pop(response_id, None)
@@ -116,10 +142,13 @@ class Responses:
         self._asked.discard(response_id)
         if response is self.active:
             self.active = None
-        characters = len(response.plan.instructions)
-        characters += sum(len(message_text(item)) for item in self._dialogue.items)
-        events = response.done(status, details, characters, self._dialogue.audio_ms)
-        return self._weave(response, events)
+        woven = self._weave(response, response.done(status, details))
+        return woven if self._azure else [*woven, self._limits(response)]
+
+    def _limits(self, response: Response) -> Emit:
+        """Tell what is left; Azure OpenAI was not recorded to."""
+        self._used += response.tokens
+        return Emit(rate_limits(self._created, self._used))
 
     def _weave(self, response: Response, events: list[Json]) -> list[Effect]:
         """Add the conversation's own events to a response's: after an item is added, before it is done."""
@@ -139,6 +168,9 @@ class Responses:
     def _plan(self, session: Json, wanted: Json, beside: bool) -> Plan:
         settings: Any = {**session, **wanted}
         output = session["audio"]["output"] | wanted.get("audio", {}).get("output", {})
+        if self.spoke:
+            now = session["audio"]["output"]["voice"]
+            check_voice(output["voice"], now, "response.audio.output.voice")
         chosen = wanted.get("input")
         return Plan(
             response_id=self._new_id("resp"),

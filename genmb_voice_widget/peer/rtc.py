@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from fractions import Fraction
 from typing import Any, cast
 
@@ -40,6 +40,9 @@ LATE = 0.2
 """Seconds behind its schedule at which the voice gives up catching up."""
 
 LONGEST_GAP = PLAY_RATE
+BACKLOG = 16 * 1024 * 1024
+"""Bytes of events that may wait for a client that does not read; beyond them the call is dropped."""
+
 _LOCAL_NAME = re.compile(r"(?m)^a=candidate:.*\.local .*\r?\n")
 _JITTER_BUFFER = "_RTCRtpReceiver__jitter_buffer"
 _log = logging.getLogger(__name__)
@@ -57,7 +60,8 @@ class RtcLeg:
         configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._pc = RTCPeerConnection(configuration)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closed = False
+        self._greeted = self._listening = False
+        self._closing: asyncio.Task[None] | None = None
 
     async def answer(self, offer: str) -> str:
         """Return the answer to an SDP offer. Raises `WireError` for one that cannot be answered."""
@@ -68,8 +72,7 @@ class RtcLeg:
         offer = _LOCAL_NAME.sub("", offer)
         try:
             await pc.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-            if not any(transceiver.kind == "audio" for transceiver in pc.getTransceivers()):
-                raise ValueError("no audio section")
+            self._decline_all_but_the_first_audio()
             pc.addTrack(Voice(self._live.pull))
             await pc.setLocalDescription(await pc.createAnswer())
         except Exception as error:
@@ -80,26 +83,55 @@ class RtcLeg:
         return str(pc.localDescription.sdp)
 
     async def close(self) -> None:
-        """Hang up. Idempotent."""
-        if self._closed:
-            return
-        self._closed = True
-        self._on_closed()
-        here = asyncio.current_task()
-        for task in self._tasks - {here}:
-            task.cancel()
-        await self._pc.close()
+        """Hang up, and return when that is done, whoever asked for it first."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
 
-    def _spawn(self, work: Any) -> None:
+    async def _close(self) -> None:
+        self._on_closed()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        try:
+            await self._pc.close()
+        finally:
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _decline_all_but_the_first_audio(self) -> None:
+        """Receive one microphone: whatever else is offered would be decoded and kept, and nobody takes it."""
+        transceivers = self._pc.getTransceivers()
+        microphone = next((one for one in transceivers if one.kind == "audio"), None)
+        if microphone is None:
+            raise ValueError("no audio section")
+        for one in transceivers:
+            if one is not microphone:
+                one.direction = "inactive"
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        """Forget a task; one that broke off takes the call with it, so that nobody talks to the deaf."""
+        self._tasks.discard(task)
+        problem = None if task.cancelled() else task.exception()
+        if problem is not None and self._closing is None:
+            _log.error("a call broke off", exc_info=problem)
+            self._spawn(self.close())
 
     def _greet(self, channel: Any) -> None:
-        """Begin the session on its data channel, which may be open already."""
+        """Begin the session on its data channel, the first, which may be open already."""
+        if self._greeted:
+            return
+        self._greeted = True
 
         def send(text: str) -> None:
             if channel.readyState != "open":
+                return
+            if channel.bufferedAmount > BACKLOG:
+                self._spawn(self.close())
                 return
             try:
                 channel.send(text)
@@ -114,7 +146,8 @@ class RtcLeg:
         self._live.open()
 
     def _listen(self, track: MediaStreamTrack) -> None:
-        if track.kind == "audio":
+        if track.kind == "audio" and not self._listening:
+            self._listening = True
             for transceiver in self._pc.getTransceivers():
                 setattr(transceiver.receiver, _JITTER_BUFFER, ArrivalOrder())
             self._spawn(self._hear(track))

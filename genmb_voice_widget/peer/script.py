@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .espeak_voices import VOICES_SAID, is_voice
 from .phrase import Phrase, parse_phrase, plain_words
 from .template import placeholders
 
@@ -53,6 +54,8 @@ class Intent:
 @dataclass(frozen=True, slots=True)
 class Script:
     """A whole script. `pronunciations` gives ARPAbet phones for words that the recogniser does not know.
+
+    `voice` speaks in sessions that name none.
 
     `lines` says on which line of the file a phrase or a slot's value stands.
     """
@@ -128,7 +131,7 @@ class _Reader:
             unsure=self._lines_of(table, "unsure", "the script", ("guess",))
             if "unsure" in table
             else (UNSURE,),
-            voice=self._text(table, "voice") if "voice" in table else None,
+            voice=self._voice(table) if "voice" in table else None,
             slots=slots,
             pronunciations={word.casefold(): phone for word, phone in phones.items()},
             intents=intents,
@@ -219,6 +222,12 @@ class _Reader:
         if not isinstance(table.get(key), str) or not table[key]:
             raise self._error(f'the script needs {key} = "some text"')
         return str(table[key])
+
+    def _voice(self, table: Mapping[str, Any]) -> str:
+        voice = self._text(table, "voice")
+        if not is_voice(voice):
+            raise self._error(f"there is no voice {voice!r}; known are {VOICES_SAID}", voice)
+        return voice
 
     def _known(self, table: Mapping[str, Any], names: tuple[str, ...], what: str) -> None:
         for key in table:

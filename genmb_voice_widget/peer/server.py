@@ -32,9 +32,6 @@ from .stages import Stages
 from .wire_error import WireError, missing_parameter
 from .ws import serve_session, serve_sideband
 
-DEFAULT_MODEL = "local"
-"""The model's name where a client gives none; any name does."""
-
 SECRET_LIFE = 600
 AZURE_SECRET_LIFE = 7200
 """Seconds that an ephemeral secret lives when its maker does not say, at OpenAI and at Azure OpenAI."""
@@ -45,6 +42,7 @@ _STATUS = {
     "invalid_api_key": 401,
     "ephemeral_token_required": 401,
     "call_id_not_found": 404,
+    "length_required": 411,
     "request_too_large": 413,
     "unsupported_media_type": 415,
 }
@@ -139,7 +137,7 @@ class _Peer:
         body = _object(await _body(request))
         for name in body.keys() - {"session", "expires_after"}:
             raise WireError(f"Unknown parameter: '{name}'.", "unknown_parameter", name)
-        session = settings_from(body.get("session", {"type": "realtime"}), DEFAULT_MODEL)
+        session = settings_from(body.get("session", {"type": "realtime"}), self._stages, None)
         life = AZURE_SECRET_LIFE if azure else SECRET_LIFE
         value, expires_at = self._secrets.make(session, body.get("expires_after"), life)
         return JSONResponse({"value": value, "expires_at": expires_at, "session": session})
@@ -149,7 +147,7 @@ class _Peer:
         if azure and grant.session is None:
             raise WireError("This operation requires ephemeral tokens", "ephemeral_token_required")
         offer, wanted = await _offer(request)
-        settings = _settings(grant, wanted, request.query_params.get("model", DEFAULT_MODEL))
+        settings = self._settings(grant, wanted, request.query_params.get("model"))
         filter_on = request.query_params.get("webrtcfilter") == "on"
         call_id, answer = await self.calls.begin(offer, settings, filter_on=filter_on, azure=azure)
         location = {"Location": f"/v1/realtime/calls/{call_id}"}
@@ -166,8 +164,10 @@ class _Peer:
             call_id = socket.query_params.get("call_id")
             if call_id is not None:
                 live = self._observed(call_id, grant)
+            elif grant.session is None and "model" not in socket.query_params:
+                raise missing_parameter("model")
             else:
-                settings = _settings(grant, None, socket.query_params.get("model"))
+                settings = self._settings(grant, None, socket.query_params.get("model"))
         except WireError as error:
             await socket.send_denial_response(refusal(error, _STATUS.get(error.code or "", 400)))
             return
@@ -182,24 +182,23 @@ class _Peer:
         if self._secrets.check(credential(request)).session is not None:
             raise WireError("An ephemeral secret may only open sessions.", "invalid_api_key")
 
+    def _settings(self, grant: Grant, wanted: Json | None, model: str | None) -> Json:
+        """Return the session settings that a credential and a request add up to."""
+        if grant.session is not None:
+            return grant.session if wanted is None else update_session(grant.session, wanted)
+        return settings_from({"type": "realtime"} if wanted is None else wanted, self._stages, model)
+
     def _observed(self, call_id: str, grant: Grant) -> LiveSession:
         """Find the call that a sideband asks for; an ephemeral secret finds none, as on the services."""
         return self.calls.find(call_id if grant.session is None else "")
-
-
-def _settings(grant: Grant, wanted: Json | None, model: str | None) -> Json:
-    """Return the session settings that a credential and a request add up to."""
-    if grant.session is not None:
-        return grant.session if wanted is None else update_session(grant.session, wanted)
-    if wanted is None and model is None:
-        raise missing_parameter("model")
-    return settings_from(wanted or {"type": "realtime"}, model or DEFAULT_MODEL)
 
 
 async def _offer(request: Request) -> tuple[str, Json | None]:
     """Read an SDP offer, raw or as the part `sdp` beside `session`."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
+        if "content-length" not in request.headers:
+            raise WireError("Say with Content-Length how long the form is.", "length_required")
         _check_length(request)
         async with request.form(max_files=2, max_fields=2) as form:
             parts = {name: await _part(value) for name, value in form.items()}

@@ -18,13 +18,21 @@ Pcm = NDArray[np.int16]
 LISTEN_RATE = 16_000
 SPEAK_RATE = 24_000
 
+UNCLEAR = "(unclear)"
+"""What stands for speech that the recogniser does not trust wherever the user's words are written down.
+
+A guess is never written there: out of a closed set of phrases it is a whole sentence that was hardly said,
+and whoever reads it, a person or a program, would take it for the user's. Only the agent is told the guess:
+it may ask whether that was meant.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """What was heard in one user turn.
 
     `confidence` is 0..1. `accepted` is false when the recogniser heard speech that it does not trust;
-    `text` may then be empty (nothing usable) or a guess.
+    `text` may then be empty (nothing usable) or a guess, of which clients are shown `UNCLEAR`.
     """
 
     text: str
@@ -54,9 +62,10 @@ class UserTurn:
     """What the agent answers.
 
     `text` is the newest user turn ("" when nothing new was said: a follow-up after a tool, or an idle
-    timeout). `accepted` is the transcript's. `history` are the turns before it. `tools` are the names of the
-    functions declared for this response. `tool_outputs` are those that arrived since the assistant last
-    spoke: not empty means that this is the follow-up response. `instructions` are those in force.
+    timeout). `accepted` is the transcript's: where it is false, `text` is a guess. `history` are the turns
+    before it, with `UNCLEAR` for what was not accepted. `tools` are the names of the functions declared for
+    this response. `tool_outputs` are those that arrived since the assistant last spoke: not empty means that
+    this is the follow-up response. `instructions` are those in force.
     """
 
     text: str
@@ -147,7 +156,7 @@ class Tts(Protocol):
     def synth(self, text: str, voice: str, speed: float) -> AsyncGenerator[AudioChunk, None]:
         """Yield speech for `text` as it is made, faster than real time. `aclose` stops the synthesis.
 
-        `voice` is the session's voice name (unknown names get the default voice), `speed` is 0.25..1.5.
+        `voice` is the name of a voice (unknown ones get the default voice), `speed` is 0.25..1.5.
         """
         ...
 
@@ -158,10 +167,15 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """The four stages that the peer runs. `make_vad` makes one for each session; `close` ends workers."""
+    """The four stages that the peer runs. `make_vad` makes one for each session; `close` ends workers.
+
+    `model` is the agent's name, which sessions may ask for; `voice` speaks where a session names none.
+    """
 
     make_vad: Callable[[], Vad]
     stt: Stt
     agent: Agent
     tts: Tts
     close: Callable[[], None] = _nothing
+    model: str = "scripted"
+    voice: str = "alloy"

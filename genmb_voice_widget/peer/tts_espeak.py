@@ -7,9 +7,11 @@ is GPL-3 and optional; only the peer, a program of its own, ever loads it.
 from __future__ import annotations
 
 import asyncio
+import textwrap
 import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
@@ -18,6 +20,10 @@ from .espeak_voices import Pace, espeak_pace, espeak_voice
 from .resample import Resampler
 from .stages import SPEAK_RATE, AudioChunk, Pcm
 from .word_times import WordTimes
+
+LONGEST_PIECE = 400
+"""Characters that the library is given in one go. It speaks far faster than anybody listens, and what it has
+made waits in memory: half a minute of it at the most, however long a text is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,17 @@ class EspeakTts:
 
         `voice` is an OpenAI voice name or one of espeak-ng's own; `speed` is 0.25..1.5.
         """
+        made = 0
+        pace, name = espeak_pace(speed), espeak_voice(voice, self._default)
+        for piece in textwrap.wrap(text, LONGEST_PIECE, break_long_words=False, break_on_hyphens=False):
+            before = made * 1000 // SPEAK_RATE
+            async with aclosing(self._piece(piece, name, pace)) as chunks:
+                async for chunk in chunks:
+                    made += len(chunk.pcm)
+                    yield AudioChunk(chunk.pcm, tuple((word, before + ms) for word, ms in chunk.words))
+
+    async def _piece(self, text: str, voice: str, pace: Pace) -> AsyncGenerator[AudioChunk, None]:
+        """Have the library speak one piece."""
         loop = asyncio.get_running_loop()
         chunks: asyncio.Queue[AudioChunk | Exception | None] = asyncio.Queue()
 
@@ -62,7 +79,7 @@ class EspeakTts:
             except RuntimeError:  # the loop is closed: nobody listens any more
                 job.cancelled.set()
 
-        job = _Job(text, espeak_voice(voice, self._default), espeak_pace(speed), give)
+        job = _Job(text, voice, pace, give)
         self._jobs.put(job)
         try:
             while (chunk := await chunks.get()) is not None:

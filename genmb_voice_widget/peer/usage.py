@@ -1,8 +1,9 @@
 """Made-up token numbers.
 
 The peer has no tokens. So that cost displays and limits can be exercised it counts 4 characters of text,
-100 ms of input audio and 50 ms of output audio as one token each; nothing is ever cached. The shape is the
-wire's (OpenAI Realtime API reference, response.usage).
+100 ms of input audio and 50 ms of output audio as one token each; nothing is ever cached, and nobody is
+refused at a limit. The shapes are the wire's (OpenAI Realtime API reference, response.usage and
+rate_limits.updated).
 """
 
 from __future__ import annotations
@@ -14,6 +15,13 @@ from .shapes import Json
 _CHARACTERS = 4
 _INPUT_MS = 100
 _OUTPUT_MS = 50
+_LIMITS = {"requests": 1_000, "tokens": 100_000}
+_RESET_SECONDS = 60.0
+
+
+def output_tokens(characters: int, ms: float) -> int:
+    """Return what a reply counts: its characters, those of function arguments included, and its audio."""
+    return ceil(characters / _CHARACTERS) + ceil(ms / _OUTPUT_MS)
 
 
 def response_usage(input_text: int, input_ms: float, output_text: int, output_ms: float) -> Json:
@@ -39,3 +47,18 @@ def response_usage(input_text: int, input_ms: float, output_text: int, output_ms
 def transcription_usage(seconds: float) -> Json:
     """Return the `usage` of a transcription: whole seconds of audio."""
     return {"type": "duration", "seconds": ceil(seconds)}
+
+
+def rate_limits(requests: int, tokens: int) -> Json:
+    """Return `rate_limits.updated` for what a session has used: as if nothing were ever given back."""
+    used = {"requests": requests, "tokens": tokens}
+    limits = [
+        {
+            "name": name,
+            "limit": limit,
+            "remaining": max(0, limit - used[name]),
+            "reset_seconds": _RESET_SECONDS,
+        }
+        for name, limit in _LIMITS.items()
+    ]
+    return {"type": "rate_limits.updated", "rate_limits": limits}

@@ -29,11 +29,11 @@ async def serve_session(
 ) -> None:
     """Hold a session on an accepted socket until either side ends it."""
     over = asyncio.Event()
-    live = LiveSession(session, stages, "websocket", clock, over.set, double_content=azure)
+    live = LiveSession(session, stages, "websocket", clock, over.set, azure=azure)
     outbox = _Outbox(over)
-    live.attach(outbox.send, everything)
-    live.open()
     try:
+        live.attach(outbox.send, everything)
+        live.open()
         await _converse(socket, live, outbox, over)
     finally:
         await live.close()

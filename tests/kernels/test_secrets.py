@@ -24,7 +24,7 @@ agent
 """,
     "await agent.start(headless=True); agent",
     "turn = await agent.ask('Hello?', timeout=10); agent.turns, turn, agent.usage, agent.errors",
-    "print(Widget.get_manager_state(), vars(agent), agent.events, agent._client.__dict__, agent._link.__dict__)",
+    "print(Widget.get_manager_state(), vars(agent), agent.events, agent._starter.client.__dict__, agent._link.__dict__)",
     "agent.save('talk.jsonl'); await agent.stop(); agent.status",
     "%xmode Verbose",
     "refused = VoiceAgent(endpoint='{endpoint}', model='refused'); await refused.start(headless=True)",

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import itertools
 import json
 import re
 import socket
@@ -33,6 +34,46 @@ def loud(ms: int, rate: int = 24_000) -> np.ndarray:
 
 def quiet(ms: int, rate: int = 24_000) -> np.ndarray:
     return np.zeros(ms * rate // 1000, np.int16)
+
+
+class SpokenTurn:
+    """The recorded order of a spoken turn with transcription, its neighbours of one type taken together."""
+
+    @staticmethod
+    def recorded(transport: str) -> list[str]:
+        """The transports differ in where the sound goes.
+
+        On a WebSocket it comes in events. On a call it goes by the media track, and `output_audio_buffer.*` tell
+        of it on a clock of their own, so those are not in the list.
+        """
+        sound = {"websocket": ["response.output_audio.delta"], "webrtc": []}[transport]
+        return [
+            "input_audio_buffer.speech_started",
+            "input_audio_buffer.speech_stopped",
+            "input_audio_buffer.committed",
+            "conversation.item.added",
+            "conversation.item.done",
+            "response.created",
+            "conversation.item.input_audio_transcription.delta",
+            "conversation.item.input_audio_transcription.completed",
+            "response.output_item.added",
+            "conversation.item.added",
+            "response.content_part.added",
+            "response.output_audio_transcript.delta",
+            *sound,
+            "response.output_audio.done",
+            "response.output_audio_transcript.done",
+            "response.content_part.done",
+            "conversation.item.done",
+            "response.output_item.done",
+            "response.done",
+            "rate_limits.updated",
+        ]
+
+    @staticmethod
+    def seen(kinds: list[str]) -> list[str]:
+        told = [kind for kind in kinds if not kind.startswith(("session.", "output_audio_buffer."))]
+        return [kind for kind, _ in itertools.groupby(told)]
 
 
 class Events(list):
@@ -261,6 +302,18 @@ async def start_peer():
     yield start
     for context in reversed(running):
         await context.__aexit__(None, None, None)
+
+
+@pytest.fixture
+def spoken_turn() -> type[SpokenTurn]:
+    """In which order the events of a spoken turn come."""
+    return SpokenTurn
+
+
+@pytest.fixture
+def collected() -> type[Events]:
+    """A list that a session may send its events to."""
+    return Events
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def test_an_empty_buffer_plays_silence():
 def test_playing_is_told_to_the_sample():
     out = AudioOut()
     out.write("r", "a", sound(1440))
-    assert out.queued_ms == 30
+    assert out.queued_ms("r") == 30
     assert out.pull(960)[1] == [PlaybackStarted("r"), Played("a", 20)]
     out.end("r")
     block, facts = out.pull(960)
@@ -56,6 +56,27 @@ def test_responses_play_one_after_the_other():
     ]
 
 
+def test_responses_that_are_made_at_once_do_not_mix():
+    out = AudioOut()
+    for value in (1, 2, 1, 2):
+        out.write("rs"[value - 1], "ab"[value - 1], sound(480, value))
+    assert (out.queued_ms("r"), out.queued_ms("s")) == (20, 20)
+    block, facts = out.pull(1440)
+    assert (block[:960] == 1).all() and not block[960:].any()
+    assert facts[0] == PlaybackStarted("r") and facts[-1] == Played("a", 20)
+    out.end("s")
+    out.end("r")
+    block, facts = out.pull(960)
+    assert (block == 2).all()
+    assert facts == [
+        PlaybackStopped("r"),
+        PlaybackStarted("s"),
+        Played("b", 10),
+        Played("b", 20),
+        PlaybackStopped("s"),
+    ]
+
+
 def test_clearing_is_instant_and_the_end_of_what_was_cleared_says_nothing():
     out = AudioOut()
     out.write("r", "a", sound(48_000))
@@ -64,7 +85,7 @@ def test_clearing_is_instant_and_the_end_of_what_was_cleared_says_nothing():
     out.end("r")
     block, facts = out.pull(960)
     assert not block.any()
-    assert (facts, out.queued_ms) == ([], 0)
+    assert (facts, out.queued_ms("r")) == ([], 0)
 
 
 PCM = {"type": "audio/pcm", "rate": 24000}

@@ -21,11 +21,11 @@ TOOL = {"type": "function", "name": "look_up", "description": "", "parameters": 
 class Machine:
     """A protocol with readable ids, and its effects sorted into events and the rest."""
 
-    def __init__(self, transport: str = "websocket", double_content: bool = False, **settings) -> None:
+    def __init__(self, transport: str = "websocket", azure: bool = False, **settings) -> None:
         numbers = itertools.count(1)
         session = update_session(new_session("sess_1", "local", 3600), {"type": "realtime", **settings})
         self.protocol = Protocol(
-            session, transport, lambda kind: f"{kind}_{next(numbers)}", lambda _: "~", double_content
+            session, transport, lambda kind: f"{kind}_{next(numbers)}", lambda _: "~", azure
         )
         self.open = self.split(self.protocol.open())
 
@@ -70,6 +70,12 @@ def kinds(events):
     return [event["type"] for event in events]
 
 
+def over(events):
+    """Return the response that has ended in these events."""
+    (response,) = [event["response"] for event in events if event["type"] == "response.done"]
+    return response
+
+
 def test_a_session_opens_with_session_created():
     events, effects = Machine().open
     assert kinds(events) == ["session.created"]
@@ -111,6 +117,7 @@ GOOD = [
             "conversation.item.done",
             "response.output_item.done",
             "response.done",
+            "rate_limits.updated",
         ],
     ),
 ]
@@ -255,7 +262,7 @@ def test_the_voice_is_locked_after_the_first_audio_and_not_before():
     assert kinds(machine.send("session.update", session=same)[0]) == ["session.updated"]
 
 
-def test_a_spoken_turn_is_told_in_the_recorded_order():
+def test_a_spoken_turn_is_told_in_the_recorded_order(spoken_turn):
     machine = Machine(audio={"input": {"transcription": {"model": "m"}}})
     events, effects = machine.spoken_turn()
     user = events[0]["item_id"]
@@ -270,29 +277,7 @@ def test_a_spoken_turn_is_told_in_the_recorded_order():
         facts.AgentFinished(response_id),
     ):
         events += machine.fact(piece)[0]
-    assert kinds(events) == [
-        "input_audio_buffer.speech_started",
-        "input_audio_buffer.speech_stopped",
-        "input_audio_buffer.committed",
-        "conversation.item.added",
-        "conversation.item.done",
-        "response.created",
-        "conversation.item.input_audio_transcription.delta",
-        "conversation.item.input_audio_transcription.completed",
-        "response.output_item.added",
-        "conversation.item.added",
-        "response.content_part.added",
-        "response.output_audio_transcript.delta",
-        "response.output_audio_transcript.delta",
-        "response.output_audio_transcript.delta",
-        "response.output_audio.delta",
-        "response.output_audio.done",
-        "response.output_audio_transcript.done",
-        "response.content_part.done",
-        "conversation.item.done",
-        "response.output_item.done",
-        "response.done",
-    ]
+    assert spoken_turn.seen(kinds(events)) == spoken_turn.recorded("websocket")
     by_kind = {event["type"]: event for event in events}
     added = [event for event in events if event["type"] == "conversation.item.added"]
     assert added[0]["item"]["content"] == [{"type": "input_audio", "transcript": None}]
@@ -346,7 +331,7 @@ def test_a_transcription_that_fails_says_why_and_the_reply_still_comes(model, tr
 def test_the_response_object_is_complete():
     machine = Machine()
     response_id, _ = machine.say()
-    done = machine.fact(facts.AgentFinished(response_id))[0][-1]["response"]
+    done = over(machine.fact(facts.AgentFinished(response_id))[0])
     assert done.keys() == {
         "object",
         "id",
@@ -375,7 +360,7 @@ def test_the_response_object_is_complete():
 
 
 def test_azure_says_a_parts_content_twice():
-    machine = Machine(double_content=True)
+    machine = Machine(azure=True)
     response_id, _ = machine.say()
     events, _ = machine.fact(facts.AgentSaid(response_id, "Hi"))
     part = next(event for event in events if event["type"] == "response.content_part.added")
@@ -399,8 +384,9 @@ def test_a_text_response_has_text_parts_and_no_audio():
         "conversation.item.done",
         "response.output_item.done",
         "response.done",
+        "rate_limits.updated",
     ]
-    assert events[-1]["response"]["output"][0]["content"] == [{"type": "output_text", "text": "Hi there"}]
+    assert over(events)["output"][0]["content"] == [{"type": "output_text", "text": "Hi there"}]
 
 
 def test_a_tool_round_is_told_in_the_recorded_order_and_its_output_reaches_the_agent():
@@ -418,6 +404,7 @@ def test_a_tool_round_is_told_in_the_recorded_order_and_its_output_reaches_the_a
         "conversation.item.done",
         "response.output_item.done",
         "response.done",
+        "rate_limits.updated",
     ]
     assert events[0]["item"]["arguments"] == ""
     done = next(event for event in events if event["type"] == "response.function_call_arguments.done")
@@ -440,7 +427,7 @@ def test_words_before_and_after_a_call_are_two_messages():
     machine.fact(facts.AgentSaid(response_id, "Let me see."))
     machine.fact(facts.AgentCalled(response_id, "look_up", {}))
     machine.fact(facts.AgentSaid(response_id, "One moment."))
-    output = machine.fact(facts.AgentFinished(response_id))[0][-1]["response"]["output"]
+    output = over(machine.fact(facts.AgentFinished(response_id))[0])["output"]
     assert [item["type"] for item in output] == ["message", "function_call", "message"]
 
 
@@ -458,8 +445,8 @@ def test_cancelling_nothing_is_refused_and_cancelling_something_ends_it():
     assert machine.error("response.cancel")["code"] == "response_cancel_not_active"
     response_id, _ = machine.say()
     events, effects = machine.send("response.cancel")
-    assert events[-1]["response"]["status"] == "cancelled"
-    assert events[-1]["response"]["status_details"] == {"type": "cancelled", "reason": "client_cancelled"}
+    assert over(events)["status"] == "cancelled"
+    assert over(events)["status_details"] == {"type": "cancelled", "reason": "client_cancelled"}
     assert effects[0] == facts.Abort(response_id)
     assert machine.error("response.cancel", response_id=response_id)["code"] == "response_cancel_not_active"
     assert machine.fact(facts.AgentSaid(response_id, "Too late")) == ([], [])
@@ -468,7 +455,7 @@ def test_cancelling_nothing_is_refused_and_cancelling_something_ends_it():
 def test_a_failing_agent_makes_a_failed_response():
     machine = Machine()
     response_id, _ = machine.say()
-    done = machine.fact(facts.AgentFinished(response_id, "It broke."))[0][-1]["response"]
+    done = over(machine.fact(facts.AgentFinished(response_id, "It broke."))[0])
     assert (done["status"], done["status_details"]["error"]["code"]) == ("failed", "agent_failed")
 
 
@@ -518,7 +505,11 @@ def test_without_interrupt_response_speech_waits_for_the_reply_to_end():
     assert "response.done" not in kinds(events)
     assert "response.created" not in kinds(events)
     assert not any(isinstance(effect, facts.Abort) for effect in effects)
-    assert kinds(machine.fact(facts.AgentFinished(response_id))[0]) == ["response.done", "response.created"]
+    assert kinds(machine.fact(facts.AgentFinished(response_id))[0]) == [
+        "response.done",
+        "rate_limits.updated",
+        "response.created",
+    ]
 
 
 def test_barge_in_clears_then_cancels_then_truncates_at_what_was_played():
@@ -536,10 +527,11 @@ def test_barge_in_clears_then_cancels_then_truncates_at_what_was_played():
         "output_audio_buffer.cleared",
         "conversation.item.done",
         "response.done",
+        "rate_limits.updated",
         "conversation.item.truncated",
     ]
     assert effects == [facts.ClearOutput(), facts.Abort(response_id)]
-    done = next(event for event in events if event["type"] == "response.done")["response"]
+    done = over(events)
     assert done["status_details"] == {"type": "cancelled", "reason": "turn_detected"}
     assert done["output"][0]["status"] == "incomplete"
     assert (events[-1]["item_id"], events[-1]["audio_end_ms"]) == (item_id, 520)
@@ -579,7 +571,7 @@ def test_on_a_websocket_speech_cancels_and_leaves_the_cutting_to_the_client():
     machine.fact(facts.AgentSaid(response_id, "one two"))
     machine.fact(facts.AudioMade(response_id, 1000, (), "AAAA"))
     events = kinds(machine.fact(facts.SpeechStarted(2000))[0])
-    assert events[-1] == "response.done"
+    assert events[-2:] == ["response.done", "rate_limits.updated"]
     assert not any(kind.startswith("output_audio_buffer") for kind in events)
     assert "conversation.item.truncated" not in events
     error = machine.error("output_audio_buffer.clear")
@@ -622,7 +614,8 @@ def test_a_reply_beside_the_conversation_is_silenced_and_there_is_nothing_to_tru
         events, _ = machine.fact(facts.SpeechStarted(2000))
     else:
         events, _ = machine.send("output_audio_buffer.clear")
-    assert kinds(events)[-1] == "output_audio_buffer.cleared"
+    assert "output_audio_buffer.cleared" in kinds(events)
+    assert not [kind for kind in kinds(events) if kind.startswith("conversation.")]
 
 
 def test_a_turn_that_was_owed_a_reply_shares_it_with_the_turn_that_cut_in():
@@ -639,7 +632,8 @@ def test_a_turn_that_was_owed_a_reply_shares_it_with_the_turn_that_cut_in():
     may_cut_in(True)
     events, _ = machine.spoken_turn()
     (reply,) = [event["response"]["id"] for event in events if event["type"] == "response.created"]
-    assert kinds(machine.fact(facts.AgentFinished(reply))[0]) == ["response.done"]
+    ended = kinds(machine.fact(facts.AgentFinished(reply))[0])
+    assert ended == ["response.done", "rate_limits.updated"]
 
 
 def test_a_written_reply_has_no_audio_to_truncate():
@@ -841,3 +835,295 @@ def test_an_id_of_a_refused_item_is_still_free():
     item = {**message("user", "input_text", "hi"), "id": "mine"}
     machine.error("conversation.item.create", item=item, previous_item_id="nowhere")
     assert "conversation.item.added" in kinds(machine.send("conversation.item.create", item=item)[0])
+
+
+def limited(most, transport="websocket", **settings):
+    """A machine whose replies may count `most` tokens, its first response, and what has come of it so far."""
+    machine = Machine(transport, max_output_tokens=most, **settings)
+    return machine, machine.say()[0]
+
+
+def test_a_written_reply_ends_at_the_last_word_within_its_tokens():
+    machine, response_id = limited(3, output_modalities=["text"])
+    events, effects = machine.fact(facts.AgentSaid(response_id, "One two three four"))
+    assert [event["delta"] for event in events if event["type"] == "response.output_text.delta"] == [
+        "One",
+        " two",
+    ]
+    assert effects == [facts.Abort(response_id), facts.AwaitUser(0)]
+    response = over(events)
+    assert response["status"] == "incomplete"
+    assert response["status_details"] == {"type": "incomplete", "reason": "max_output_tokens"}
+    assert (response["output"][0]["status"], response["max_output_tokens"]) == ("incomplete", 3)
+    assert response["output"][0]["content"] == [{"type": "output_text", "text": "One two"}]
+    assert response["usage"]["output_tokens"] == 2
+    assert kinds(events)[-6:] == [
+        "response.output_text.done",
+        "response.content_part.done",
+        "conversation.item.done",
+        "response.output_item.done",
+        "response.done",
+        "rate_limits.updated",
+    ]
+    assert machine.fact(facts.AgentSaid(response_id, "five")) == ([], [])
+    assert kinds(machine.send("response.create")[0]) == ["response.created"]
+
+
+def test_a_reply_that_just_fits_its_tokens_is_complete():
+    machine, response_id = limited(3, output_modalities=["text"])
+    machine.fact(facts.AgentSaid(response_id, "One two thr."))
+    response = over(machine.fact(facts.AgentFinished(response_id))[0])
+    assert (response["status"], response["usage"]["output_tokens"]) == ("completed", 3)
+
+
+def test_a_spoken_reply_ends_at_the_last_sound_within_its_tokens_and_plays_what_there_is():
+    machine, response_id = limited(10, "webrtc")
+    machine.fact(facts.AgentSaid(response_id, "One two"))
+    for _ in range(4):
+        assert machine.fact(facts.AudioMade(response_id, 100)) == ([], [])
+    events, effects = machine.fact(facts.AudioMade(response_id, 100))
+    assert effects == [facts.Abort(response_id)]
+    assert over(events)["status_details"]["reason"] == "max_output_tokens"
+    assert over(events)["usage"]["output_token_details"] == {"text_tokens": 2, "audio_tokens": 8}
+    assert machine.fact(facts.PlaybackStopped(response_id))[1] == [facts.AwaitUser(0)]
+
+
+def test_a_call_that_goes_over_its_tokens_is_told_as_half_a_call():
+    machine, response_id = limited(8)
+    events, _ = machine.fact(
+        facts.AgentCalled(response_id, "look_up", {"city": "London", "country": "England"})
+    )
+    deltas = [event["delta"] for event in events if event["type"].endswith("arguments.delta")]
+    (call,) = over(events)["output"]
+    done = next(event for event in events if event["type"] == "response.function_call_arguments.done")
+    assert call["status"] == "incomplete"
+    assert call["arguments"] == done["arguments"] == "".join(deltas)
+    assert "London" in call["arguments"] and "England" not in call["arguments"]
+    assert over(events)["status"] == "incomplete"
+
+
+def test_a_reply_that_was_owed_comes_after_one_that_was_cut_off():
+    detection = {"type": "server_vad", "interrupt_response": False}
+    machine, response_id = limited(2, audio={"input": {"turn_detection": detection}})
+    machine.spoken_turn()
+    events, _ = machine.fact(facts.AgentSaid(response_id, "One two three"))
+    assert kinds(events)[-3:] == ["response.done", "rate_limits.updated", "response.created"]
+
+
+def test_what_is_left_is_told_once_a_response_whatever_became_of_it():
+    machine = Machine()
+    told = []
+    for way in ("finish", "fail", "cancel", "beside"):
+        response_id, _ = machine.say()
+        if way == "cancel":
+            events, _ = machine.send("response.cancel")
+        elif way == "beside":
+            machine.send("response.cancel")
+            events, _ = machine.send("response.create", response={"conversation": "none"})
+            events = machine.fact(facts.AgentFinished(events[0]["response"]["id"]))[0]
+        else:
+            failure = "It broke." if way == "fail" else None
+            events, _ = machine.fact(facts.AgentFinished(response_id, failure))
+        assert kinds(events)[-2:] == ["response.done", "rate_limits.updated"]
+        told.append((over(events)["usage"]["total_tokens"], events[-1]["rate_limits"]))
+    for _, limits in told:
+        assert [limit["name"] for limit in limits] == ["requests", "tokens"]
+        assert all(limit.keys() == {"name", "limit", "remaining", "reset_seconds"} for limit in limits)
+    (first, (requests, tokens)), (second, (_, later)) = told[:2]
+    assert requests["limit"] - requests["remaining"] == 1
+    assert tokens["limit"] - tokens["remaining"] == first > 0
+    assert tokens["remaining"] - later["remaining"] == second
+
+
+def test_azure_does_not_tell_what_is_left():
+    machine = Machine(azure=True)
+    response_id, _ = machine.say()
+    assert kinds(machine.fact(facts.AgentFinished(response_id))[0])[-1] == "response.done"
+
+
+def test_a_guess_is_never_written_as_what_the_user_said():
+    machine = Machine(audio={"input": {"transcription": {"model": "m"}}})
+    user = machine.spoken_turn()[0][0]["item_id"]
+    heard = facts.Transcribed(user, Transcript("tell me a joke", 0.2, accepted=False), 1)
+    events, effects = machine.fact(heard)
+    assert [event.get("delta") or event["transcript"] for event in events] == ["(unclear)", "(unclear)"]
+    item = machine.send("conversation.item.retrieve", item_id=user)[0][0]["item"]
+    assert item["content"] == [{"type": "input_audio", "transcript": "(unclear)"}]
+    assert (effects[0].turn.text, effects[0].turn.accepted) == ("tell me a joke", False)
+    machine.fact(facts.AgentFinished(effects[0].response_id))
+    (asked,) = [effect for effect in machine.spoken_turn()[1] if isinstance(effect, facts.Transcribe)]
+    (answer,) = machine.fact(facts.Transcribed(asked.item_id, Transcript("hello"), 1))[1]
+    assert [said.text for said in answer.turn.history] == ["(unclear)"]
+
+
+VOICE = "session.audio.output.voice"
+LANGUAGE = "session.audio.input.transcription.language"
+
+
+@pytest.mark.parametrize(
+    ("patch", "param", "supported"),
+    [
+        ({"audio": {"output": {"voice": "marrin"}}}, VOICE, "'marin'"),
+        ({"audio": {"output": {"voice": "en-klingon"}}}, VOICE, "'en-us'"),
+        ({"audio": {"output": {"voice": "en-us+nobody"}}}, VOICE, "'en-gb+f3'"),
+        ({"audio": {"output": {"voice": {"id": "voice_1"}}}}, VOICE, "'alloy'"),
+        ({"audio": {"input": {"transcription": {"model": "m", "language": "de"}}}}, LANGUAGE, "'en'"),
+        (
+            {"audio": {"input": {"transcription": {"model": "m", "languages": ["de"]}}}},
+            f"{LANGUAGE}s[0]",
+            "'en'",
+        ),
+        ({"max_output_tokens": 4097}, "session.max_output_tokens", "1 to 4096 or 'inf'"),
+        ({"truncation": "never"}, "session.truncation", "'auto', 'disabled'"),
+        (
+            {"truncation": {"type": "retention_ratio", "retention_ratio": 2}},
+            "session.truncation",
+            "from 0 to 1",
+        ),
+        ({"tracing": "on"}, "session.tracing", "'auto'"),
+        ({"include": ["everything"]}, "session.include[0]", "logprobs"),
+        ({"reasoning": {"effort": "none"}}, "session.reasoning.effort", "'minimal'"),
+    ],
+)
+def test_a_value_that_there_is_none_of_is_refused_with_those_that_there_are(patch, param, supported):
+    error = Machine().error("session.update", session={"type": "realtime", **patch}, event_id="mine")
+    assert (error["code"], error["param"], error["event_id"]) == ("invalid_value", param, "mine")
+    assert supported in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        *(("audio.output.voice", voice) for voice in ("cedar", "en", "en-us+f3", "en-gb-scotland")),
+        ("audio.input.transcription", {"model": "m", "language": "en", "prompt": None}),
+        ("truncation", {"type": "retention_ratio", "retention_ratio": 0.8}),
+        ("tracing", {"workflow_name": "w"}),
+        ("reasoning", {"effort": "low"}),
+        ("prompt", {"id": "pmpt_1", "variables": {"city": "Rome"}}),
+    ],
+)
+def test_a_value_that_there_is_appears_in_the_session(path, value):
+    patch = value
+    for member in reversed(path.split(".")):
+        patch = {member: patch}
+    shown = Machine().send("session.update", session={"type": "realtime", **patch})[0][0]["session"]
+    for member in path.split("."):
+        shown = shown[member]
+    assert shown == value
+
+
+def test_a_response_may_have_another_voice_until_audio_was_heard():
+    marin = {"audio": {"output": {"voice": "marin"}}}
+    machine = Machine()
+    machine.send("conversation.item.create", item=message("user", "input_text", "hi"))
+    events, (asked,) = machine.send("response.create", response=marin)
+    assert asked.voice == "marin"
+    assert events[0]["response"]["audio"]["output"]["voice"] == "marin"
+    machine.fact(facts.AgentSaid(asked.response_id, "Hi"))
+    machine.fact(facts.AudioMade(asked.response_id, 100))
+    machine.fact(facts.AgentFinished(asked.response_id))
+    error = machine.error("response.create", response=marin)
+    assert (error["code"], error["param"]) == ("cannot_update_voice", "response.audio.output.voice")
+    error = machine.error("response.create", response={"audio": {"output": {"voice": "x"}}})
+    assert (error["code"], error["param"]) == ("invalid_value", "response.audio.output.voice")
+    assert kinds(machine.send("response.create")[0]) == ["response.created"]
+
+
+NOTE = message("user", "input_text", "Summarise.")
+
+
+def test_a_response_beside_the_conversation_leaves_no_trace_in_it():
+    machine = Machine()
+    machine.say("hello")
+    wanted = {"conversation": "none", "metadata": {"purpose": "summary"}, "input": [{**NOTE, "id": "note"}]}
+    events = machine.send("response.create", response=wanted)[0]
+    response_id = events[0]["response"]["id"]
+    events += machine.fact(facts.AgentSaid(response_id, "Hello was said."))[0]
+    spoken = machine.protocol.speaking_item(response_id)
+    events += machine.fact(facts.AgentFinished(response_id))[0]
+    assert not [kind for kind in kinds(events) if kind.startswith("conversation.")]
+    about = [event["response"] for event in events if "response" in event]
+    assert [response["metadata"] for response in about] == [{"purpose": "summary"}] * 2
+    assert [response["conversation_id"] for response in about] == [None, None]
+    for gone in (spoken, "note"):
+        assert machine.error("conversation.item.retrieve", item_id=gone)["param"] == "item_id"
+    machine.send("response.cancel")
+    assert [said.text for said in machine.send("response.create")[1][0].turn.history] == []
+
+
+def test_a_response_beside_the_conversation_counts_what_it_was_asked():
+    machine = Machine(instructions="i" * 40)
+    machine.send("conversation.item.create", item=message("user", "input_text", "x" * 400))
+    wanted = {
+        "conversation": "none",
+        "instructions": "i" * 4,
+        "input": [message("user", "input_text", "x" * 36)],
+    }
+    response_id = machine.send("response.create", response=wanted)[0][0]["response"]["id"]
+    machine.fact(facts.AgentSaid(response_id, "y" * 800))
+    usage = over(machine.fact(facts.AgentFinished(response_id))[0])["usage"]
+    assert (usage["input_tokens"], usage["output_tokens"]) == (10, 200)
+
+
+def test_a_reply_is_not_counted_as_what_was_asked():
+    machine = Machine(instructions="i" * 40)
+    response_id, _ = machine.say("x" * 40)
+    machine.fact(facts.AgentSaid(response_id, "y" * 800))
+    assert over(machine.fact(facts.AgentFinished(response_id))[0])["usage"]["input_tokens"] == 20
+
+
+def test_a_deleted_turn_costs_nothing_any_more():
+    machine = Machine(instructions="i" * 40, audio={"input": {"turn_detection": None}})
+    machine.fact(facts.AudioReceived(5000))
+    user = machine.send("input_audio_buffer.commit")[0][0]["item_id"]
+    machine.fact(facts.Transcribed(user, Transcript("hello"), 5))
+    machine.send("conversation.item.delete", item_id=user)
+    response_id = machine.send("response.create")[0][0]["response"]["id"]
+    usage = over(machine.fact(facts.AgentFinished(response_id))[0])["usage"]
+    assert usage["input_token_details"]["audio_tokens"] == 0
+
+
+def test_a_response_with_input_of_its_own_does_not_wait_for_the_users_words():
+    machine = Machine(audio={"input": {"turn_detection": None}})
+    machine.fact(facts.AudioReceived(500))
+    user = machine.send("input_audio_buffer.commit")[0][0]["item_id"]
+    beside = {"conversation": "none", "input": [NOTE]}
+    (asked,) = machine.send("response.create", response=beside)[1]
+    assert asked.turn.text == "Summarise."
+    waiting = {"conversation": "none", "input": [{"type": "item_reference", "id": user}]}
+    assert machine.send("response.create", response=waiting)[1] == []
+    (asked,) = machine.fact(facts.Transcribed(user, Transcript("open the door"), 1))[1]
+    assert asked.turn.text == "open the door"
+
+
+def test_an_item_of_a_responses_input_is_not_taken_for_one_of_the_same_id():
+    machine = Machine(audio={"input": {"turn_detection": None}})
+    machine.fact(facts.AudioReceived(500))
+    user = machine.send("input_audio_buffer.commit")[0][0]["item_id"]
+    machine.fact(facts.Transcribed(user, Transcript("open the door"), 1))
+    wanted = {"conversation": "none", "input": [{**NOTE, "id": user}]}
+    assert machine.send("response.create", response=wanted)[1][0].turn.text == "Summarise."
+
+
+def test_a_reference_to_nothing_is_named_by_its_place():
+    machine = Machine()
+    wanted = {"conversation": "none", "input": [NOTE, {"type": "item_reference", "id": "nowhere"}]}
+    assert machine.error("response.create", response=wanted)["param"] == "response.input[1].id"
+    error = machine.error("conversation.item.create", item=NOTE, previous_item_id="nowhere")
+    assert error["param"] == "previous_item_id"
+
+
+def test_the_user_cuts_off_a_reply_beside_the_conversation_that_sounds_and_no_other():
+    machine = Machine("webrtc")
+    beside = {"conversation": "none"}
+    sounding, silent = (
+        machine.send("response.create", response=beside)[0][0]["response"]["id"] for _ in range(2)
+    )
+    machine.fact(facts.AgentSaid(sounding, "one two"))
+    machine.fact(facts.AudioMade(sounding, 1000))
+    events, effects = machine.fact(facts.SpeechStarted(2000))
+    assert effects == [facts.ClearOutput(), facts.Abort(sounding)]
+    assert over(events)["id"] == sounding
+    assert over(events)["status_details"] == {"type": "cancelled", "reason": "turn_detected"}
+    assert machine.fact(facts.AudioMade(sounding, 1000)) == ([], [])
+    assert over(machine.fact(facts.AgentFinished(silent))[0])["status"] == "completed"

@@ -1,11 +1,14 @@
 """The peer's HTTP surface: credentials, secrets, CORS, and who is let in at all."""
 
+import dataclasses
 import json
 import time
 
 import httpx
 import pytest
 import websockets
+
+from genmb_voice_widget.peer.scripted import scripted_stages
 
 PATHS = pytest.mark.parametrize("prefix", ["/v1", "/openai/v1"])
 MINT = "/realtime/client_secrets"
@@ -29,7 +32,12 @@ async def refused(peer, path, headers=None, **options):
 @pytest.mark.parametrize(("prefix", "life"), [("/v1", 600), ("/openai/v1", 7200)])
 async def test_a_secret_is_minted_in_the_wires_shape(start_peer, hex_id, prefix, life):
     peer = await start_peer()
-    session = {"type": "realtime", "model": "kitchen", "instructions": "Cook.", "output_modalities": ["text"]}
+    session = {
+        "type": "realtime",
+        "model": "gpt-realtime",
+        "instructions": "Cook.",
+        "output_modalities": ["text"],
+    }
     response = await peer.post(prefix + MINT, json={"session": session})
     body = response.json()
     assert response.status_code == 200
@@ -58,6 +66,17 @@ async def test_the_key_of_azure_mints_too(start_peer):
         ({"voice": "x"}, "unknown_parameter", "voice"),
         ({"session": [1]}, "invalid_value", "session"),
         ({"session": {"type": "realtime", "model": 3}}, "invalid_value", "session.model"),
+        ({"session": {"type": "realtime", "model": "gpt-realtme"}}, "invalid_value", "session.model"),
+        (
+            {"session": {"type": "realtime", "audio": {"output": {"voice": "marrin"}}}},
+            "invalid_value",
+            "session.audio.output.voice",
+        ),
+        (
+            {"session": {"type": "realtime", "max_output_tokens": 5000}},
+            "invalid_value",
+            "session.max_output_tokens",
+        ),
     ],
 )
 async def test_a_bad_request_for_a_secret_names_the_member(start_peer, body, code, param):
@@ -87,14 +106,14 @@ async def test_a_secret_opens_many_sessions_until_it_expires(start_peer):
     peer = await start_peer(clock=clock)
     life = {"expires_after": {"anchor": "created_at", "seconds": 60}}
     body = (
-        await peer.post("/v1" + MINT, json={"session": {"type": "realtime", "model": "m"}, **life})
+        await peer.post("/v1" + MINT, json={"session": {"type": "realtime", "model": "gpt-realtime"}, **life})
     ).json()
     assert body["expires_at"] - time.time() == pytest.approx(60, abs=3)
     headers = {"Authorization": f"Bearer {body['value']}"}
     for _ in range(2):
         client = await peer.ws("/v1/realtime", headers)
         session = (await client.events.wait("session.created"))["session"]
-        assert (session["id"], session["model"]) == (body["session"]["id"], "m")
+        assert (session["id"], session["model"]) == (body["session"]["id"], "gpt-realtime")
     clock.ahead = 61
     assert await refused(peer, "/v1/realtime", headers) == (401, "invalid_api_key")
 
@@ -194,3 +213,53 @@ async def test_a_page_elsewhere_may_call_and_read_the_location(start_peer, prefi
     assert response.headers["access-control-allow-origin"] == "*"
     assert response.headers["access-control-expose-headers"] == "Location, X-Request-Id"
     assert response.headers["x-request-id"].startswith("req_")
+
+
+@pytest.mark.parametrize("model", ["local", "scripted", "gpt-realtime"])
+async def test_models_have_the_default_name_the_agents_or_a_hosted_ones(start_peer, model):
+    peer = await start_peer()
+    client = await peer.ws(f"/v1/realtime?model={model}")
+    assert (await client.events.wait("session.created"))["session"]["model"] == model
+
+
+async def test_a_model_that_there_is_not_is_refused_with_those_that_there_are(start_peer):
+    peer = await start_peer()
+    with pytest.raises(websockets.InvalidStatus) as refusal:
+        await peer.ws("/v1/realtime?model=gpt-realtme")
+    error = json.loads(refusal.value.response.body)["error"]
+    assert (refusal.value.response.status_code, error["code"], error["param"]) == (
+        400,
+        "invalid_value",
+        "model",
+    )
+    assert "'local', 'scripted', 'gpt-realtime'" in error["message"]
+
+
+async def test_an_offer_with_a_voice_that_there_is_not_is_refused_by_the_member(start_peer):
+    peer = await start_peer()
+    session = {"type": "realtime", "audio": {"output": {"voice": "marrin"}}}
+    parts = {"sdp": (None, "v=0"), "session": (None, json.dumps(session), "application/json")}
+    response = await peer.post("/v1/realtime/calls", files=parts)
+    error = response.json()["error"]
+    assert response.status_code == 400
+    assert (error["code"], error["param"]) == ("invalid_value", "session.audio.output.voice")
+    assert "'alloy', 'ash', 'ballad', 'cedar'" in error["message"]
+
+
+async def test_an_agents_voice_speaks_in_sessions_that_name_none(start_peer):
+    peer = await start_peer(stages=dataclasses.replace(scripted_stages(), voice="shimmer"))
+    for wanted, voice in (({}, "shimmer"), ({"audio": {"output": {"voice": "ash"}}}, "ash")):
+        response = await peer.post("/v1" + MINT, json={"session": {"type": "realtime", **wanted}})
+        assert response.json()["session"]["audio"]["output"]["voice"] == voice
+
+
+async def test_a_form_of_unknown_length_is_refused_before_it_is_read(start_peer):
+    peer = await start_peer()
+
+    async def endless():
+        for _ in range(100):
+            yield b"x" * 100_000
+
+    headers = {**peer.headers, "Content-Type": "multipart/form-data; boundary=x"}
+    response = await peer.post("/v1/realtime/calls", headers=headers, content=endless())
+    assert (response.status_code, response.json()["error"]["code"]) == (411, "length_required")

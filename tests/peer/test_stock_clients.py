@@ -91,7 +91,8 @@ async def test_the_openai_package_mints_calls_and_hangs_up(start_peer):
     secret = peer.headers["Authorization"].removeprefix("Bearer ")
     async with AsyncOpenAI(api_key=secret, base_url=peer.url + "/v1") as client:
         minted = await client.realtime.client_secrets.create(
-            session={"type": "realtime", "model": "m"}, expires_after={"anchor": "created_at", "seconds": 60}
+            session={"type": "realtime", "model": "local"},
+            expires_after={"anchor": "created_at", "seconds": 60},
         )
         assert minted.value.startswith("ek_")
         answer = await client.realtime.calls.create(

@@ -7,30 +7,31 @@ import re
 import sys
 import time
 
-import httpx
 import numpy as np
 import pytest
 import websockets
 from aiortc import RTCConfiguration, RTCPeerConnection
 
 from genmb_voice_widget.peer.audience import FILTERED
+from genmb_voice_widget.peer.calls import Calls
 from genmb_voice_widget.peer.jitter import ArrivalOrder
-from genmb_voice_widget.peer.scripted import EnergyVad, ScriptedStt, ToneTts
+from genmb_voice_widget.peer.live import LiveSession
+from genmb_voice_widget.peer.scripted import EnergyVad, ScriptedStt, ToneTts, scripted_stages
+from genmb_voice_widget.peer.session_config import new_session
 from genmb_voice_widget.peer.stages import Call, Say, Stages
 
 LONG = " ".join(["well"] * 40)
 
 
-def without_repeats(kinds):
-    return list(dict.fromkeys(kinds))
-
-
 async def hung_up(peer, call_id):
-    """Wait until the peer no longer knows a call."""
-    async with asyncio.timeout(5), httpx.AsyncClient() as client:
-        url = f"{peer.url}/v1/realtime/calls/{call_id}/hangup"
-        while (await client.post(url, headers=peer.headers)).status_code != 404:
-            await asyncio.sleep(0.05)
+    """Wait until the peer no longer knows a call, by watching and not by hanging it up."""
+    try:
+        sideband = await peer.ws(f"/v1/realtime?call_id={call_id}")
+    except websockets.InvalidStatus as refusal:
+        assert refusal.response.status_code == 404
+    else:
+        async with asyncio.timeout(5):
+            await sideband.socket.wait_closed()
 
 
 async def test_an_offer_is_answered_as_the_services_answer_it(start_peer, hex_id):
@@ -67,7 +68,7 @@ async def test_session_created_is_the_first_thing_on_the_data_channel(start_peer
     assert session["expires_at"] - time.time() == pytest.approx(3600, abs=3)
 
 
-async def test_a_spoken_turn_is_heard_answered_and_played(start_peer):
+async def test_a_spoken_turn_is_heard_answered_and_played(start_peer, spoken_turn):
     peer = await start_peer(["hello"], {"hello": "one two three four"})
     client = await peer.rtc()
     audio = {"input": {"transcription": {"model": "m"}}}
@@ -75,28 +76,7 @@ async def test_a_spoken_turn_is_heard_answered_and_played(start_peer):
     await client.events.wait("session.updated")
     client.speak()
     await client.events.wait("output_audio_buffer.stopped")
-    assert without_repeats(
-        kind for kind in client.events.kinds if not kind.startswith("output_audio_buffer")
-    ) == [
-        "session.created",
-        "session.updated",
-        "input_audio_buffer.speech_started",
-        "input_audio_buffer.speech_stopped",
-        "input_audio_buffer.committed",
-        "conversation.item.added",
-        "conversation.item.done",
-        "response.created",
-        "conversation.item.input_audio_transcription.delta",
-        "conversation.item.input_audio_transcription.completed",
-        "response.output_item.added",
-        "response.content_part.added",
-        "response.output_audio_transcript.delta",
-        "response.output_audio.done",
-        "response.output_audio_transcript.done",
-        "response.content_part.done",
-        "response.output_item.done",
-        "response.done",
-    ]
+    assert spoken_turn.seen(client.events.kinds) == spoken_turn.recorded("webrtc")
     # Playback has its own clock: it begins once there is sound and ends last, whenever the response is complete.
     kinds = client.events.kinds
     assert kinds.index("response.created") < kinds.index("output_audio_buffer.started")
@@ -131,6 +111,7 @@ async def test_barge_in_is_told_in_order_with_what_was_heard(start_peer):
         "output_audio_buffer.cleared",
         "conversation.item.done",
         "response.done",
+        "rate_limits.updated",
         "conversation.item.truncated",
     ]
     done = client.events.of("response.done")[0]["response"]
@@ -189,6 +170,21 @@ async def test_a_cancelled_response_is_played_to_the_end_of_what_was_made(start_
     client.send("response.cancel")
     await client.events.wait("output_audio_buffer.stopped")
     assert client.events.of("response.done")[0]["response"]["status"] == "cancelled"
+
+
+async def test_a_reply_of_few_tokens_is_cut_off_and_played_to_its_end(start_peer):
+    peer = await start_peer(replies={"": LONG})
+    client = await peer.rtc()
+    client.send("response.create", response={"max_output_tokens": 70})
+    await client.events.wait("output_audio_buffer.stopped")
+    response = client.events.of("response.done")[0]["response"]
+    assert response["status_details"] == {"type": "incomplete", "reason": "max_output_tokens"}
+    tokens = response["usage"]["output_token_details"]
+    assert 65 <= tokens["text_tokens"] + tokens["audio_tokens"] <= 70
+    await client.hear(300)
+    sounding = sum(20 for frame in client.heard if np.abs(frame).max() > 1000)
+    assert sounding == pytest.approx(tokens["audio_tokens"] * 50, abs=120)
+    assert client.events.of("error") == []
 
 
 async def test_a_tool_round_over_a_call(start_peer):
@@ -264,7 +260,7 @@ async def test_a_sideband_with_an_ephemeral_secret_finds_no_call(start_peer):
 
 async def test_the_filter_lets_eleven_events_through_and_the_sideband_sees_the_rest(start_peer):
     peer = await start_peer(["hello"], {"hello": "one two"})
-    session = {"type": "realtime", "model": "m", "audio": {"input": {"transcription": {"model": "m"}}}}
+    session = {"type": "realtime", "model": "local", "audio": {"input": {"transcription": {"model": "m"}}}}
     minted = (await peer.post("/openai/v1/realtime/client_secrets", json={"session": session})).json()
     headers = {"Authorization": f"Bearer {minted['value']}"}
     client = await peer.rtc("/openai/v1/realtime/calls?webrtcfilter=on", headers)
@@ -288,9 +284,9 @@ async def test_the_filter_lets_eleven_events_through_and_the_sideband_sees_the_r
 
 async def test_the_offer_and_the_session_come_together_with_the_peers_own_secret(start_peer):
     peer = await start_peer()
-    client = await peer.rtc(session={"type": "realtime", "model": "kitchen", "instructions": "Cook."})
+    client = await peer.rtc(session={"type": "realtime", "model": "gpt-realtime", "instructions": "Cook."})
     session = (await client.events.wait("session.created"))["session"]
-    assert (session["model"], session["instructions"]) == ("kitchen", "Cook.")
+    assert (session["model"], session["instructions"]) == ("gpt-realtime", "Cook.")
 
 
 async def test_a_hang_up_ends_the_call_and_a_second_one_finds_nothing(start_peer):
@@ -417,6 +413,99 @@ def test_packets_pass_in_the_order_of_arrival_and_late_ones_are_dropped():
     buffer = ArrivalOrder()
     passed = [buffer.add(Packet(number))[1] is not None for number in (65534, 65535, 0, 1, 4, 3, 4, 5)]
     assert passed == [True, True, True, True, True, False, False, True]
+
+
+async def test_a_bug_behind_the_microphone_ends_the_call_for_all_to_see(start_peer, monkeypatch, caplog):
+    def stumble(frame):
+        raise KeyError("the bug")
+
+    peer = await start_peer()
+    client = await peer.rtc()
+    monkeypatch.setattr("genmb_voice_widget.peer.rtc._mono", stumble)
+    await hung_up(peer, client.call_id)
+    assert "in stumble" in caplog.text
+
+
+async def test_a_bug_behind_what_is_heard_on_a_call_is_an_error_and_the_call_goes_on(
+    start_peer, monkeypatch, caplog
+):
+    client = await (await start_peer(["hello"], {"hello": "Hi."})).rtc()
+    with monkeypatch.context() as patch:
+        patch.setattr(EnergyVad, "__call__", lambda vad, frame: 1 / 0)
+        error = (await client.events.wait("error"))["error"]
+    assert error["type"] == "server_error"
+    assert "ZeroDivisionError" in caplog.text
+    client.speak()
+    await client.events.wait("output_audio_buffer.stopped")
+    assert len(client.events.of("error")) == 1
+
+
+async def test_a_second_data_channel_is_not_a_second_greeting(start_peer):
+    peer = await start_peer()
+    client = await peer.rtc()
+    other = client.pc.createDataChannel("another")
+    opened, told = asyncio.Event(), []
+    other.on("open", opened.set)
+    other.on("message", told.append)
+    async with asyncio.timeout(5):
+        await opened.wait()
+    client.send("session.update", session={"type": "realtime"})
+    await client.events.wait("session.updated")
+    assert client.events.kinds == ["session.created", "session.updated"]
+    assert told == []
+
+
+async def test_one_microphone_is_taken_and_whatever_else_is_offered_declined(start_peer):
+    peer = await start_peer()
+    client = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    for kind in ("video", "audio", "audio"):
+        client.addTransceiver(kind)
+    client.createDataChannel("oai-events")
+    await client.setLocalDescription(await client.createOffer())
+    headers = {**peer.headers, "Content-Type": "application/sdp"}
+    response = await peer.post("/v1/realtime/calls", headers=headers, content=client.localDescription.sdp)
+    await client.close()
+    directions = re.findall(r"^a=(sendrecv|sendonly|recvonly|inactive)", response.text, re.MULTILINE)
+    assert directions == ["inactive", "sendrecv", "inactive"]
+
+
+async def test_a_client_that_does_not_read_its_events_is_dropped(start_peer, monkeypatch):
+    monkeypatch.setattr("genmb_voice_widget.peer.rtc.BACKLOG", 100_000)
+    peer = await start_peer()
+    client = await peer.rtc()
+    await client.events.wait("session.created")
+    sideband = await peer.ws(f"/v1/realtime?call_id={client.call_id}")
+    monkeypatch.setattr("aiortc.rtcsctptransport.RTCSctpTransport._receive_data_chunk", lambda *_: None)
+    monkeypatch.setattr("aiortc.rtcsctptransport.RTCSctpTransport._receive_sack_chunk", swallow)
+    item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "x" * 20_000}]}
+    for _ in range(10):
+        await sideband.send("conversation.item.create", item=item)
+    async with asyncio.timeout(5):
+        await sideband.socket.wait_closed()
+
+
+async def swallow(*_):
+    """Take an acknowledgement and do nothing, as if it had never come."""
+
+
+async def test_a_call_that_could_not_be_answered_leaves_nothing_behind(start_peer, monkeypatch):
+    closed = asyncio.Event()
+
+    class Noted(LiveSession):
+        async def close(self):
+            await super().close()
+            closed.set()
+
+    async def stumble(leg, offer):
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr("genmb_voice_widget.peer.calls.LiveSession", Noted)
+    monkeypatch.setattr("genmb_voice_widget.peer.rtc.RtcLeg.answer", stumble)
+    calls = Calls(scripted_stages(), time.time)
+    with pytest.raises(asyncio.CancelledError):
+        await calls.begin("v=0", new_session("sess_1", "local"), filter_on=False, azure=False)
+    async with asyncio.timeout(5):
+        await closed.wait()
 
 
 async def test_a_bug_behind_an_event_leaves_the_call_alive(start_peer, monkeypatch, caplog):

@@ -16,6 +16,7 @@ import pytest
 
 from genmb_voice_widget.errors import VoiceError
 from genmb_voice_widget.secret import Secret
+from genmb_voice_widget.service.providers.choices import refused_choice
 from genmb_voice_widget.service.providers.local import LocalProvider
 from genmb_voice_widget.service.settings import Timing
 
@@ -266,6 +267,66 @@ async def test_whatever_the_service_answers_becomes_a_problem_with_words_of_ours
         assert secret not in response.text
         assert secret not in "".join(record.getMessage() for record in caplog.records if ours(record))
     await assert_nothing_is_held(upstream)
+
+
+def invalid(param, code="invalid_value"):
+    error = {"message": f"{LEAK} {KEY}", "type": "invalid_request_error", "code": code, "param": param}
+    return http(400, json.dumps({"error": error}), "Content-Type: application/json")
+
+
+@pytest.mark.parametrize("body", BODIES, ids=["relay", "token"])
+@pytest.mark.parametrize(
+    ("param", "sentence"),
+    [
+        ("session.audio.output.voice", "does not offer this voice. It offers 'alloy', 'ash', "),
+        ("session.audio.input.transcription.language", "does not offer this language. It offers 'en'."),
+        (
+            "session.model",
+            "does not offer this model. It offers 'local', its script's name, or the name of a hosted model.",
+        ),
+    ],
+)
+async def test_a_choice_that_the_service_does_not_offer_is_a_problem_that_names_what_it_does(
+    service, upstream, body, param, sentence
+):
+    service.replies |= {"/calls": invalid(param), "/client_secrets": invalid(param)}
+    response = await upstream.start(**body)
+
+    assert (response.json()["code"], response.status_code) == ("bad_option", 422)
+    assert sentence in response.json()["detail"]
+    assert LEAK not in response.text and KEY not in response.text
+    await assert_nothing_is_held(upstream)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        invalid(f"session.{LEAK}"),
+        invalid([LEAK]),
+        invalid("session.audio.output.voice", "unknown_parameter"),
+        http(400, json.dumps([LEAK])),
+        http(400, LEAK),
+        http(400, "[" * 100_000),
+    ],
+)
+async def test_any_other_complaint_of_the_service_stays_a_refusal_without_a_word_of_it(
+    service, upstream, reply
+):
+    service.replies["/calls"] = reply
+    response = await upstream.start()
+
+    assert (response.json()["code"], response.status_code) == ("provider_refused", 502)
+    assert LEAK not in response.text
+
+
+def test_where_it_is_not_known_what_there_is_to_choose_the_choice_is_named_alone():
+    answer = {"error": {"code": "invalid_value", "param": "session.audio.output.voice", "message": LEAK}}
+    refusal = refused_choice(answer, {})
+
+    assert (refusal.code, refusal.detail) == (
+        "provider_refused",
+        "The voice service does not offer this voice.",
+    )
 
 
 def ours(record):

@@ -11,6 +11,7 @@ import pytest
 
 from genmb_voice_widget.peer import build
 from genmb_voice_widget.peer.build import build_stages
+from genmb_voice_widget.peer.calls import settings_from
 from genmb_voice_widget.peer.script import ScriptError
 from genmb_voice_widget.peer.scripted import EnergyVad, ScriptedStt, ToneTts
 from genmb_voice_widget.peer.stages import Say, UserTurn
@@ -126,11 +127,13 @@ async def test_a_word_with_a_pronunciation_is_recognised(tmp_path):
     assert transcript.text == "Hello, blorg!"
 
 
-async def test_the_voice_of_the_script_speaks_for_names_that_nobody_knows(tmp_path):
+def test_the_script_gives_its_name_and_its_voice_to_sessions_that_name_none(tmp_path):
     stages = build_stages(script_with(tmp_path, "you", voice="shimmer"))
-    told = [chunk.pcm async for chunk in stages.tts.synth("Hello.", "nobody", 1.0)]
-    named = [chunk.pcm async for chunk in stages.tts.synth("Hello.", "shimmer", 1.0)]
-    other = [chunk.pcm async for chunk in stages.tts.synth("Hello.", "ash", 1.0)]
     stages.close()
-    assert abs(sum(map(len, told)) - sum(map(len, named))) < 240
-    assert not np.array_equal(np.concatenate(told)[:4_000], np.concatenate(other)[:4_000])
+    session = settings_from({"type": "realtime"}, stages, "s")
+    assert (session["model"], session["audio"]["output"]["voice"]) == ("s", "shimmer")
+
+
+def test_a_script_without_a_voice_leaves_sessions_the_usual_one(stages):
+    session = settings_from({"type": "realtime"}, stages, "demo")
+    assert (session["model"], session["audio"]["output"]["voice"]) == ("demo", "alloy")

@@ -1,5 +1,6 @@
 """Sentences as WAV files."""
 
+import os
 import subprocess
 import sys
 import wave
@@ -46,15 +47,21 @@ async def test_several_sentences_have_their_pause_between_them_and_are_understoo
     assert [transcript.text for transcript in heard] == ["Tell me a joke.", "What time is it?"]
 
 
-def test_without_a_path_a_new_file_is_written_each_time():
-    first, second = spoken("Hi.", rate=16_000), spoken("Hi.", rate=16_000)
-    try:
-        assert first != second
-        assert len(samples(first, 16_000)) == len(samples(second, 16_000))
-    finally:
-        for path in (first, second):
-            path.unlink()
-            path.parent.rmdir()
+def test_without_a_path_a_new_file_is_written_each_time_and_goes_with_the_process(tmp_path):
+    program = (
+        "import os; from genmb_voice_widget import spoken;"
+        "files = [spoken('Hi.', rate=16_000) for _ in range(2)];"
+        "os.fork() or exit();"  # the end of a child is not the end
+        "os.wait(); print(*(f'{file} {os.path.getsize(file)}' for file in files), sep='\\n')"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
+    )
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert len({name for name, _ in lines}) == 2
+    assert all(Path(name).parent == tmp_path and int(size) > 1_000 for name, size in lines)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_caller_loads_neither_the_library_nor_numpy(tmp_path):
@@ -75,6 +82,7 @@ def test_the_caller_loads_neither_the_library_nor_numpy(tmp_path):
         ({"text": []}, "nothing to say"),
         ({"text": "Hi.", "tail": -1.0}, "seconds from 0 to 3600"),
         ({"text": "Hi.", "rate": 44}, "8000 to 96000"),
+        ({"text": "Hi.", "voice": "nova"}, "Supported voices: 'alloy', "),
         ({"text": "Hi.", "path": "/no/such/folder/hi.wav"}, "no folder"),
     ],
 )

@@ -49,6 +49,11 @@ def test_the_packaged_script_is_valid_and_says_what_it_is():
         ),
         ("[slots]", "[slots", "s.toml is not valid TOML: "),
         (
+            'fallback = "Pardon?"',
+            'fallback = "Pardon?"\nvoice = "marrin"',
+            "s.toml, line 4: there is no voice 'marrin'; known are 'alloy', 'ash', ",
+        ),
+        (
             '["Rome"]',
             "[]",
             "s.toml, line 5: slot 'city' needs a list of words, or a table of words and values.",

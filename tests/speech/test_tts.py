@@ -2,12 +2,15 @@
 
 import asyncio
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from espeakng_loader import get_data_path, get_library_path
 
 from genmb_voice_widget.peer import tts_espeak
-from genmb_voice_widget.peer.espeak_voices import VOICES, espeak_pace, espeak_voice
+from genmb_voice_widget.peer.espeak_library import EspeakLibrary
+from genmb_voice_widget.peer.espeak_voices import ACCENTS, VOICES, espeak_pace, espeak_voice, is_voice
 from genmb_voice_widget.peer.resample import Resampler
 from genmb_voice_widget.peer.script import DEMO, load_script
 from genmb_voice_widget.peer.stages import SPEAK_RATE, AudioChunk, Pcm, Tts
@@ -97,6 +100,32 @@ async def test_closing_stops_the_synthesis_within_a_chunk(stages, monkeypatch):
     assert made[0] < 1_000
 
 
+async def test_of_a_long_text_only_a_little_is_made_ahead_of_its_listener(stages, monkeypatch):
+    given = []
+    real = tts_espeak.EspeakLibrary.speak
+
+    def speak(library, text, *more):
+        given.append(text)
+        real(library, text, *more)
+
+    monkeypatch.setattr(tts_espeak.EspeakLibrary, "speak", speak)
+    text = "no full stop and no end " * 500
+    speech = stages.tts.synth(text, "alloy", 1.0)
+    await anext(speech)
+    await chunks_of(stages.tts, "Next.")
+    assert len(given) == 2 and len(given[0]) <= tts_espeak.LONGEST_PIECE
+    await speech.aclose()
+
+
+async def test_the_words_of_a_long_text_go_on_counting_from_its_beginning(stages):
+    chunks = await chunks_of(stages.tts, "the quick brown fox jumps over the lazy dog " * 20)
+    words = [word for chunk in chunks for word in chunk.words]
+    times = [ms for _, ms in words]
+    assert len(words) == 180
+    assert times == sorted(times)
+    assert seconds(chunks) * 900 < times[-1] < seconds(chunks) * 1000
+
+
 async def test_a_reply_can_be_closed_before_it_has_begun(tts):
     speech = tts.synth(TEXT, "alloy", 1.0)
     await speech.aclose()
@@ -130,6 +159,24 @@ async def test_a_text_without_words_is_over_at_once(stages):
 async def test_the_story_is_long_enough_to_be_interrupted(stages):
     for story in next(intent for intent in load_script(DEMO).intents if intent.name == "story").replies:
         assert seconds(await chunks_of(stages.tts, story)) > 25
+
+
+@pytest.mark.parametrize("name", ["marrin", "", "Alloy", "en-klingon", "en-us+nobody", "de", "en-us+f9"])
+def test_a_name_of_no_voice_is_known_to_be_none(name):
+    assert not is_voice(name)
+
+
+def test_every_name_that_counts_as_a_voice_is_one_of_the_installed_library():
+    library = EspeakLibrary(get_library_path(), get_data_path(), "en-us")
+    for accent in ACCENTS:
+        for variant in ("", "+m1", "+m8", "+f1", "+f5", "+croak", "+whisper"):
+            name = accent + variant
+            assert is_voice(name)
+            assert library._lib.espeak_SetVoiceByName(espeak_voice(name, "nobody").encode()) == 0
+    folder = Path(get_data_path()) / "voices" / "!v"
+    variants = {found.name for found in folder.iterdir()}
+    assert {f"m{number}" for number in range(1, 9)} | {f"f{number}" for number in range(1, 6)} <= variants
+    assert {"croak", "whisper"} | {name.partition("+")[2] for name in VOICES.values()} - {""} <= variants
 
 
 def test_names_of_espeak_are_kept_and_unknown_ones_get_the_default():

@@ -97,8 +97,50 @@ def test_an_option_that_does_not_exist_is_refused_with_the_list():
     with pytest.raises(VoiceError, match="bad_option") as caught:
         VoiceAgent(voise="marin")
     assert caught.value.detail.startswith(
-        "Unknown: voise. Supported: provider, endpoint, instructions, voice,"
+        "Unknown: voise (did you mean voice?). Supported: provider, endpoint, instructions, voice,"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("stauts", "'stauts'. Did you mean 'status'?"),
+        ("vocie", "'vocie'. Did you mean 'voice'? It is chosen when the agent is made: VoiceAgent(voice=…)."),
+        ("voice", "'voice'. It is chosen when the agent is made: VoiceAgent(voice=…)."),
+        ("providr", "Did you mean 'provider'? It is chosen when the agent is made: VoiceAgent(provider=…)."),
+        ("qqq", "VoiceAgent has no attribute 'qqq'."),
+    ],
+)
+def test_an_attribute_that_does_not_exist_cannot_be_set_and_the_error_says_what_was_meant(agent, name, words):
+    with pytest.raises(AttributeError) as caught:
+        setattr(agent, name, "x")
+    assert str(caught.value).endswith(words)
+    assert not hasattr(agent, name)
+
+
+def test_what_a_widget_has_or_gets_can_still_be_set(agent, tab):
+    agent.layout = ipywidgets.Layout(width="50%")
+    agent.add_traits(level=traitlets.Int())
+    other = ipywidgets.IntText()
+    traitlets.link((agent, "level"), (other, "value"))
+    other.value = 3
+    agent._mine = 1
+    assert (agent.level, agent.layout.width) == (3, "50%")
+    with agent.hold_trait_notifications(), agent.hold_sync():
+        agent.level = 4
+    assert other.value == 4
+    agent.close()
+
+
+def test_a_subclass_may_have_attributes_of_its_own_when_it_declares_them(agent):
+    class Tutor(VoiceAgent):
+        topic: str = "rivers"
+
+    tutor = Tutor()
+    tutor.topic = "seas"
+    with pytest.raises(AttributeError, match="Did you mean 'topic'"):
+        tutor.topik = "lakes"
+    tutor.close()
 
 
 def test_outside_a_notebook_there_is_no_page_to_start_in(endpoint):
@@ -185,6 +227,42 @@ async def test_ask_of_a_message_that_the_page_refuses_fails_at_once(agent, tab):
         await asking
 
 
+async def asked(agent, tab):
+    """Ask in a live session of the page, which has said it and asked for the reply."""
+    tab.become("connecting", "live")
+    await agent.until("live", timeout=5)
+    asking = asyncio.create_task(agent.ask("Who are you?", timeout=5))
+    say = await asyncio.to_thread(tab.command, "say")
+    content = [{"type": "input_text", "text": say["text"]}]
+    message = {"id": say["item_id"], "type": "message", "role": "user", "content": content}
+    tab.tell(
+        ("out", {"type": "conversation.item.create", "item": message}),
+        ("out", {"type": "response.create", "event_id": "e1"}),
+    )
+    return asking
+
+
+async def test_ask_fails_at_once_when_the_service_refuses_to_reply(agent, tab):
+    asking = await asked(agent, tab)
+    error = {"type": "invalid_request_error", "code": "invalid_value", "event_id": "e1", "message": "No."}
+    tab.tell(("in", {"type": "error", "error": error}))
+    with pytest.raises(VoiceError) as caught:
+        await asking
+    assert (caught.value.code, caught.value.detail) == ("provider_error", "No.")
+    assert agent.status == "live"
+
+
+async def test_ask_fails_at_once_when_the_reply_is_cut_before_its_first_word(agent, tab):
+    asking = await asked(agent, tab)
+    response = {"id": "r1", "conversation_id": "c1"}
+    tab.tell(("in", {"type": "response.created", "response": response}))
+    tab.tell(("in", {"type": "response.done", "response": {**response, "status": "cancelled", "output": []}}))
+    with pytest.raises(VoiceError, match="response_failed") as caught:
+        await asking
+    assert caught.value.detail == "It was interrupted before its first word."
+    assert agent.turns[-1].role == "user" and agent.status == "live"
+
+
 async def test_a_stop_right_after_start_ends_the_wait_for_both(agent, tab):
     starting = agent.start()
     await agent.stop()
@@ -197,7 +275,7 @@ async def test_a_stop_right_after_start_ends_the_wait_for_both(agent, tab):
 
 async def test_a_start_without_a_page_does_not_disturb_the_headless_one_after_it(agent, service, monkeypatch):
     monkeypatch.setattr("genmb_voice_widget.link.TICK", 0.01)
-    monkeypatch.setattr("genmb_voice_widget.bridge.APPEAR", 30)
+    monkeypatch.setattr("genmb_voice_widget.pages.APPEAR", 30)
     asked = agent.start()
     await settled()
     await agent.start(headless=True, speed=20)
@@ -366,6 +444,38 @@ async def test_a_headless_session_can_be_asked_like_any_other(agent, service, ta
     await agent.start(speed=20)
     assert (await agent.ask("Who are you?", timeout=5)).text == "Reply 1"
     await agent.stop()
+
+
+@pytest.fixture
+async def headless(agent, service):
+    """A live session of that agent without a browser."""
+    await agent.start(headless=True, speed=20)
+    yield agent
+    await agent.stop()
+
+
+async def test_a_headless_ask_fails_at_once_when_the_service_refuses_to_reply(headless, service):
+    asking = asyncio.create_task(headless.ask("Who are you?", timeout=5))
+    [request] = await service.got("response.create")
+    error = {"code": "rate_limit_exceeded", "event_id": request["event_id"], "message": "Too many."}
+    await service.send({"type": "error", "error": error})
+    with pytest.raises(VoiceError) as caught:
+        await asking
+    assert (caught.value.code, caught.value.detail) == ("provider_error", "Too many.")
+
+
+async def test_a_headless_ask_fails_at_once_when_it_is_interrupted_before_the_first_word(headless, service):
+    asking = asyncio.create_task(headless.ask("Who are you?", timeout=5))
+    await service.got("response.create")
+    response = {"id": "r1", "conversation_id": "c1"}
+    await service.send({"type": "response.created", "response": response})
+    await headless.until(lambda agent: agent._conversation.state.responses, timeout=5)
+    headless.interrupt()
+    await service.got("response.cancel")
+    await service.send({"type": "response.done", "response": {**response, "status": "cancelled"}})
+    with pytest.raises(VoiceError, match="response_failed") as caught:
+        await asking
+    assert caught.value.detail == "It was interrupted before its first word."
 
 
 def test_a_speed_that_is_none_is_refused(agent):

@@ -1,7 +1,8 @@
 import httpx
 import pytest
 
-from genmb_voice_widget.bridge import APPEAR, LEASE, OBEY
+from genmb_voice_widget.bridge import LEASE
+from genmb_voice_widget.pages import APPEAR, OBEY
 
 
 async def test_a_page_is_welcomed_with_the_state_and_the_settings(rig):
@@ -225,6 +226,63 @@ async def test_a_start_that_nobody_obeys_fails(rig, pages):
     rig.tick(OBEY)
     state = rig.conversation.state
     assert (state.status, state.errors[0].code) == ("failed", "no_front_end")
+
+
+async def test_a_page_that_does_not_obey_is_told_to_stop_and_the_one_before_it_is_asked(rig):
+    rig.greet("a", "b")
+    rig.bridge.start()
+    rig.tick(OBEY - 1)
+    assert rig.to("a", "command") == []
+    rig.tick(1)
+    assert [message["do"] for message in rig.to("b", "command")] == ["start", "stop"]
+    assert [message["do"] for message in rig.to("a", "command")] == ["start"]
+    rig.status("a", "log-a", "connecting", "live")
+    rig.tick(OBEY + 1)
+    state = rig.conversation.state
+    assert (state.status, state.errors) == ("live", ())
+
+
+async def test_each_page_is_asked_once_before_a_start_fails(rig):
+    rig.greet("a", "b")
+    rig.bridge.start()
+    rig.tick(2 * OBEY - 1)
+    assert rig.conversation.state.status == "idle"
+    rig.tick(1)
+    state = rig.conversation.state
+    assert (state.status, [error.code for error in state.errors]) == ("failed", ["no_front_end"])
+    assert [m["client"] for m in rig.sent if m.get("do") == "start"] == ["b", "a"] and not rig.bridge.busy
+
+
+async def test_a_page_that_did_not_obey_is_not_asked_by_the_next_start(rig):
+    rig.greet("a", "b")
+    rig.bridge.start()
+    rig.tick(OBEY)
+    rig.status("a", "log-a", "connecting", "live", "ended")
+    rig.bridge.start()
+    assert [m["client"] for m in rig.sent if m.get("do") == "start"] == ["b", "a", "a"]
+
+
+@pytest.mark.parametrize("op", ["hello", "beat"])
+async def test_a_page_that_was_only_slow_is_known_again_when_it_is_heard_and_has_missed_no_mute(rig, op):
+    rig.greet("a")
+    rig.bridge.start()
+    rig.tick(OBEY)
+    rig.bridge.mute(True)
+    assert rig.to("a", "command")[-1]["do"] == "mute"
+    rig.page("a", op, proto=1, environment={})
+    rig.bridge.start()
+    assert rig.to("a", "command")[-1]["do"] == "start"
+    rig.status("a", "log-a", "connecting")
+    assert rig.conversation.state.status == "connecting"
+
+
+async def test_a_page_that_was_slow_may_say_good_bye(rig):
+    rig.greet("a")
+    rig.bridge.start()
+    rig.tick(OBEY)
+    rig.page("a", "bye")
+    rig.status("a", "log-a", "connecting")
+    assert rig.conversation.log_id == "kernel-1"
 
 
 async def test_a_page_of_another_version_is_told_so_and_never_asked(rig):

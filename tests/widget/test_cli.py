@@ -1,4 +1,5 @@
 import sys
+from importlib.metadata import version
 from types import ModuleType
 
 import pytest
@@ -28,6 +29,11 @@ def test_help_names_every_program(program, capsys, arguments):
     assert cli.main(arguments) == 0
     printed = capsys.readouterr().out
     assert all(f"genmb-voice {name}" in printed for name in cli.PROGRAMS) and program == []
+
+
+def test_the_version_is_that_of_the_installed_package(program, capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"genmb-voice {version('genmb-voice-widget')}\n" and program == []
 
 
 def test_an_unknown_program_is_an_error(program, capsys):

@@ -129,6 +129,22 @@ async def test_speech_over_a_reply_cuts_it_where_it_was_heard(call, service):
     assert "output_audio_buffer.cleared" in one.types("in")
 
 
+async def test_a_refused_truncation_is_not_taken_for_the_refusal_of_the_next_reply(call, service):
+    one = await call(speed=1.0).live()
+    await service.send(*reply(4000))
+    await one.until(lambda: "response.done" in one.types("in"))
+    started = next(e.t for e in one.conversation.events if e.event["type"] == "output_audio_buffer.started")
+    await one.session.clock.until(started + 100)
+    one.session.say("Wait", "item_1")
+    [truncate] = await service.got("conversation.item.truncate")
+    await service.got("response.create")
+    error = {"code": "invalid_value", "event_id": truncate.get("event_id"), "message": "It is shorter."}
+    await service.send({"type": "error", "error": error})
+    await one.until(lambda: "error" in one.types("in"))
+    one.session.say("Again", "item_2")
+    assert one.types("out").count("response.create") == 1
+
+
 async def test_speech_does_not_cut_a_reply_that_may_not_be_interrupted(call, service):
     one = await call(session=Session(interruptible=False)).live()
     await service.send(*reply(1000), *user_turn()[:1])

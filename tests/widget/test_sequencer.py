@@ -50,6 +50,17 @@ def test_a_request_that_lost_a_race_is_repeated_after_the_response_that_won(sequ
     assert sent[0]["event_id"] != sent[1]["event_id"]
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_a_lost_race_that_is_told_after_the_winner_has_begun_is_repeated_too(sequencer, sent, named):
+    sequencer.request()
+    sequencer.observe(CREATED)
+    sequencer.observe(
+        refusal(sent[0]["event_id"] if named else None, "conversation_already_has_active_response")
+    )
+    sequencer.observe(DONE)
+    assert kinds(sent) == ["response.create"] * 2
+
+
 def test_a_request_that_is_refused_for_good_leaves_the_way_free(sequencer, sent):
     sequencer.request()
     sequencer.observe(refusal("somebody else's"))

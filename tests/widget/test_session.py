@@ -42,9 +42,12 @@ def test_pause_and_interruption_are_options():
 
 def test_an_unknown_option_is_refused_with_the_list_of_those_there_are():
     with pytest.raises(VoiceError) as caught:
-        make_session({"voise": "marin"}, others=("provider",))
+        make_session({"voise": "marin", "provder": "x", "qqq": 1}, others=("provider",))
     assert caught.value.code == "bad_option"
-    assert caught.value.detail == f"Unknown: voise. Supported: provider, {', '.join(OPTIONS)}."
+    assert caught.value.detail == (
+        "Unknown: voise (did you mean voice?), provder (did you mean provider?), qqq. "
+        f"Supported: provider, {', '.join(OPTIONS)}."
+    )
 
 
 @pytest.mark.parametrize(
@@ -55,6 +58,10 @@ def test_an_unknown_option_is_refused_with_the_list_of_those_there_are():
         {"voice": 3},
         {"model": " "},
         {"transcription": None},
+        {"language": "German"},
+        {"language": "de-DE"},
+        {"language": "d"},
+        {"language": 1},
         {"silence_ms": 0},
         {"silence_ms": 0.5},
         {"silence_ms": True},

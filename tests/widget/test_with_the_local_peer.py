@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from genmb_voice_widget import VoiceAgent, spoken
+from genmb_voice_widget import VoiceAgent, VoiceError, spoken
 from genmb_voice_widget.wav import read_wav
 
 pytestmark = pytest.mark.speech
@@ -76,3 +76,25 @@ async def test_one_ask_after_another_does_not_cut_the_reply_before_it(agent):
     await agent.stop()
     assert [turn.status for turn in agent.turns if turn.role == "assistant"] == ["completed"] * 2
     assert replies[0].id != replies[1].id
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"voice": "marine"}, "does not offer this voice. It offers 'alloy', "),
+        ({"language": "de"}, "does not offer this language. It offers 'en'."),
+        (
+            {"model": "gpt-9"},
+            "does not offer this model. It offers 'local', its script's name, or the name of a hosted model.",
+        ),
+    ],
+)
+async def test_a_voice_language_or_model_that_there_is_not_ends_the_start_with_those_there_are(
+    options, sentence
+):
+    agent = VoiceAgent(**options)
+    with pytest.raises(VoiceError, match="bad_option") as caught:
+        await agent.start(headless=True)
+    assert sentence in caught.value.detail
+    assert (agent.status, [error.detail for error in agent.errors]) == ("failed", [caught.value.detail])
+    agent.close()

@@ -17,6 +17,8 @@ from urllib.parse import urlencode
 import httpx
 
 from genmb_voice_widget.errors import VoiceError
+from genmb_voice_widget.peer.espeak_voices import VOICES_SAID
+from genmb_voice_widget.peer.offered import LANGUAGES
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.problems import Refusal
 
@@ -29,6 +31,10 @@ SECRET_LIFE = 60
 """Seconds that an ephemeral secret opens sessions; its caller connects at once."""
 
 DEFAULT_MODEL = "local"
+
+MODELS_SAID = f"{DEFAULT_MODEL!r}, its script's name, or the name of a hosted model"
+
+OFFERS = {"voice": VOICES_SAID, "language": ", ".join(map(repr, LANGUAGES)), "model": MODELS_SAID}
 
 SCRIPT_VARIABLE = "GENMB_VOICE_SCRIPT"
 """Names the script of the packaged peer's agent; read when the peer is started."""
@@ -114,7 +120,7 @@ class LocalProvider:
             # Its last words are for whoever runs the endpoint, not for whoever calls it.
             log.warning("the local peer did not start: %s", error)
             raise Refusal(error.code, "The endpoint's log has the reason.") from None
-        return Service(f"{address.url}/v1", address.secret)
+        return Service(f"{address.url}/v1", address.secret, OFFERS)
 
     def _http(self) -> httpx.AsyncClient:
         """Keep one client; loopback has no proxies and no certificates, which take 20 ms to load."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -18,6 +19,7 @@ from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.problems import Refusal
 
 from . import Wire
+from .choices import refused_choice
 
 MAX_ANSWER = 256 * 1024
 """Bytes of an answer; a session object with every tool and a long prompt stays far below."""
@@ -28,10 +30,14 @@ _LONGEST_WAIT = 3600.0
 
 @dataclass(frozen=True)
 class Service:
-    """Where a realtime service is and what opens it: `base` ends before `/realtime`."""
+    """Where a realtime service is and what opens it: `base` ends before `/realtime`.
+
+    `offers` says what there is to choose, for refusals: `{"voice": "'alloy' and 'ash'"}`.
+    """
 
     base: str
     key: Secret
+    offers: Mapping[str, str] = field(default_factory=dict)
 
     def headers(self) -> dict[str, str]:
         """Give the header fields that carry the credential."""
@@ -56,7 +62,7 @@ async def create_call(
         headers={**service.headers(), "Accept": "application/sdp"},
         files=parts,
     )
-    headers, body = await _send(client, request)
+    headers, body = await _send(client, service, request)
     call_id = headers.get("location", "").partition("?")[0].rpartition("/")[2]
     if not _CALL_ID.fullmatch(call_id) or not body.startswith(b"v=0"):
         raise _misunderstood()
@@ -80,7 +86,7 @@ async def create_secret(
         headers=service.headers(),
         json={"session": session, "expires_after": {"anchor": "created_at", "seconds": seconds}},
     )
-    _, body = await _send(client, request)
+    _, body = await _send(client, service, request)
     match _object(body):
         case {"value": str(value), "expires_at": int() | float() as expires_at} if value:
             return Secret(value), float(expires_at)
@@ -93,11 +99,11 @@ async def hang_up(client: httpx.AsyncClient, service: Service, call_id: str) -> 
     request = client.build_request(
         "POST", f"{service.base}/realtime/calls/{call_id}/hangup", headers=service.headers()
     )
-    await _send(client, request, gone_is_fine=True)
+    await _send(client, service, request, gone_is_fine=True)
 
 
 async def _send(
-    client: httpx.AsyncClient, request: httpx.Request, *, gone_is_fine: bool = False
+    client: httpx.AsyncClient, service: Service, request: httpx.Request, *, gone_is_fine: bool = False
 ) -> tuple[httpx.Headers, bytes]:
     """Send, and return the headers and body of a 2xx answer; anything else is a `Refusal`."""
     # What arrives is counted as it comes, so it may not be something that swells afterwards.
@@ -105,19 +111,27 @@ async def _send(
     try:
         response = await client.send(request, stream=True, follow_redirects=False)
         try:
-            if not (response.is_success or (gone_is_fine and response.status_code == 404)):
-                raise _refused(response)
-            body = bytearray()
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > MAX_ANSWER:
-                    raise _misunderstood()
-            return response.headers, bytes(body)
+            if response.is_success or (gone_is_fine and response.status_code == 404):
+                return response.headers, await _read(response)
+            if response.status_code == 400 and (
+                refusal := refused_choice(_object(await _read(response)), service.offers)
+            ):
+                raise refusal
+            raise _refused(response)
         finally:
             await response.aclose()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         detail = f"The request ended with {type(error).__name__}."
         raise Refusal("provider_unreachable", detail) from None
+
+
+async def _read(response: httpx.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > MAX_ANSWER:
+            raise _misunderstood()
+    return bytes(body)
 
 
 def _refused(response: httpx.Response) -> Refusal:

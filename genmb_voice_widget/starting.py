@@ -1,0 +1,89 @@
+"""Where a session of an agent starts: in a page of a browser or, without one, here.
+
+Owns that choice, and when a start is refused or has come true. It must not know how either holds a session.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from .bridge import Bridge
+from .client import TokenClient
+from .conversation import OVER, Conversation
+from .errors import NoFrontEnd, VoiceError
+from .link import Link
+from .waiting import failure
+
+HEADLESS = "GENMB_VOICE_HEADLESS"
+"""Set to 1 in the environment, a start needs no browser."""
+
+
+@dataclass(frozen=True)
+class Starter:
+    """Starts an agent's sessions.
+
+    Attributes:
+        conversation: gets their logs.
+        link: to the pages, and holds what starts here.
+        has_pages: whether a browser can show the agent.
+        client: the token endpoint.
+        provider: the provider's name there.
+        session: the wire session.
+    """
+
+    conversation: Conversation
+    link: Link
+    has_pages: bool
+    client: TokenClient
+    provider: str
+    session: Mapping[str, Any]
+
+    def start(self, headless: bool | None, speed: float, muted: bool) -> Future[bool]:
+        """Begin a session.
+
+        Args:
+            headless: whether here; None for what the environment says.
+            speed: how much faster than people talk its time passes here.
+            muted: whether the microphone of one here hears nothing at first; a page has been told.
+
+        Returns:
+            Done when the session is live; fails with what the session failed of.
+
+        Raises:
+            NoFrontEnd: no browser can show the agent.
+            VoiceError: `already_live`; `bad_option` for a speed that is none.
+        """
+        if self.conversation.running:
+            raise VoiceError("already_live")
+        if os.environ.get(HEADLESS) == "1" if headless is None else headless:
+            from .headless import Headless
+
+            session = Headless(self.conversation, self.client, self.provider, self.session, speed)
+            session.mute(muted)
+            begin = partial(self.link.hold, session)
+        elif self.has_pages:
+            begin = partial(self.link.do, Bridge.start)
+        else:
+            raise NoFrontEnd("no_front_end")
+        live = self.conversation.wait(started(self.conversation))
+        begin()
+        return live
+
+
+def started(conversation: Conversation) -> Callable[[], bool]:
+    """Make the condition that a session begun from now on is live; it fails when that session does."""
+    before = conversation.log_id
+
+    def check() -> bool:
+        if conversation.log_id == before:
+            return False
+        if conversation.state.status in OVER:
+            raise failure(conversation)
+        return conversation.state.status == "live"
+
+    return check
