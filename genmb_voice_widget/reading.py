@@ -23,13 +23,35 @@ def elements(value: object) -> list[Any]:
 
 
 def text(value: object) -> str | None:
-    """Give the string, which may be empty, or None."""
+    """Give the string, which may be empty, or None; half a surrogate pair is read as U+FFFD.
+
+    Nothing else could be written as UTF-8.
+    """
+    return well_formed(value) if isinstance(value, str) else None
+
+
+def piece(value: object) -> str | None:
+    """Give a string that continues another and is continued, or None.
+
+    Half a surrogate pair may stand at its ends.
+    """
     return value if isinstance(value, str) else None
 
 
 def name(value: object) -> str | None:
     """Give the string if it can name something (it is not empty), or None."""
-    return value if isinstance(value, str) and value else None
+    return text(value) or None
+
+
+def well_formed(value: str) -> str:
+    """Join the surrogate pairs that are in two halves, and put U+FFFD for every half that is alone."""
+    if value.isascii():
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return value
 
 
 def number(value: object) -> float | None:

@@ -97,7 +97,8 @@ class State:
             return "hearing"
         if any(response.playing for response in self._responses.values()):
             return "speaking"
-        if self.awaiting or any(not response.done for response in self._responses.values()):
+        responses = self._responses.values()
+        if self.awaiting or any(not response.done and not response.outside for response in responses):
             return "thinking"
         return "listening"
 
@@ -210,7 +211,7 @@ class State:
         state.speech = name(members.get("speech"))
         state.awaiting = members.get("awaiting") is True
         for each, response in record(members.get("responses")).items():
-            state.set_response(each, response_from_json(response))
+            state.set_response(text(each) or "", response_from_json(response))
         for error in map(record, elements(members.get("errors"))):
             state.add_error(problem(text(error.get("code")) or "", text(error.get("detail"))))
         state._read_items(map(record, elements(members.get("items"))))

@@ -3,7 +3,7 @@
 It must not know events or turns. The twin is js/src/fold/facts.ts.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from genmb_voice_widget.reading import count, name, record
@@ -46,19 +46,22 @@ class Response:
     """A response that is not over.
 
     ``buffered`` means that the server tells when its sound plays (output_audio_buffer events), so that the
-    sound may outlast the response; otherwise it plays until the response is done.
+    sound may outlast the response; otherwise it plays until the response is done. ``outside`` means that it
+    runs beside the conversation and adds nothing to it (OpenAI Realtime API reference, response.create,
+    ``conversation``).
     """
 
     playing: bool = False
     buffered: bool = False
     done: bool = False
+    outside: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Give every field under its own name."""
-        return {"playing": self.playing, "buffered": self.buffered, "done": self.done}
+        return asdict(self)
 
 
 def response_from_json(data: object) -> Response:
     """Read what ``Response.to_json`` wrote; what is not true is false."""
     members = record(data)
-    return Response(*(members.get(flag) is True for flag in ("playing", "buffered", "done")))
+    return Response(*(members.get(flag) is True for flag in ("playing", "buffered", "done", "outside")))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast, get_args
 
 from genmb_voice_widget.protocol import Event, problem
-from genmb_voice_widget.reading import count, elements, name, record, text
+from genmb_voice_widget.reading import count, elements, name, piece, record, text
 
 from .turn import (
     Role,
@@ -31,6 +31,10 @@ from .usage import of_transcription
 
 if TYPE_CHECKING:
     from genmb_voice_widget.state import State
+
+
+CALLS = ("function_call", "mcp_call")
+"""Both are turns of a tool: ours are called by the page or the kernel, those of MCP by the service."""
 
 
 def open_turn(state: State, item: object, role: Role) -> Turn | None:
@@ -62,11 +66,11 @@ def fold_item(state: State, data: object, previous: str | None, response: str | 
             state.put(answered(turn, output))
     if item_id is None:
         return
-    if kind == "function_call":
+    if kind in CALLS:
         role = "tool"
     elif kind == "message" and role not in get_args(Role):
         return
-    if kind in ("function_call", "message"):
+    if kind in (*CALLS, "message"):
         opened = open_turn(state, item_id, cast(Role, role))
         if opened is not None:
             whole = item.get("status") == "completed" or (done and item.get("status") is None)
@@ -87,7 +91,18 @@ def _described(turn: Turn, item: Event, role: Role, response: str | None, whole:
         words = name(part.get("text")) or name(part.get("transcript"))
         if words is not None:
             turn = closed(turn, index, words) if whole else filled(turn, index, words)
+    if item.get("type") == "mcp_call":
+        turn = _served(turn, item)
     return reached(turn, "completed") if whole else turn
+
+
+def _served(turn: Turn, item: Event) -> Turn:
+    """Note what came of a call that the service made itself; an error is told like an output."""
+    error, output = record(item.get("error")), text(item.get("output"))
+    if output is None:
+        output = name(error.get("message")) or name(error.get("type"))
+    turn = turn if output is None else answered(turn, output)
+    return reached(turn, "failed") if isinstance(item.get("error"), dict) else turn
 
 
 def item_added(state: State, event: Event) -> None:
@@ -114,7 +129,7 @@ def item_truncated(state: State, event: Event) -> None:
 
 def transcription_delta(state: State, event: Event) -> None:
     """Add to what the user said."""
-    turn, delta = open_turn(state, event.get("item_id"), "user"), text(event.get("delta"))
+    turn, delta = open_turn(state, event.get("item_id"), "user"), piece(event.get("delta"))
     if turn is not None and delta is not None:
         state.put(appended(turn, count(event.get("content_index")) or 0, delta))
 

@@ -73,8 +73,8 @@ def error_reported(state: State, event: Event) -> None:
 
 
 def response_requested(state: State, event: Event) -> None:
-    """Wait for the response that we asked for."""
-    state.awaiting = True
+    """Wait for the response that we asked for, unless it is to run beside the conversation."""
+    state.awaiting = state.awaiting or record(event.get("response")).get("conversation") != "none"
 
 
 def _close(state: State) -> None:

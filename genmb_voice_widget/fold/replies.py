@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from genmb_voice_widget.protocol import Event, problem
-from genmb_voice_widget.reading import count, elements, name, record, text
+from genmb_voice_widget.reading import count, elements, name, piece, record, text
 
 from .facts import Response
 from .items import fold_item, open_turn
@@ -37,29 +37,41 @@ OUTCOMES: dict[object, TurnStatus] = {"cancelled": "interrupted", "failed": "fai
 
 def response_created(state: State, event: Event) -> None:
     """Begin a response."""
-    response = name(record(event.get("response")).get("id"))
-    state.awaiting = False
+    data = record(event.get("response"))
+    response, outside = name(data.get("id")), data.get("conversation_id", "") is None
+    state.awaiting = state.awaiting and outside
     if response is not None:
-        state.set_response(response, replace(state.responses.get(response, Response()), done=False))
+        before = state.responses.get(response, Response())
+        state.set_response(response, replace(before, done=False, outside=outside))
 
 
 def response_done(state: State, event: Event) -> None:
     """End a response, whatever its outcome; one that called tools will be followed by another."""
     data = record(event.get("response"))
-    response, status = name(data.get("id")), text(data.get("status"))
-    outcome = OUTCOMES.get(status, "completed")
+    response = name(data.get("id"))
+    before = state.responses.get(response or "", Response())
     state.usage += of_response(data.get("usage"))
+    if before.outside or data.get("conversation_id", "") is None:
+        for turn in state.of_response(response or ""):
+            state.withdraw(turn.id)
+    else:
+        _conclude(state, data, response)
+    if response is not None:
+        state.set_response(response, replace(before, playing=before.playing and before.buffered, done=True))
+
+
+def _conclude(state: State, data: Event, response: str | None) -> None:
+    """End the turns of a response."""
+    outcome = OUTCOMES.get(text(data.get("status")), "completed")
     for item in elements(data.get("output")):
         fold_item(state, item, None, response, done=False)
     if outcome == "failed":
         state.add_error(problem("response_failed", _reason(data)))
-    if response is None:
-        return
-    for turn in state.of_response(response):
+    for turn in [] if response is None else state.of_response(response):
         state.put(_ended(turn, outcome))
-        state.awaiting = state.awaiting or (turn.role == "tool" and outcome == "completed")
-    before = state.responses.get(response, Response())
-    state.set_response(response, replace(before, playing=before.playing and before.buffered, done=True))
+        # Only a call of ours has an id; after one of the service's own (MCP) no response need follow.
+        ours = turn.call is not None and turn.call.call_id is not None
+        state.awaiting = state.awaiting or (ours and outcome == "completed")
 
 
 def _ended(turn: Turn, outcome: TurnStatus) -> Turn:
@@ -81,17 +93,19 @@ def _reason(response: Event) -> str | None:
 
 def output_item_added(state: State, event: Event) -> None:
     """Put an item that a response is making."""
-    fold_item(state, event.get("item"), None, name(event.get("response_id")), done=False)
+    if not _is_outside(state, event):
+        fold_item(state, event.get("item"), None, name(event.get("response_id")), done=False)
 
 
 def output_item_done(state: State, event: Event) -> None:
     """Finish an item that a response has made."""
-    fold_item(state, event.get("item"), None, name(event.get("response_id")), done=True)
+    if not _is_outside(state, event):
+        fold_item(state, event.get("item"), None, name(event.get("response_id")), done=True)
 
 
 def text_delta(state: State, event: Event) -> None:
     """Add to what the agent says; the transcript runs ahead of the sound."""
-    turn, delta = _reply(state, event), text(event.get("delta"))
+    turn, delta = _reply(state, event), piece(event.get("delta"))
     if turn is not None and delta is not None:
         state.put(appended(turn, count(event.get("content_index")) or 0, delta))
 
@@ -128,6 +142,13 @@ def arguments_done(state: State, event: Event) -> None:
     _argue(state, event, text(event.get("arguments")), whole=True)
 
 
+def call_failed(state: State, event: Event) -> None:
+    """Note that a call which the service made itself (MCP) came to nothing; the item says why."""
+    turn = open_turn(state, event.get("item_id"), "tool")
+    if turn is not None:
+        state.put(reached(turn, "failed"))
+
+
 def playback_started(state: State, event: Event) -> None:
     """Begin to play a response; another one cannot play at the same time."""
     response = name(event.get("response_id"))
@@ -150,7 +171,15 @@ def playback_cleared(state: State, event: Event) -> None:
     _silence(state, event, "interrupted")
 
 
+def _is_outside(state: State, event: Event) -> bool:
+    """Tell whether the event is of a response that runs beside the conversation: what it makes is no turn."""
+    response = state.responses.get(name(event.get("response_id")) or "")
+    return response is not None and response.outside
+
+
 def _reply(state: State, event: Event) -> Turn | None:
+    if _is_outside(state, event):
+        return None
     turn = open_turn(state, event.get("item_id"), "assistant")
     return turn and attributed(turn, name(event.get("response_id")))
 
@@ -161,7 +190,7 @@ def _close(state: State, event: Event, turn: Turn | None, words: str | None) -> 
 
 
 def _argue(state: State, event: Event, arguments: str | None, whole: bool) -> None:
-    turn = open_turn(state, event.get("item_id"), "tool")
+    turn = None if _is_outside(state, event) else open_turn(state, event.get("item_id"), "tool")
     if turn is not None and arguments is not None:
         turn = attributed(turn, name(event.get("response_id")))
         turn = called(turn, name(event.get("call_id")), name(event.get("name")))
@@ -191,6 +220,9 @@ IN: dict[str, Callable[[State, Event], None]] = {
     "response.output_audio.delta": audio_delta,
     "response.function_call_arguments.delta": arguments_delta,
     "response.function_call_arguments.done": arguments_done,
+    "response.mcp_call_arguments.delta": arguments_delta,
+    "response.mcp_call_arguments.done": arguments_done,
+    "response.mcp_call.failed": call_failed,
     "output_audio_buffer.started": playback_started,
     "output_audio_buffer.stopped": playback_stopped,
     "output_audio_buffer.cleared": playback_cleared,

@@ -5,10 +5,10 @@ when nothing changes. This module must not know events or the order of turns. Th
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, cast, get_args
 
-from genmb_voice_widget.reading import LARGEST, count, elements, name, record, text
+from genmb_voice_widget.reading import LARGEST, count, elements, name, record, text, well_formed
 
 Role = Literal["user", "assistant", "system", "tool"]
 """Who speaks; ``tool`` is a function call and its output."""
@@ -24,11 +24,16 @@ MS_PER_WORD = 400
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What the content at one ``content_index`` says; a closed part takes no more deltas."""
+    """What the content at one ``content_index`` says; a closed part takes no more deltas.
+
+    ``half`` is the code of the first half of a surrogate pair in which the last delta ended, else 0: the
+    second half may come with the next one.
+    """
 
     index: int
     text: str
     closed: bool
+    half: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,7 @@ class Turn:
                 "output": call.output,
             },
             "response_id": self.response_id,
-            "parts": [{"index": part.index, "text": part.text, "closed": part.closed} for part in parts],
+            "parts": [asdict(part) for part in parts],
             "audio_bytes": self.audio_bytes,
             "audio_end_ms": self.audio_end_ms,
             "needs_text": self.needs_text,
@@ -135,14 +140,22 @@ def turn_from_json(data: object) -> Turn:
     for part in map(record, elements(members.get("parts"))):
         index = count(part.get("index"))
         if index is not None:
-            turn = _put(turn, Part(index, text(part.get("text")) or "", part.get("closed") is True))
+            words, half = text(part.get("text")) or "", count(part.get("half")) or 0
+            known = half if _is_first_half(half) else 0
+            turn = _put(turn, Part(index, words, part.get("closed") is True, known))
     return _heard(turn)
 
 
 def appended(turn: Turn, index: int, delta: str) -> Turn:
-    """Add a delta to an open part."""
+    """Add a delta to an open part; it may begin or end in the middle of a surrogate pair."""
     part = _part(turn, index)
-    return turn if part.closed else _put(turn, Part(index, part.text + delta, False))
+    if part.closed or not delta:
+        return turn
+    more = chr(part.half) + delta if part.half else delta
+    last = ord(more[-1])
+    half = last if _is_first_half(last) else 0
+    words = well_formed(more[:-1] if half else more)
+    return _put(turn, Part(index, part.text + words, False, half))
 
 
 def closed(turn: Turn, index: int, words: str) -> Turn:
@@ -209,6 +222,10 @@ def attributed(turn: Turn, response: str | None) -> Turn:
 
 def _part(turn: Turn, index: int) -> Part:
     return next((part for part in turn.parts if part.index == index), Part(index, "", False))
+
+
+def _is_first_half(code: int) -> bool:
+    return 0xD800 <= code <= 0xDBFF
 
 
 def _put(turn: Turn, part: Part) -> Turn:

@@ -46,6 +46,7 @@ const idle: Shown = {
   soundBlocked: false,
   notice: null,
   ready: true,
+  recorded: false,
 };
 const live: Shown = {
   ...idle,
@@ -90,5 +91,12 @@ export const examples: Record<string, Shown> = {
     ready: false,
     turns: conversation.slice(0, 4),
     notice: problem("kernel_gone"),
+  },
+  recorded: {
+    ...idle,
+    status: "failed",
+    recorded: true,
+    turns: conversation.slice(0, 4),
+    problems: [problem("connection_lost")],
   },
 };

@@ -16,7 +16,7 @@ export interface CallOptions {
   readonly muted: boolean;
   readonly report: (report: Report) => void;
   readonly onSoundBlocked: (blocked: boolean) => void;
-  /** The microphone went away in the middle of the call and no other took its place; the call goes on. */
+  /** The microphone went away, before or in the call, and no other took its place; the call goes on. */
   readonly onMicrophoneLost: (failure: Failure) => void;
   readonly signal: AbortSignal;
 }
@@ -24,8 +24,10 @@ export interface CallOptions {
 export interface Call {
   /** Resolves when the call stands; rejects with a `Failure` or the signal's reason. */
   readonly ready: Promise<void>;
-  /** False while there is nothing to send through. Throws a `Failure` when the event is too large. */
-  send(event: WireEvent): boolean;
+  /** Why this event could not be sent now, or null. */
+  objection(event: WireEvent): Failure | null;
+  /** Send, unless there is an objection, which is returned. */
+  send(event: WireEvent): Failure | null;
   mute(muted: boolean): void;
   enableSound(): void;
   /** Loudness of a side now, from 0 to 1. */
@@ -39,6 +41,8 @@ export function openCall(options: CallOptions): Call {
   const streams = new Map<Side, MediaStream>();
   let muted = options.muted;
   let transport: Transport | null = null;
+  /** Null when the call never stood. */
+  let standing: Promise<Transport | null> = Promise.resolve(null);
 
   const applyMute = () => {
     for (const track of streams.get("user")?.getAudioTracks() ?? []) track.enabled = !muted;
@@ -50,11 +54,14 @@ export function openCall(options: CallOptions): Call {
     for (const track of stream.getAudioTracks()) track.onended = () => void replaceMicrophone(refused);
     return stream;
   };
-  /** A device was unplugged: the next one takes its place, and only if there is none does anybody hear of it. */
+  /**
+   * A device was unplugged: the next one takes its place, if need be as soon as the call stands, and only if there is
+   * none does anybody hear of it.
+   */
   const replaceMicrophone = async (refused: string) => {
     try {
       const [track] = (await takeMicrophone(refused)).getAudioTracks();
-      if (track) await transport?.replaceMicrophone(track);
+      if (track) await (await standing)?.replaceMicrophone(track);
     } catch (thrown) {
       if (!signal.aborted) options.onMicrophoneLost(asFailure(thrown));
     }
@@ -64,6 +71,7 @@ export function openCall(options: CallOptions): Call {
     for (const track of streams.get("user")?.getTracks() ?? []) track.onended = null;
     streams.clear();
     transport = null;
+    standing = Promise.resolve(null);
   };
   signal.addEventListener("abort", letGo, { once: true });
   const open = async () => {
@@ -73,7 +81,7 @@ export function openCall(options: CallOptions): Call {
     if (code) throw new Failure(code);
     const microphone = takeMicrophone(refusal(facts));
     microphone.catch(() => undefined); // it is `connect` that answers for a refusal
-    transport = await connect({
+    const connecting = connect({
       exchange,
       microphone,
       signal,
@@ -87,11 +95,14 @@ export function openCall(options: CallOptions): Call {
         report(told);
       },
     });
+    standing = connecting.catch(() => null);
+    transport = await connecting;
   };
 
   return {
     ready: open(),
-    send: (event) => transport?.send(event) ?? false,
+    objection: (event) => (transport ? transport.objection(event) : new Failure("not_live")),
+    send: (event) => (transport ? transport.send(event) : new Failure("not_live")),
     mute: (next) => {
       muted = next;
       applyMute();

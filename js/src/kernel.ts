@@ -207,12 +207,13 @@ export function openKernel(options: KernelOptions): Kernel {
     link: () => link,
     elsewhere: () => elsewhere,
     push: (log, envelope) => {
-      if (envelope.event.type === "genmb.status") {
-        const was = live;
-        live = envelope.event.status === "live" || envelope.event.status === "reconnecting";
-        if (live && !was) heard = now();
-      }
-      outbox.push(log, envelope);
+      const { type, status } = envelope.event;
+      if (type !== "genmb.status") return outbox.push(log, envelope);
+      const was = live;
+      live = status === "live" || status === "reconnecting";
+      if (live && !was) heard = now();
+      // The offer goes first: what the kernel has to do for this would delay the answer.
+      outbox.push(log, envelope, status === "connecting");
     },
     bye: () => {
       outbox.flush();

@@ -9,7 +9,8 @@ const URGENT = new Set(protocol.urgent);
 export const BATCH_MS = 125;
 
 export interface Outbox {
-  push(log: string, envelope: Envelope): void;
+  /** A patient one waits for a batch even after a rest, and even if it is urgent. */
+  push(log: string, envelope: Envelope, patient?: boolean): void;
   flush(): void;
   /** Forget what waits: a snapshot has said it all. */
   drop(): void;
@@ -39,11 +40,12 @@ export function createOutbox(send: (log: string, events: Envelope[]) => void): O
   return {
     flush,
     drop,
-    push: (log, envelope) => {
+    push: (log, envelope, patient = false) => {
       if (log !== current) flush();
       current = log;
       waiting.push(envelope);
-      if (rest === undefined || URGENT.has(String(envelope.event.type))) flush();
+      if (patient) rest ??= setTimeout(wake, BATCH_MS);
+      else if (rest === undefined || URGENT.has(String(envelope.event.type))) flush();
     },
   };
 }

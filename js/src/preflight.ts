@@ -71,9 +71,15 @@ function frame(): PageFacts["frame"] {
   return allowed ? "allowed" : "unknown";
 }
 
+/** What the browser said last; it keeps the state up to date. */
+let asked: PermissionStatus | null = null;
+
 async function permission(): Promise<PageFacts["permission"]> {
+  // A permission that stands needs no second question: should it have gone, the microphone's refusal says so.
+  if (asked?.state === "granted") return "granted";
   try {
-    return (await navigator.permissions.query({ name: "microphone" as PermissionName })).state;
+    asked = await navigator.permissions.query({ name: "microphone" as PermissionName });
+    return asked.state;
   } catch {
     return "unknown";
   }

@@ -23,14 +23,19 @@ export function elements(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
-/** The string, which may be empty, or null. */
+/** The string, which may be empty, or null. Half a surrogate pair is read as U+FFFD: nothing else can be written as UTF-8. */
 export function text(value: unknown): string | null {
+  return typeof value === "string" ? value.toWellFormed() : null;
+}
+
+/** A string that continues another and is continued: half a surrogate pair may stand at its ends. Or null. */
+export function piece(value: unknown): string | null {
   return typeof value === "string" ? value : null;
 }
 
 /** The string if it can name something (it is not empty), or null. */
 export function name(value: unknown): string | null {
-  return typeof value === "string" && value !== "" ? value : null;
+  return text(value) || null;
 }
 
 /** A number from 0 to LARGEST, or null. */

@@ -13,8 +13,8 @@ const BUSY = "conversation_already_has_active_response";
 type Turn =
   | { readonly phase: "free" }
   | { readonly phase: "asked"; readonly eventId: string; readonly cancel: boolean }
-  /** `id` is null when we only know from an error that some response runs. */
-  | { readonly phase: "running"; readonly id: string | null };
+  /** `id` is null when we only know from an error that some response runs; `eventId` is our last request's. */
+  | { readonly phase: "running"; readonly id: string | null; readonly eventId: string | null };
 
 export interface Sequencer {
   /** The model shall answer what is in the conversation now. */
@@ -41,7 +41,7 @@ export function createSequencer(send: (event: WireEvent) => void, newId: () => s
   };
   const created = (id: string) => {
     const unwanted = turn.phase === "asked" && turn.cancel;
-    turn = { phase: "running", id };
+    turn = { phase: "running", id, eventId: turn.phase === "free" ? null : turn.eventId };
     if (unwanted) stop(id);
   };
   const done = (id: string) => {
@@ -50,11 +50,13 @@ export function createSequencer(send: (event: WireEvent) => void, newId: () => s
   };
   /** Without an id the error may be another event's: then the response comes all the same, and says that it runs. */
   const refused = (eventId: string | null, code: string | null) => {
-    if (turn.phase !== "asked") return;
+    if (turn.phase === "free") return;
     const busy = code === BUSY;
     if (eventId === null ? !busy && isBenign(code) : eventId !== turn.eventId) return;
+    // The response that won the race may have been heard of before the refusal.
     if (busy) wanted = true;
-    turn = busy ? { phase: "running", id: null } : { phase: "free" };
+    if (turn.phase === "running") return;
+    turn = busy ? { phase: "running", id: null, eventId } : { phase: "free" };
     proceed();
   };
 

@@ -39,7 +39,10 @@ export interface Session {
   start(): Promise<void>;
   /** End the call, if any; with a code of the catalogue when it was not the user's wish. */
   stop(code?: string): void;
-  /** The user types instead of speaking. Returns why it could not be sent, which a running log shows too, or null. */
+  /**
+   * The user types instead of speaking. Returns why it could not be sent, which a running log shows too, or null; what
+   * is not sent interrupts nobody.
+   */
   say(text: string, itemId?: string): Failure | null;
   /** Silence the agent and drop the rest of what it was going to say. */
   interrupt(): void;
@@ -120,11 +123,8 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
     if (told.type === "over" && told.by === "network") failed(new Failure("connection_lost"));
     if (told.type === "over" && told.by === "service") finish("ended", "hung_up");
   };
-  /** False when there is no open call to send through. */
-  const send = (event: WireEvent): boolean => {
-    if (!attempt?.call.send(event)) return false;
-    attempt.log.append("out", event);
-    return true;
+  const send = (event: WireEvent) => {
+    if (attempt && !attempt.call.send(event)) attempt.log.append("out", event);
   };
 
   const settle = async (abort: AbortController, call: Call) => {
@@ -187,15 +187,17 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
     },
     stop: (code) => finish("ended", code ?? "stopped", code ? new Failure(code) : undefined),
     say: (text, itemId = newItemId()) => {
-      interrupt();
+      if (!attempt) return new Failure("not_live");
       const item = { id: itemId, type: "message", role: "user", content: [{ type: "input_text", text }] };
-      try {
-        if (!send({ type: "conversation.item.create", item })) throw new Failure("not_live");
-      } catch (thrown) {
-        if (attempt) report(attempt.log, asFailure(thrown));
-        return asFailure(thrown);
+      const event = { type: "conversation.item.create", item };
+      const found = attempt.call.objection(event);
+      if (found) {
+        report(attempt.log, found);
+        return found;
       }
-      attempt?.sequencer.request();
+      interrupt();
+      send(event);
+      attempt.sequencer.request();
       return null;
     },
     interrupt,

@@ -88,7 +88,8 @@ export class State {
     if (this.speech !== null) return "hearing";
     const responses = [...this.open.values()];
     if (responses.some(({ playing }) => playing)) return "speaking";
-    return this.awaiting || responses.some(({ done }) => !done) ? "thinking" : "listening";
+    const thinking = this.awaiting || responses.some(({ done, outside }) => !done && !outside);
+    return thinking ? "thinking" : "listening";
   }
 
   /** The turn that this item is, shown or not. */
@@ -198,7 +199,7 @@ export class State {
     state.speech = name(members.speech);
     state.awaiting = members.awaiting === true;
     for (const [response, value] of Object.entries(record(members.responses))) {
-      state.setResponse(response, responseFromJson(value));
+      state.setResponse(text(response) ?? "", responseFromJson(value));
     }
     for (const { code, detail } of elements(members.errors).map(record)) {
       state.addError(problem(text(code) ?? "", text(detail)));

@@ -2,6 +2,7 @@
  * What the driver asks of a connection to a provider, whatever carries it.
  * Types only: how a connection is made belongs to `webrtc.ts`, what its events mean to `state.ts`.
  */
+import type { Failure } from "./failure";
 import type { WireEvent } from "./protocol";
 
 /** The endpoint's answer to an offer. Members keep their wire names. */
@@ -36,8 +37,10 @@ export interface ConnectOptions {
 }
 
 export interface Transport {
-  /** Throws a `Failure` when the event is larger than the connection carries; false when it is closed. */
-  send(event: WireEvent): boolean;
+  /** Why this event could not be sent now: the connection is closed, or carries none so large. Null when it could. */
+  objection(event: WireEvent): Failure | null;
+  /** Send, unless there is an objection, which is returned. */
+  send(event: WireEvent): Failure | null;
   replaceMicrophone(track: MediaStreamTrack): Promise<void>;
 }
 

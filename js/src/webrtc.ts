@@ -7,6 +7,7 @@
  * is posted without waiting for candidates, no ICE servers are needed).
  */
 import { abortable, Failure } from "./failure";
+import type { WireEvent } from "./protocol";
 import type { Connect, ConnectOptions, Transport } from "./transport";
 
 /** How long an accepted call may take to connect, and a wavering one to heal (Chromium itself gives up after 15 s). */
@@ -111,19 +112,22 @@ async function dial({ exchange, microphone, report, signal }: ConnectOptions): P
     close();
     throw failure;
   }
+  const objection = (event: WireEvent): Failure | null => {
+    if (channel.readyState !== "open") return new Failure("not_live");
+    const limit = pc.sctp?.maxMessageSize ?? DEFAULT_MESSAGE_BYTES;
+    if (new TextEncoder().encode(JSON.stringify(event)).length <= limit) return null;
+    return new Failure(
+      "message_too_long",
+      `The message is longer than the ${limit} bytes that the call carries.`,
+    );
+  };
   return {
     replaceMicrophone: (track) => sender.replaceTrack(track),
+    objection,
     send: (event) => {
-      if (channel.readyState !== "open") return false;
-      const text = JSON.stringify(event);
-      const limit = pc.sctp?.maxMessageSize ?? DEFAULT_MESSAGE_BYTES;
-      if (new TextEncoder().encode(text).length > limit)
-        throw new Failure(
-          "message_too_long",
-          `The message is longer than the ${limit} bytes that the call carries.`,
-        );
-      channel.send(text);
-      return true;
+      const found = objection(event);
+      if (!found) channel.send(JSON.stringify(event));
+      return found;
     },
   };
 }

@@ -56,9 +56,9 @@ function createAgent(model: Model): Agent {
   const store: Store = createStore(session, () => ({
     provider: text(settings.provider),
     model: text(settings.model),
-    ready: kernel.link() === "ready" && !kernel.elsewhere() && settings.recorded !== true,
-    notice:
-      notice(kernel.link(), kernel.elsewhere()) ?? (settings.recorded === true ? problem("read_only") : null),
+    ready: kernel.link() === "ready" && !kernel.elsewhere(),
+    notice: notice(kernel.link(), kernel.elsewhere()),
+    recorded: settings.recorded === true,
   }));
 
   const audience = createAudience(() => session.stop("view_gone"));

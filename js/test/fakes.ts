@@ -82,6 +82,9 @@ export class FakePeerConnection {
   }
 }
 
+/** One for all tests of a file, as a page has one: its state changes, the object does not. */
+const microphonePermission = { state: "granted" };
+
 /** Put the doubles where a browser has the real ones. Returns the microphone's streams as they are opened. */
 export function installBrowser({ permission = "granted" } = {}) {
   const streams: FakeStream[] = [];
@@ -91,13 +94,17 @@ export function installBrowser({ permission = "granted" } = {}) {
     return stream;
   });
   FakePeerConnection.all = [];
+  microphonePermission.state = permission;
   vi.stubGlobal("isSecureContext", true);
   vi.stubGlobal("RTCPeerConnection", FakePeerConnection);
   vi.stubGlobal("MediaStream", FakeStream);
   vi.stubGlobal(
     "IntersectionObserver",
     class {
-      observe() {}
+      constructor(readonly told: (entries: object[]) => void) {}
+      observe() {
+        this.told([{ isIntersecting: true }]);
+      }
       disconnect() {}
     },
   );
@@ -110,7 +117,7 @@ export function installBrowser({ permission = "granted" } = {}) {
   });
   Object.defineProperty(navigator, "permissions", {
     configurable: true,
-    value: { query: async () => ({ state: permission }) },
+    value: { query: async () => microphonePermission },
   });
   return {
     streams,

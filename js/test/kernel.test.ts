@@ -120,6 +120,20 @@ it("sends an event at once when none was sent lately", async () => {
   expect(batches()).toEqual([[1], [2]]);
 });
 
+it("lets the offer go before the news that a call is being opened", async () => {
+  push("genmb.status", { status: "connecting" });
+  void kernel.backend.open("v=0 offer");
+  expect(model.sent.map(({ op }) => op)).toEqual(["hello", "call"]);
+  await pass(125);
+  expect(batches()).toEqual([[1]]);
+});
+
+it("sends the news that a call is being opened with whatever cannot wait", () => {
+  push("genmb.status", { status: "connecting" });
+  push("genmb.status", { status: "failed", code: "mic_denied" });
+  expect(batches()).toEqual([[1, 2]]);
+});
+
 it("sends urgent events at once, with all that waited before them, in order", () => {
   push("response.output_audio_transcript.delta");
   push("response.output_audio_transcript.delta");

@@ -57,6 +57,21 @@ it("asks again after the other response when it lost the race", () => {
   expect(creates()).toEqual(["e1", "e2"]);
 });
 
+it.each(["e1", null])(
+  "asks again also when it hears of the winner before its refusal, which names %s",
+  (event_id) => {
+    sequencer.request();
+    created("r-other");
+    sequencer.observe({
+      type: "error",
+      error: { code: "conversation_already_has_active_response", event_id },
+    });
+    expect(creates()).toEqual(["e1"]);
+    done("r-other");
+    expect(creates()).toEqual(["e1", "e2"]);
+  },
+);
+
 it("gives up a request that was refused for another reason, and is free for the next", () => {
   sequencer.request();
   refuse("e1", "invalid_value");

@@ -190,6 +190,22 @@ it("does not ask for the microphone where the page cannot have one", async () =>
   expect(state().status).toBe("failed");
 });
 
+it("asks the browser once for a permission that stands, and each time for one that does not", async () => {
+  const asked = vi.spyOn(navigator.permissions, "query");
+  await live();
+  session.stop();
+  asked.mockClear();
+  await live();
+  session.stop();
+  expect(asked).not.toHaveBeenCalled();
+  installBrowser({ permission: "prompt" });
+  const askedAgain = vi.spyOn(navigator.permissions, "query");
+  await live();
+  session.stop();
+  await live();
+  expect(askedAgain).toHaveBeenCalledTimes(2);
+});
+
 it("says when a start is possible again", async () => {
   backend.open.mockRejectedValue(new Failure("rate_limited", undefined, 754));
   await expect(session.start()).rejects.toMatchObject({ code: "rate_limited", retryAfter: 754 });
@@ -294,6 +310,19 @@ it("refuses to say something outside a call, and something too long within one",
   expect(errors()).toEqual(["message_too_long"]);
 });
 
+it("does not interrupt the running reply for a message that is too long", async () => {
+  await live();
+  agentSpeaks();
+  expect(session.say("x".repeat(2000))).toMatchObject({ code: "message_too_long" });
+  expect(channel().sent).toEqual([]);
+  expect(session.say("x")).toBeNull();
+  expect(channel().types()).toEqual([
+    "response.cancel",
+    "output_audio_buffer.clear",
+    "conversation.item.create",
+  ]);
+});
+
 it("mutes by silencing the track, also a microphone that opens later", async () => {
   session.mute(true);
   await live();
@@ -312,6 +341,49 @@ it("takes the next microphone when one is unplugged, and says so when there is n
   await settle();
   expect(errors()).toEqual(["mic_not_found"]);
   expect(state().status).toBe("live");
+});
+
+it("takes the next microphone when one is unplugged before the call stands", async () => {
+  const answer = deferred<typeof ticket>();
+  backend.open.mockReturnValue(answer.promise);
+  const started = session.start();
+  await settle();
+  browser.streams[0]?.tracks[0]?.onended?.();
+  await settle();
+  expect(browser.getUserMedia).toHaveBeenCalledTimes(2);
+  answer.resolve(ticket);
+  await settle();
+  FakePeerConnection.last.connect();
+  await started;
+  await settle();
+  expect(FakePeerConnection.last.sender.track).toBe(browser.streams[1]?.tracks[0]);
+  expect(errors()).toEqual([]);
+});
+
+it("says so when there is no other microphone before the call stands, and goes on", async () => {
+  const started = session.start();
+  await settle();
+  browser.getUserMedia.mockRejectedValue(new DOMException("none", "NotFoundError"));
+  browser.streams[0]?.tracks[0]?.onended?.();
+  await settle();
+  expect(errors()).toEqual(["mic_not_found"]);
+  FakePeerConnection.last.connect();
+  await started;
+  expect(state().status).toBe("live");
+});
+
+it("a call that is refused after its microphone was replaced has failed of nothing else", async () => {
+  const answer = deferred<typeof ticket>();
+  backend.open.mockReturnValue(answer.promise);
+  const started = session.start();
+  await settle();
+  browser.streams[0]?.tracks[0]?.onended?.();
+  await settle();
+  answer.reject(new Failure("rate_limited"));
+  await expect(started).rejects.toMatchObject({ code: "rate_limited" });
+  await settle();
+  expect(errors()).toEqual(["rate_limited"]);
+  expect(browser.live()).toBe(0);
 });
 
 it("asks for a click when the browser holds the sound back, and stops asking when it plays", async () => {
@@ -364,7 +436,7 @@ it("does not hear a connection that goes on reporting after its end", async () =
     connect: async ({ exchange, report }) => {
       await exchange("v=0 offer");
       reported.resolve(report);
-      return { send: () => true, replaceMicrophone: async () => undefined };
+      return { send: () => null, objection: () => null, replaceMicrophone: async () => undefined };
     },
   });
   await deaf.start();

@@ -162,6 +162,20 @@ it("draws a turn again only when it has changed", async () => {
   expect(drawn.mock.calls.map(([{ turn }]) => turn.id)).toEqual(["b"]);
 });
 
+it("draws the changes of a moment at once, after what they have set going", async () => {
+  await live();
+  item("a", "user", "One");
+  await pass(0);
+  const drawn = vi.spyOn(Caption.prototype, "render");
+  for (const [id, previous] of ["ba", "cb", "dc"]) {
+    item(id as string, "assistant", "Words", previous);
+    await vi.advanceTimersByTimeAsync(5);
+  }
+  expect(drawn).not.toHaveBeenCalled();
+  await pass(0);
+  expect(drawn).toHaveBeenCalledTimes(3);
+});
+
 it("has captions that a screen reader reads, finished turns only", async () => {
   await live();
   receive({ type: "input_audio_buffer.speech_started", item_id: "u", audio_start_ms: 0 });
@@ -206,6 +220,40 @@ it("sends what is typed and empties the box", async () => {
   });
 });
 
+it("keeps what was typed when it is too long to be sent, and says so", async () => {
+  await live();
+  const input = find("say-input") as HTMLInputElement;
+  input.value = "x".repeat(2000);
+  input.dispatchEvent(new Event("input", { bubbles: true }));
+  await pass(0);
+  await press("say-send");
+  expect(input.value).toBe("x".repeat(2000));
+  expect(find("error").dataset.code).toBe("message_too_long");
+  expect(FakePeerConnection.last.channel.sent).toEqual([]);
+});
+
+it("shows a recording calmly: it says what it is, and there is nothing to press", async () => {
+  const said = { id: "a", type: "message", role: "user", content: [{ type: "input_text", text: "Earlier" }] };
+  const failed = fold([
+    { seq: 1, t: 0, dir: "own", event: { type: "genmb.status", status: "connecting" } },
+    { seq: 2, t: 0, dir: "in", event: { type: "conversation.item.added", item: said } },
+    { seq: 3, t: 0, dir: "own", event: { type: "genmb.status", status: "failed", code: "connection_lost" } },
+  ]);
+  const snapshot = JSON.parse(JSON.stringify(failed));
+  model.welcome({ snapshot, settings: { provider: "local", recorded: true } });
+  await pass(0);
+  expect(turns()).toEqual(["user: Earlier"]);
+  expect(find("status").textContent).toBe("Recording");
+  expect(find("notice").textContent).toContain("This agent shows a recording.");
+  expect(find("notice").textContent).toContain("The connection to the voice service was lost.");
+  expect(document.querySelectorAll("[role=alert], .gv-banner")).toHaveLength(0);
+  expect(document.querySelectorAll("button, input, [role=meter]")).toHaveLength(0);
+  model.broken = true;
+  model.fire("comm_live_update");
+  await pass(0);
+  expect(all("notice").map(({ dataset }) => dataset.code)).toEqual(["read_only"]);
+});
+
 it("mutes at once and says so", async () => {
   await live();
   await press("mute");
@@ -228,6 +276,34 @@ it("shows an error with what to do about it; it can be dismissed or tried again"
   again?.click();
   await pass(0);
   expect(status()).toBe("connecting");
+});
+
+it("measures how loud it is only in a call that stands, and is silent after it", async () => {
+  const level = vi.fn(() => 0.5);
+  const analyser = { fftSize: 0, getFloatTimeDomainData: (into: Float32Array) => into.fill(level()) };
+  const contexts = vi.fn(
+    class {
+      createAnalyser = () => analyser;
+      createMediaStreamSource = () => ({ connect: () => undefined });
+      close = async () => undefined;
+    },
+  );
+  vi.stubGlobal("AudioContext", contexts);
+  await press("start");
+  await pass(100);
+  expect(contexts).not.toHaveBeenCalled();
+  model.reply("open", { result: ticket });
+  await pass(0);
+  FakePeerConnection.last.connect();
+  await pass(0);
+  await pass(100);
+  expect(contexts).toHaveBeenCalledOnce();
+  expect(find("meter-user").getAttribute("aria-valuenow")).toBe("100");
+  await press("stop");
+  expect(find("meter-user").getAttribute("aria-valuenow")).toBe("0");
+  level.mockClear();
+  await pass(100);
+  expect(level).not.toHaveBeenCalled();
 });
 
 it("offers to enable the sound when the browser holds it back", async () => {

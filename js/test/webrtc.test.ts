@@ -199,10 +199,16 @@ it("passes events on and ignores what is not JSON", async () => {
 
 it("refuses an event that is larger than the connection carries", async () => {
   const transport = await connected();
-  expect(transport.send({ type: "x", text: "é".repeat(300) })).toBe(true);
-  expect(() => transport.send({ type: "x", text: "é".repeat(600) })).toThrow(
-    /^message_too_long: .*1000 bytes/,
-  );
-  FakePeerConnection.last.channel.readyState = "closed";
-  expect(transport.send({ type: "x" })).toBe(false);
+  const { channel } = FakePeerConnection.last;
+  expect(transport.send({ type: "x", text: "é".repeat(300) })).toBeNull();
+  const long = { type: "x", text: "é".repeat(600) };
+  for (const told of [transport.objection(long), transport.send(long)]) {
+    expect(told).toMatchObject({
+      code: "message_too_long",
+      detail: expect.stringContaining("1000 bytes"),
+    });
+  }
+  expect(channel.sent).toHaveLength(1);
+  channel.readyState = "closed";
+  expect(transport.send({ type: "x" })).toMatchObject({ code: "not_live" });
 });

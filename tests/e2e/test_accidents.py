@@ -95,6 +95,34 @@ async def test_a_widget_shown_twice_opens_one_microphone(open_notebook):
         await microphone_closes(notebook, within=5)
 
 
+async def test_a_microphone_that_is_unplugged_while_the_call_is_being_opened_is_replaced(
+    open_notebook, tmp_path
+):
+    async def unplug_first(page):
+        await page.add_init_script(
+            """
+            const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            let asked = 0;
+            navigator.mediaDevices.getUserMedia = async (constraints) => {
+                const stream = await real(constraints);
+                if (++asked === 1) setTimeout(() => {
+                    const [track] = stream.getTracks();
+                    track.stop();
+                    track.dispatchEvent(new Event('ended'));
+                });
+                return stream;
+            };
+            """
+        )
+
+    question = spoken("Who are you?", tmp_path / "question.wav", lead_in=3.0, tail=1.0)
+    async with open_notebook(SHOW, microphone=question, prepare=unplug_first) as notebook:
+        await go_live(notebook)
+        reply = notebook.page.locator("[data-testid=turn][data-role=assistant][data-status=completed]")
+        await expect(reply).to_have_count(1, timeout=PATIENCE_MS)
+        assert await notebook.page.evaluate("probe.openMicrophones()") == 1
+
+
 @pytest.mark.parametrize("kernel", ["python3", "ipykernel6"])
 async def test_a_busy_cell_neither_stops_the_captions_nor_loses_an_event(open_notebook, tmp_path, kernel):
     question = spoken("Who are you?", tmp_path / "question.wav", lead_in=5.0, tail=1.0)

@@ -35,18 +35,25 @@ export function sessionFromJson(data: unknown, known: Session | null = null): Se
  * A response that is not over.
  *
  * `buffered` means that the server tells when its sound plays (output_audio_buffer events), so that the sound may
- * outlast the response; otherwise it plays until the response is done.
+ * outlast the response; otherwise it plays until the response is done. `outside` means that it runs beside the
+ * conversation and adds nothing to it (OpenAI Realtime API reference, response.create, `conversation`).
  */
 export interface Response {
   readonly playing: boolean;
   readonly buffered: boolean;
   readonly done: boolean;
+  readonly outside: boolean;
 }
 
-export const NEW_RESPONSE: Response = { playing: false, buffered: false, done: false };
+export const NEW_RESPONSE: Response = { playing: false, buffered: false, done: false, outside: false };
 
 /** Read a response that was JSON; what is not true is false. */
 export function responseFromJson(data: unknown): Response {
-  const { playing, buffered, done } = record(data);
-  return { playing: playing === true, buffered: buffered === true, done: done === true };
+  const { playing, buffered, done, outside } = record(data);
+  return {
+    playing: playing === true,
+    buffered: buffered === true,
+    done: done === true,
+    outside: outside === true,
+  };
 }

@@ -5,7 +5,7 @@
  * The twin is genmb_voice_widget/fold/items.py.
  */
 import { problem, type WireEvent } from "../protocol";
-import { count, elements, type JsonRecord, name, record, text } from "../reading";
+import { count, elements, isRecord, type JsonRecord, name, piece, record, text } from "../reading";
 import type { State } from "../state";
 import type { Role, Turn } from "./turn";
 import * as turns from "./turn";
@@ -20,6 +20,9 @@ interface Context {
   /** Whether the event says that the item is finished, even if its own status does not. */
   readonly done?: boolean;
 }
+
+/** Both are turns of a tool: ours are called by the page or the kernel, those of MCP by the service. */
+const CALLS = new Set<unknown>(["function_call", "mcp_call"]);
 
 /** The turn of an item, made if the item is new; null for an item that is not a turn. */
 export function openTurn(state: State, item: unknown, role: Role): Turn | null {
@@ -41,8 +44,8 @@ export function foldItem(state: State, data: unknown, context: Context): void {
     for (const turn of state.ofCall(name(item.call_id) ?? "")) state.put(turns.answered(turn, output));
   }
   if (id === null) return;
-  if (item.type === "function_call" || item.type === "message") {
-    const role = item.type === "function_call" ? "tool" : item.role;
+  if (CALLS.has(item.type) || item.type === "message") {
+    const role = CALLS.has(item.type) ? "tool" : item.role;
     if (!turns.isRole(role)) return;
     const turn = openTurn(state, id, role);
     if (turn) state.put(described(turn, item, role, context));
@@ -65,7 +68,16 @@ function described(before: Turn, item: JsonRecord, role: Role, { response, done 
     const words = name(part.text) ?? name(part.transcript);
     if (words !== null) turn = whole ? turns.closed(turn, index, words) : turns.filled(turn, index, words);
   });
+  if (item.type === "mcp_call") turn = served(turn, item);
   return whole ? turns.reached(turn, "completed") : turn;
+}
+
+/** What came of a call that the service made itself; an error is told like an output. */
+function served(turn: Turn, item: JsonRecord): Turn {
+  const error = record(item.error);
+  const output = text(item.output) ?? name(error.message) ?? name(error.type);
+  const after = output === null ? turn : turns.answered(turn, output);
+  return isRecord(item.error) ? turns.reached(after, "failed") : after;
 }
 
 /** Put an item that the conversation has got. */
@@ -94,7 +106,7 @@ function itemTruncated(state: State, event: WireEvent): void {
 /** Add to what the user said. */
 function transcriptionDelta(state: State, event: WireEvent): void {
   const turn = openTurn(state, event.item_id, "user");
-  const delta = text(event.delta);
+  const delta = piece(event.delta);
   if (turn && delta !== null) state.put(turns.appended(turn, count(event.content_index) ?? 0, delta));
 }
 

@@ -60,9 +60,9 @@ function errorReported(state: State, event: WireEvent): void {
   state.addError(problem(code === "session_expired" ? "session_expired" : "provider_error", detail));
 }
 
-/** Wait for the response that we asked for. */
-function responseRequested(state: State): void {
-  state.awaiting = true;
+/** Wait for the response that we asked for, unless it is to run beside the conversation. */
+function responseRequested(state: State, event: WireEvent): void {
+  state.awaiting ||= record(event.response).conversation !== "none";
 }
 
 function close(state: State): void {

@@ -5,7 +5,7 @@
  * The twin is genmb_voice_widget/fold/replies.py.
  */
 import { problem, type WireEvent } from "../protocol";
-import { count, elements, type JsonRecord, name, record, text } from "../reading";
+import { count, elements, type JsonRecord, name, piece, record, text } from "../reading";
 import type { State } from "../state";
 import { NEW_RESPONSE } from "./facts";
 import { foldItem, openTurn } from "./items";
@@ -21,27 +21,37 @@ const OUTCOMES: ReadonlyMap<string | null, TurnStatus> = new Map([
 
 /** Begin a response. */
 function responseCreated(state: State, event: WireEvent): void {
-  const response = name(record(event.response).id);
-  state.awaiting = false;
+  const data = record(event.response);
+  const response = name(data.id);
+  const outside = data.conversation_id === null;
+  state.awaiting &&= outside;
   if (response === null) return;
-  state.setResponse(response, { ...(state.responses.get(response) ?? NEW_RESPONSE), done: false });
+  state.setResponse(response, { ...(state.responses.get(response) ?? NEW_RESPONSE), done: false, outside });
 }
 
 /** End a response, whatever its outcome; one that called tools will be followed by another. */
 function responseDone(state: State, event: WireEvent): void {
   const data = record(event.response);
   const response = name(data.id);
-  const outcome = OUTCOMES.get(text(data.status)) ?? "completed";
+  const before = state.responses.get(response ?? "") ?? NEW_RESPONSE;
   state.usage = plus(state.usage, ofResponse(data.usage));
+  if (before.outside || data.conversation_id === null) {
+    for (const turn of state.ofResponse(response ?? "")) state.withdraw(turn.id);
+  } else conclude(state, data, response);
+  if (response === null) return;
+  state.setResponse(response, { ...before, playing: before.playing && before.buffered, done: true });
+}
+
+/** End the turns of a response. */
+function conclude(state: State, data: JsonRecord, response: string | null): void {
+  const outcome = OUTCOMES.get(text(data.status)) ?? "completed";
   for (const item of elements(data.output)) foldItem(state, item, { response });
   if (outcome === "failed") state.addError(problem("response_failed", reason(data)));
-  if (response === null) return;
-  for (const turn of state.ofResponse(response)) {
+  for (const turn of response === null ? [] : state.ofResponse(response)) {
     state.put(ended(turn, outcome));
-    state.awaiting ||= turn.role === "tool" && outcome === "completed";
+    // Only a call of ours has an id; after one of the service's own (MCP) no response need follow.
+    state.awaiting ||= turn.call?.call_id != null && outcome === "completed";
   }
-  const before = state.responses.get(response) ?? NEW_RESPONSE;
-  state.setResponse(response, { ...before, playing: before.playing && before.buffered, done: true });
 }
 
 function ended(turn: Turn, outcome: TurnStatus): Turn {
@@ -57,18 +67,19 @@ function reason(response: JsonRecord): string | null {
 
 /** Put an item that a response is making. */
 function outputItemAdded(state: State, event: WireEvent): void {
-  foldItem(state, event.item, { response: name(event.response_id) });
+  if (!isOutside(state, event)) foldItem(state, event.item, { response: name(event.response_id) });
 }
 
 /** Finish an item that a response has made. */
 function outputItemDone(state: State, event: WireEvent): void {
-  foldItem(state, event.item, { response: name(event.response_id), done: true });
+  if (!isOutside(state, event))
+    foldItem(state, event.item, { response: name(event.response_id), done: true });
 }
 
 /** Add to what the agent says; the transcript runs ahead of the sound. */
 function textDelta(state: State, event: WireEvent): void {
   const turn = reply(state, event);
-  const delta = text(event.delta);
+  const delta = piece(event.delta);
   if (turn && delta !== null) state.put(turns.appended(turn, count(event.content_index) ?? 0, delta));
 }
 
@@ -102,6 +113,12 @@ function argumentsDone(state: State, event: WireEvent): void {
   argue(state, event, text(event.arguments), true);
 }
 
+/** Note that a call which the service made itself (MCP) came to nothing; the item says why. */
+function callFailed(state: State, event: WireEvent): void {
+  const turn = openTurn(state, event.item_id, "tool");
+  if (turn) state.put(turns.reached(turn, "failed"));
+}
+
 /** Begin to play a response; another one cannot play at the same time. */
 function playbackStarted(state: State, event: WireEvent): void {
   const response = name(event.response_id);
@@ -123,7 +140,13 @@ function playbackCleared(state: State, event: WireEvent): void {
   silence(state, event, "interrupted");
 }
 
+/** Whether the event is of a response that runs beside the conversation: what it makes is no turn. */
+function isOutside(state: State, event: WireEvent): boolean {
+  return state.responses.get(name(event.response_id) ?? "")?.outside === true;
+}
+
 function reply(state: State, event: WireEvent): Turn | null {
+  if (isOutside(state, event)) return null;
   const turn = openTurn(state, event.item_id, "assistant");
   return turn && turns.attributed(turn, name(event.response_id));
 }
@@ -133,7 +156,7 @@ function close(state: State, event: WireEvent, turn: Turn | null, words: string 
 }
 
 function argue(state: State, event: WireEvent, words: string | null, whole: boolean): void {
-  const opened = openTurn(state, event.item_id, "tool");
+  const opened = isOutside(state, event) ? null : openTurn(state, event.item_id, "tool");
   if (!opened || words === null) return;
   const turn = turns.attributed(opened, name(event.response_id));
   state.put(turns.argued(turns.called(turn, name(event.call_id), name(event.name)), words, whole));
@@ -161,6 +184,9 @@ export const IN = {
   "response.output_audio.delta": audioDelta,
   "response.function_call_arguments.delta": argumentsDelta,
   "response.function_call_arguments.done": argumentsDone,
+  "response.mcp_call_arguments.delta": argumentsDelta,
+  "response.mcp_call_arguments.done": argumentsDone,
+  "response.mcp_call.failed": callFailed,
   "output_audio_buffer.started": playbackStarted,
   "output_audio_buffer.stopped": playbackStopped,
   "output_audio_buffer.cleared": playbackCleared,

@@ -19,11 +19,15 @@ const MS_PER_WORD = 400;
 export type Role = (typeof ROLES)[number];
 export type TurnStatus = (typeof STATUSES)[number];
 
-/** What the content at one `content_index` says; a closed part takes no more deltas. */
+/**
+ * What the content at one `content_index` says; a closed part takes no more deltas. `half` is the code of the first half
+ * of a surrogate pair in which the last delta ended, else 0: the second half may come with the next one.
+ */
 export interface Part {
   readonly index: number;
   readonly text: string;
   readonly closed: boolean;
+  readonly half: number;
 }
 
 /** A function that the model called. `arguments` is whole once the turn is completed; `output` is null until known. */
@@ -106,27 +110,33 @@ export function turnFromJson(data: unknown): Turn {
   };
   for (const part of elements(members.parts).map(record)) {
     const index = count(part.index);
-    if (index !== null)
-      turn = put(turn, { index, text: text(part.text) ?? "", closed: part.closed === true });
+    if (index === null) continue;
+    const half = isFirstHalf(part.half) ? part.half : 0;
+    turn = put(turn, { index, text: text(part.text) ?? "", closed: part.closed === true, half });
   }
   return withHeard(turn);
 }
 
-/** Add a delta to an open part. */
+/** Add a delta to an open part; it may begin or end in the middle of a surrogate pair. */
 export function appended(turn: Turn, index: number, delta: string): Turn {
   const part = partAt(turn, index);
-  return part.closed ? turn : put(turn, { index, text: part.text + delta, closed: false });
+  if (part.closed || delta === "") return turn;
+  const more = part.half ? String.fromCharCode(part.half) + delta : delta;
+  const last = more.charCodeAt(more.length - 1);
+  const half = isFirstHalf(last) ? last : 0;
+  const words = (half ? more.slice(0, -1) : more).toWellFormed();
+  return put(turn, { index, text: part.text + words, closed: false, half });
 }
 
 /** Replace what the deltas said by the whole text; the first to close a part has the last word. */
 export function closed(turn: Turn, index: number, words: string): Turn {
-  return partAt(turn, index).closed ? turn : put(turn, { index, text: words, closed: true });
+  return partAt(turn, index).closed ? turn : put(turn, { index, text: words, closed: true, half: 0 });
 }
 
 /** Give a part the text of an unfinished item, unless it has text already. */
 export function filled(turn: Turn, index: number, words: string): Turn {
   const part = partAt(turn, index);
-  return part.closed || part.text ? turn : put(turn, { index, text: words, closed: false });
+  return part.closed || part.text ? turn : put(turn, { index, text: words, closed: false, half: 0 });
 }
 
 /** Make this the turn of a function call; of what is known already nothing changes. */
@@ -179,7 +189,11 @@ export function attributed(turn: Turn, response: string | null): Turn {
 }
 
 function partAt(turn: Turn, index: number): Part {
-  return turn.parts.find((part) => part.index === index) ?? { index, text: "", closed: false };
+  return turn.parts.find((part) => part.index === index) ?? { index, text: "", closed: false, half: 0 };
+}
+
+function isFirstHalf(code: unknown): code is number {
+  return Number.isInteger(code) && Number(code) >= 0xd800 && Number(code) <= 0xdbff;
 }
 
 function put(turn: Turn, part: Part): Turn {

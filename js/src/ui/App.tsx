@@ -2,13 +2,12 @@
 import { useLayoutEffect, useState } from "preact/hooks";
 import { Captions } from "./Captions";
 import { Controls } from "./Controls";
-import { NoticeBanner, ProblemBanner, SoundBanner } from "./Problems";
+import { NoticeBanner, ProblemBanner, RecordingNote, SoundBanner } from "./Problems";
 import { SayBox } from "./SayBox";
 import type { Shown, Store } from "./store";
 import { activityWord, sourceLine, statusWord } from "./words";
 
 export function App({ store }: { store: Store }) {
-  const { session } = store;
   const [shown, setShown] = useState(store.shown());
   useLayoutEffect(() => {
     setShown(store.shown());
@@ -24,9 +23,9 @@ export function App({ store }: { store: Store }) {
       onKeyDown={holdRunKeys}
     >
       <header class="gv-head">
-        <span class="gv-dot" data-activity={shown.activity} aria-hidden="true" />
+        {!shown.recorded && <span class="gv-dot" data-activity={shown.activity} aria-hidden="true" />}
         <span class="gv-status" data-testid="status" data-status={shown.status} role="status">
-          {statusWord(shown.status, shown.busy, shown.notice?.code ?? null)}
+          {shown.recorded ? "Recording" : statusWord(shown.status, shown.busy, shown.notice !== null)}
         </span>
         <span class="gv-activity" data-testid="activity" data-activity={shown.activity ?? ""}>
           {activityWord(shown.activity, shown.muted)}
@@ -36,9 +35,11 @@ export function App({ store }: { store: Store }) {
       <Captions turns={shown.turns}>
         <Hint shown={shown} />
       </Captions>
-      <Banners store={store} shown={shown} />
-      <Controls store={store} shown={shown} />
-      <SayBox enabled={shown.busy && shown.status === "live"} onSay={(text) => session.say(text)} />
+      {shown.recorded ? (
+        <RecordingNote last={shown.problems.at(-1) ?? null} />
+      ) : (
+        <Actions store={store} shown={shown} />
+      )}
     </section>
   );
 }
@@ -50,6 +51,17 @@ export function App({ store }: { store: Store }) {
 function holdRunKeys(event: KeyboardEvent) {
   const { key, shiftKey, ctrlKey, altKey, metaKey } = event;
   if (key === "Enter" && (shiftKey || ctrlKey || altKey || metaKey)) event.preventDefault();
+}
+
+function Actions({ store, shown }: { store: Store; shown: Shown }) {
+  const live = shown.busy && shown.status === "live";
+  return (
+    <>
+      <Banners store={store} shown={shown} />
+      <Controls store={store} shown={shown} />
+      <SayBox enabled={live} onSay={(text) => store.session.say(text) === null} />
+    </>
+  );
 }
 
 function Banners({ store, shown }: { store: Store; shown: Shown }) {
@@ -72,7 +84,8 @@ function Banners({ store, shown }: { store: Store; shown: Shown }) {
   );
 }
 
-function Hint({ shown: { busy, notice, status } }: { shown: Shown }) {
+function Hint({ shown: { busy, notice, recorded, status } }: { shown: Shown }) {
+  if (recorded) return <p class="gv-hint">Nothing was said.</p>;
   if (busy) return <p class="gv-hint">{status === "live" ? "Say something." : "One moment…"}</p>;
   if (notice) return <p class="gv-hint">Nothing has been said yet.</p>;
   return (

@@ -5,6 +5,7 @@ import type { Shown, Store } from "./store";
 
 export function Controls({ store, shown }: { store: Store; shown: Shown }) {
   const { session } = store;
+  const level = shown.busy && shown.status !== "connecting" ? session.level : null;
   return (
     <div class="gv-controls">
       {shown.busy ? (
@@ -36,8 +37,8 @@ export function Controls({ store, shown }: { store: Store; shown: Shown }) {
         {shown.muted ? "Unmute" : "Mute"}
       </button>
       <div class="gv-meters">
-        <Meter side="user" label="You" level={session.level} />
-        <Meter side="agent" label="Agent" level={session.level} />
+        <Meter side="user" label="You" level={level} />
+        <Meter side="agent" label="Agent" level={level} />
       </div>
     </div>
   );

@@ -1,10 +1,17 @@
-/** How loud one side is. Measures only while the meter can be seen. */
+/** How loud one side is. Measures only in a call that stands, and only while the meter can be seen. */
 import { useEffect, useRef } from "preact/hooks";
 import type { Side } from "../call";
 
-export function Meter({ side, label, level }: { side: Side; label: string; level: (side: Side) => number }) {
+interface Props {
+  readonly side: Side;
+  readonly label: string;
+  /** Null while there is nothing to measure. */
+  readonly level: ((side: Side) => number) | null;
+}
+
+export function Meter({ side, label, level }: Props) {
   const bar = useRef<HTMLDivElement>(null);
-  useEffect(() => (bar.current ? follow(bar.current, () => level(side)) : undefined), [side, level]);
+  useEffect(() => (bar.current && level ? follow(bar.current, () => level(side)) : undefined), [side, level]);
   return (
     <div class="gv-meter">
       <span class="gv-meter-label">{label}</span>
@@ -23,17 +30,18 @@ export function Meter({ side, label, level }: { side: Side; label: string; level
   );
 }
 
-/** Draw the level at each frame while the element is on the screen; returns the way to stop. */
+/** Draw the level at each frame while the element is on the screen; returns the way to stop, which draws silence. */
 function follow(element: HTMLElement, level: () => number): () => void {
   let frame = 0;
-  let drawn = -1;
+  let drawn = 0;
+  const show = (percent: number) => {
+    if (percent === drawn) return;
+    drawn = percent;
+    element.style.setProperty("--gv-level", String(percent / 100));
+    element.setAttribute("aria-valuenow", String(percent));
+  };
   const draw = () => {
-    const percent = Math.round(level() * 100);
-    if (percent !== drawn) {
-      drawn = percent;
-      element.style.setProperty("--gv-level", String(percent / 100));
-      element.setAttribute("aria-valuenow", String(percent));
-    }
+    show(Math.round(level() * 100));
     frame = requestAnimationFrame(draw);
   };
   const watcher = new IntersectionObserver((entries) => {
@@ -44,5 +52,6 @@ function follow(element: HTMLElement, level: () => number): () => void {
   return () => {
     watcher.disconnect();
     cancelAnimationFrame(frame);
+    show(0);
   };
 }

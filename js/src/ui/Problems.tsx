@@ -29,6 +29,17 @@ export function NoticeBanner({ code, say, fix }: Notice) {
   return <Sentences testid="notice" role="status" code={code} say={say} fix={fix} detail={null} />;
 }
 
+/** What a recording is; nothing is wrong and nothing can be pressed. `last` is the last problem in it. */
+export function RecordingNote({ last }: { last: Problem | null }) {
+  const { code, say, fix } = problem("read_only");
+  return (
+    <div class="gv-note" data-testid="notice" data-code={code}>
+      {say} {fix}
+      {last && <div>The last problem in it: {last.say}</div>}
+    </div>
+  );
+}
+
 export function SoundBanner({ onEnable }: { onEnable: () => void }) {
   const { code, say } = problem("autoplay_blocked");
   return (

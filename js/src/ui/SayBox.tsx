@@ -1,14 +1,19 @@
-/** Typing instead of speaking. */
+/** Typing instead of speaking. What could not be sent stays in the box. */
 import { useState } from "preact/hooks";
 
-export function SayBox({ enabled, onSay }: { enabled: boolean; onSay: (text: string) => void }) {
+interface Box {
+  readonly enabled: boolean;
+  /** False when it was not sent. */
+  readonly onSay: (text: string) => boolean;
+}
+
+export function SayBox({ enabled, onSay }: Box) {
   const [text, setText] = useState("");
   const words = text.trim();
   const submit = (event: Event) => {
     event.preventDefault();
     if (!enabled || !words) return;
-    onSay(words);
-    setText("");
+    if (onSay(words)) setText("");
   };
   return (
     <form class="gv-say" onSubmit={submit}>

@@ -1,11 +1,14 @@
 /**
- * What the views show, as one value. Gathers it after each change, at most once per task.
+ * What the views show, as one value. Gathers it a moment after a change, and all changes of that moment at once.
  * It must not decide anything: it copies from the session and the link, and passes clicks on.
  */
 import type { Turn } from "../fold/turn";
 import type { Problem, SessionStatus } from "../protocol";
 import type { Session } from "../session";
 import type { Activity } from "../state";
+
+/** Two frames: nobody sees them, and what the change has set going, such as an offer, goes first. */
+const MOMENT_MS = 32;
 
 export interface Shown {
   readonly status: SessionStatus;
@@ -22,6 +25,8 @@ export interface Shown {
   readonly notice: Notice | null;
   /** The kernel has answered, or none is needed. */
   readonly ready: boolean;
+  /** An earlier session is shown, and none can be started. */
+  readonly recorded: boolean;
 }
 
 export interface Notice {
@@ -36,6 +41,7 @@ export interface Surroundings {
   readonly model: string | null;
   readonly notice: Notice | null;
   readonly ready: boolean;
+  readonly recorded: boolean;
 }
 
 export interface Store {
@@ -55,7 +61,7 @@ export function createStore(session: Session, surroundings: () => Surroundings):
     const around = surroundings();
     return {
       status: state.status,
-      activity: state.activity,
+      activity: around.recorded ? null : state.activity,
       turns: state.turns,
       problems: state.errors,
       provider: state.session?.provider ?? around.provider,
@@ -65,19 +71,20 @@ export function createStore(session: Session, surroundings: () => Surroundings):
       soundBlocked,
       notice: around.notice,
       ready: around.ready,
+      recorded: around.recorded,
     };
   };
   let shown = gather();
-  let pending = false;
-  const refresh = () => {
-    if (pending) return;
-    pending = true;
-    queueMicrotask(() => {
-      pending = false;
-      shown = gather();
-      for (const listener of listeners) listener(shown);
-    });
+  let moment: ReturnType<typeof setTimeout> | undefined;
+  const draw = () => {
+    moment = undefined;
+    shown = gather();
+    for (const listener of listeners) listener(shown);
   };
+  const refresh = () => {
+    moment ??= setTimeout(draw, MOMENT_MS);
+  };
+  const unsubscribe = session.subscribe(refresh);
   return {
     session,
     refresh,
@@ -86,6 +93,9 @@ export function createStore(session: Session, surroundings: () => Surroundings):
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    close: session.subscribe(refresh),
+    close: () => {
+      unsubscribe();
+      clearTimeout(moment);
+    },
   };
 }

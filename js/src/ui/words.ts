@@ -26,12 +26,11 @@ const PROVIDERS: Record<string, string> = {
   "openai-compatible": "OpenAI-compatible service",
 };
 
-/** A call that runs, but not in this page, is another page's; a recording never runs; without a kernel nothing can begin. */
-export function statusWord(status: SessionStatus, busy: boolean, notice: string | null): string {
-  if (notice === "read_only") return "Recording";
+/** A call that runs, but not in this page, is another page's; while something is in the way nothing can begin. */
+export function statusWord(status: SessionStatus, busy: boolean, hindered: boolean): string {
   const running = status === "connecting" || status === "live" || status === "reconnecting";
   if (running && !busy) return "In another page";
-  return status === "idle" && notice !== null ? "Offline" : STATUS[status];
+  return status === "idle" && hindered ? "Offline" : STATUS[status];
 }
 
 /** A muted listener hears nothing, so it must not claim to. */
