@@ -18,6 +18,17 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
+def _check(session: dict[str, Any], sdp: str | None) -> None:
+    if session.get("type") != "realtime":
+        raise PydanticCustomError("session_type", 'session.type must be "realtime"')
+    if sdp is not None and not sdp.startswith("v=0"):
+        raise PydanticCustomError("not_sdp", "sdp is not a session description")
+    try:
+        json.dumps([session, sdp], ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        raise PydanticCustomError("not_json", "the body holds what JSON cannot carry") from None
+
+
 class Start(_Body):
     """`POST /v1/sessions`: an offer to relay, or the wish for a WebSocket secret.
 
@@ -35,14 +46,20 @@ class Start(_Body):
         """Want a realtime session, and either `transport` or an `sdp` that is one (RFC 8866 §5.1)."""
         if (self.sdp is None) == (self.transport is None):
             raise PydanticCustomError("one_way", "either sdp or transport is needed, and not both")
-        if self.session.get("type") != "realtime":
-            raise PydanticCustomError("session_type", 'session.type must be "realtime"')
-        if self.sdp is not None and not self.sdp.startswith("v=0"):
-            raise PydanticCustomError("not_sdp", "sdp is not a session description")
-        try:
-            json.dumps([self.session, self.sdp], ensure_ascii=False, allow_nan=False).encode()
-        except ValueError:
-            raise PydanticCustomError("not_json", "the body holds what JSON cannot carry") from None
+        _check(self.session, self.sdp)
+        return self
+
+
+class Offer(_Body):
+    """`POST /v1/sessions/{id}/offer`: like `Start`, for a session whose connection was lost."""
+
+    session: dict[str, Any]
+    sdp: str | None = None
+
+    @model_validator(mode="after")
+    def sound(self) -> Self:
+        """Want a realtime session and, if there is an `sdp`, one that is."""
+        _check(self.session, self.sdp)
         return self
 
 
@@ -58,7 +75,7 @@ class Ended(_Body):
     reason: Reason | None = None
 
 
-_MEMBERS = frozenset({*Start.model_fields, *Connected.model_fields, *Ended.model_fields})
+_MEMBERS = frozenset({*Start.model_fields, *Offer.model_fields, *Connected.model_fields, *Ended.model_fields})
 _OURS = ("one_way", "session_type", "not_sdp", "not_json")
 
 

@@ -10,8 +10,9 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from .access import OpenAccess
 from .app import make_app
-from .ledger import MemoryLedger
+from .ledger_memory import MemoryLedger
 from .policy import NOTEBOOK
 from .providers import Provider
 from .providers.local import LocalProvider
@@ -41,11 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     app = make_app(
         providers={name: PROVIDERS[name]() for name in options.provider or ["local"]},
-        policy=NOTEBOOK,
+        access=OpenAccess(NOTEBOOK, options.allow_origin),
         window=MemoryWindow(),
         ledger=MemoryLedger(time.time),
         clock=time.time,
-        origins=options.allow_origin,
         hosts=[*_LOOPBACK, _bracketed(options.host), *options.allow_host],
     )
     # The access log doubles the server's work for each request, and the endpoint has nothing to say in it.

@@ -18,6 +18,7 @@ class Timing:
         connect_within: the caller's time, from the answer on, to prove the handshake.
         hang_up_within: a provider's time to end a call.
         sweep_every: pause between two looks for sessions whose time is over.
+        grace: how long after its end a session may still be given another call.
         give_up_after: how long hanging up is tried again before a session is settled without it.
     """
 
@@ -26,4 +27,5 @@ class Timing:
     connect_within: float = 30.0
     hang_up_within: float = 5.0
     sweep_every: float = 5.0
+    grace: float = 60.0
     give_up_after: float = 300.0

@@ -28,9 +28,7 @@ class Sweeper:
     async def sweep(self) -> None:
         """End every session that is due now; one that cannot be ended keeps none of the others."""
         due = await self._ledger.due()
-        results = await asyncio.gather(
-            *(self._sessions.expire(hold.session) for hold in due), return_exceptions=True
-        )
+        results = await asyncio.gather(*(self._sessions.expire(hold) for hold in due), return_exceptions=True)
         for hold, result in zip(due, results, strict=True):
             if isinstance(result, BaseException):
                 log.error("session %s could not be ended: %s", hold.session, type(result).__name__)

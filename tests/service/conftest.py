@@ -11,8 +11,12 @@ import pytest
 from fastapi import FastAPI
 
 from genmb_voice_widget.secret import Secret
+from genmb_voice_widget.service.access import OpenAccess
 from genmb_voice_widget.service.app import make_app, shut_down
-from genmb_voice_widget.service.ledger import MemoryLedger
+from genmb_voice_widget.service.caller import Caller
+from genmb_voice_widget.service.ledger_memory import MemoryLedger
+from genmb_voice_widget.service.legs import Legs
+from genmb_voice_widget.service.opening import Request
 from genmb_voice_widget.service.policy import NOTEBOOK, Plan, Rate
 from genmb_voice_widget.service.providers import Answer, Ticket
 from genmb_voice_widget.service.sessions import Sessions
@@ -66,6 +70,9 @@ class ObedientProvider:
         return Ticket(
             "ga", session.get("model"), None, "ws://127.0.0.1:9/v1/realtime", Secret(TOKEN), 1_000_060.0
         )
+
+    async def proven(self, call_id):
+        return False
 
     async def hang_up(self, call_id):
         await self.before_hang_up()
@@ -128,12 +135,11 @@ def make_endpoint(clock):
         ledger, window = MemoryLedger(clock, granted), MemoryWindow(clock)
         app = make_app(
             providers={"here": provider},
-            policy=plan,
+            access=OpenAccess(plan, origins),
             window=window,
             ledger=ledger,
             clock=clock,
             timing=timing,
-            origins=origins,
             hosts=hosts,
         )
         transport = httpx.ASGITransport(app)
@@ -162,11 +168,15 @@ class Desk:
     clock: Clock
     plan: Plan
 
+    @property
+    def caller(self):
+        return Caller("owner", "owner", self.plan, "open")
+
     async def open(self):
-        return (await self.sessions.open("owner", "here", SESSION, OFFER)).hold
+        return (await self.sessions.open(self.caller, Request("here", SESSION, OFFER))).hold
 
     async def slots(self) -> int:
-        return len(await self.window.ages("owner", self.plan.rate))
+        return len(await self.window.ages("sessions:owner", self.plan.rate))
 
 
 @pytest.fixture
@@ -176,7 +186,12 @@ def make_desk(clock):
         ledger, window, provider = MemoryLedger(clock, 100), MemoryWindow(clock), ObedientProvider()
         plan = Plan("limited", rate=Rate(20))
         sessions = Sessions(
-            providers={"here": provider}, plan=plan, window=window, ledger=ledger, clock=clock, timing=timing
+            legs=Legs({"here": provider}, timing),
+            window=window,
+            ledger=ledger,
+            clock=clock,
+            timing=timing,
+            watch=False,
         )
         return Desk(
             sessions, Sweeper(sessions, ledger, timing.sweep_every), ledger, window, provider, clock, plan

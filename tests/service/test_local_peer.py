@@ -9,8 +9,9 @@ import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
 
+from genmb_voice_widget.service.access import OpenAccess
 from genmb_voice_widget.service.app import in_process, make_app, shut_down
-from genmb_voice_widget.service.ledger import MemoryLedger
+from genmb_voice_widget.service.ledger_memory import MemoryLedger
 from genmb_voice_widget.service.policy import Plan, Rate
 from genmb_voice_widget.service.providers.local import LocalProvider
 from genmb_voice_widget.service.settings import Timing
@@ -107,7 +108,7 @@ async def test_a_call_without_a_proof_is_hung_up_when_its_time_is_over(clock, ca
     ledger, window = MemoryLedger(clock, 5), MemoryWindow(clock)
     app = make_app(
         providers={"local": LocalProvider()},
-        policy=Plan("pro", rate=Rate(1)),
+        access=OpenAccess(Plan("pro", rate=Rate(1))),
         window=window,
         ledger=ledger,
         clock=clock,
