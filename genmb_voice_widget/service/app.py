@@ -5,33 +5,50 @@ It wires and decides nothing: the routes are in `routes`, the order of things in
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from genmb_voice_widget.secret import Secret
+
 from .access import Access, OpenAccess
+from .audit import Audit
+from .audit_requests import AuditRequests
 from .bodies import why_invalid
 from .cors import Cors
+from .drain import Drain
 from .guard import Guard
 from .hosts import ExpectedHosts
 from .ledger import Ledger
 from .ledger_memory import MemoryLedger
 from .legs import Legs
+from .openapi import describe
+from .ops_routes import add_ops_routes
 from .page_routes import add_page_routes
 from .policy import NOTEBOOK
 from .problems import MEDIA_TYPE, Refusal
 from .providers import Provider
 from .providers.local import LocalProvider
-from .routes import add_routes
+from .routes import BEACONS, add_routes
 from .sessions import Sessions
 from .settings import MAX_BODY, Timing
 from .sweeper import Sweeper
+from .verdict import verdict
 from .window import MemoryWindow, Window
+
+if TYPE_CHECKING:
+    from .metrics import Metrics
+
+log = logging.getLogger(__name__)
 
 _ROUTING = {404: "There is no such address here.", 405: "This address takes another method."}
 
@@ -46,6 +63,10 @@ def make_app(
     timing: Timing | None = None,
     hosts: Sequence[str] | None = None,
     watch: bool = False,
+    audit: Audit | None = None,
+    metrics: Metrics | None = None,
+    metrics_key: Secret | None = None,
+    drain: Drain | None = None,
 ) -> FastAPI:
     """Build the endpoint from its parts.
 
@@ -58,28 +79,52 @@ def make_app(
         timing: how long the endpoint waits for whom.
         hosts: the names, without a port, that it may be called by; None: any, where no browser calls.
         watch: whether the providers are asked to prove the handshakes too, not the callers alone.
+        audit: where decisions are kept; None: nowhere.
+        metrics: what is counted, shown at `/metrics`; None: nothing.
+        metrics_key: what `/metrics` must be asked with, as a bearer token; None: nothing.
+        drain: tells when no new sessions are taken any more.
 
     Returns:
         An ASGI app that works with or without its lifespan events; `shut_down` ends one that has none.
     """
-    timing = timing or Timing()
+    timing, drain = timing or Timing(), drain or Drain()
+    if metrics is not None:
+        providers = metrics.providers(providers)
+        window, ledger = metrics.window(window), metrics.ledger(ledger)
+    records = [*([audit.record] if audit else []), *([metrics.decided] if metrics else [])]
     sessions = Sessions(
         legs=Legs(providers, timing), window=window, ledger=ledger, clock=clock, timing=timing, watch=watch
     )
-    sweeper = Sweeper(sessions, ledger, timing.sweep_every)
+    sweeper = Sweeper(sessions, ledger, timing.sweep_every, records)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         sweeper.ensure_running()
         yield
         await sweeper.close()
-        await sessions.close()
+        try:
+            async with asyncio.timeout(drain.left):
+                if audit is not None:
+                    await audit.close()
+                await sessions.close()
+        except TimeoutError:
+            log.warning("what was still under way is left to the sweeper")
 
-    app = FastAPI(title="genmb voice token endpoint", docs_url=None, redoc_url=None, lifespan=lifespan)
-    add_routes(app, sessions, access, sweeper)
-    _add_problems(app)
+    app = FastAPI(
+        title="genmb voice token endpoint",
+        version=version("genmb-voice-widget"),
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    add_routes(app, sessions, access, sweeper, drain)
+    add_ops_routes(app, sessions, drain, metrics, metrics_key)
     add_page_routes(app)
-    app.add_middleware(Guard, max_body=MAX_BODY, body_within=timing.body_within)
+    app.openapi = describe(app, providers, access.described())  # type: ignore[method-assign]
+    _add_problems(app)
+    app.add_middleware(Guard, max_body=MAX_BODY, body_within=timing.body_within, beacons=BEACONS)
+    if records:
+        app.add_middleware(AuditRequests, records=records)
     app.add_middleware(Cors, access=access)
     if hosts is not None:
         app.add_middleware(ExpectedHosts, hosts=hosts)
@@ -108,20 +153,20 @@ async def shut_down(app: FastAPI) -> None:
 
 
 def _add_problems(app: FastAPI) -> None:
-    def respond(refusal: Refusal) -> Response:
-        return JSONResponse(
-            refusal.to_json(), refusal.status, headers=refusal.headers(), media_type=MEDIA_TYPE
-        )
+    def respond(request: Request, refusal: Refusal, more: Mapping[str, str] | None = None) -> Response:
+        verdict(request.scope).outcome = refusal.code
+        headers = {**refusal.headers(), **(more or {})}
+        return JSONResponse(refusal.to_json(), refusal.status, headers=headers, media_type=MEDIA_TYPE)
 
     @app.exception_handler(Refusal)
-    async def refused(_: Request, refusal: Refusal) -> Response:
-        return respond(refusal)
+    async def refused(request: Request, refusal: Refusal) -> Response:
+        return respond(request, refusal)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
-        return respond(Refusal("bad_request", why_invalid(error.errors())))
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        return respond(request, Refusal("bad_request", why_invalid(error.errors())))
 
     @app.exception_handler(HTTPException)
-    async def no_route(_: Request, error: HTTPException) -> Response:
+    async def no_route(request: Request, error: HTTPException) -> Response:
         why = _ROUTING.get(error.status_code, "The body cannot be read.")
-        return respond(Refusal("bad_request", why, status=error.status_code))
+        return respond(request, Refusal("bad_request", why, status=error.status_code), error.headers)

@@ -1,7 +1,6 @@
 """The apps that may ask: whose they are, on which plan, from which pages, by which key.
 
-An app key is shown once, when the app is made; only its hash is kept. Keys are random, 256 bits, so a plain hash
-cannot be searched (unlike a password's).
+An app key is shown once, when the app is made; only its hash is kept.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ class App:
     revoked: bool = False
 
 
-class Apps(Protocol):
-    """The register of apps.
+class AppsLookup(Protocol):
+    """What a request asks of the register.
 
     Raises:
         Refusal: `service_unavailable`, when it cannot be asked.
@@ -33,8 +32,20 @@ class Apps(Protocol):
         """Look an app up, a revoked one included."""
         ...
 
+    async def origin_known(self, origin: str) -> bool:
+        """Tell whether any app that is not revoked has this origin."""
+        ...
+
+
+class Apps(AppsLookup, Protocol):
+    """The register of apps."""
+
     async def add(self, app: App) -> bool:
         """Enter a new app; False when its id is taken."""
+        ...
+
+    async def change(self, app: App) -> bool:
+        """Give an app that is not revoked this plan, these origins and this key; False when there is none."""
         ...
 
     async def revoke(self, id: str) -> bool:
@@ -43,8 +54,4 @@ class Apps(Protocol):
 
     async def all(self) -> tuple[App, ...]:
         """List the apps, in the order in which they were entered."""
-        ...
-
-    async def origin_known(self, origin: str) -> bool:
-        """Tell whether any app that is not revoked has this origin."""
         ...

@@ -7,6 +7,9 @@ from typing import Literal
 
 from .policy import Plan
 
+Via = Literal["open", "key", "token", "page", "site"]
+"""How a caller was told: nothing was asked, an app key, a token, a page's origin, the owner's own site."""
+
 
 @dataclass(frozen=True)
 class Caller:
@@ -15,11 +18,11 @@ class Caller:
     Attributes:
         app: whose slots a session takes, and whose sessions it may touch.
         owner: who pays.
-        via: how it was told: nothing was asked (`open`), an app key, a signed token, a page's origin, or the
-            owner's own site.
+        user: whom the app's server gave its token to, in the server's own words, if it said so.
     """
 
     app: str
     owner: str
     plan: Plan
-    via: Literal["open", "key", "token", "page", "site"]
+    via: Via
+    user: str | None = None

@@ -74,6 +74,7 @@ class Hold:
     Attributes:
         due: when the sweeper must look at it: the end of the caller's time while `reserved`, of the session's
             while `live`, the moment of closing while `closing` or `ending`, otherwise `None`.
+        answered: when the provider's answer was noted; from then on the session can be renewed.
         began: when the credits were captured.
         ended: when it was over or released.
     """
@@ -90,6 +91,7 @@ class Hold:
     call_id: str | None = None
     phase: Phase = "reserved"
     reason: str | None = None
+    answered: float | None = None
     began: float | None = None
     ended: float | None = None
 
@@ -108,7 +110,7 @@ class Lacking:
 
 @dataclass(frozen=True)
 class Renewed:
-    """Another call has taken the place of `former`, which must be hung up."""
+    """Another call has taken the place of `former`, which must be hung up if there was one."""
 
     hold: Hold
     former: str | None
@@ -145,7 +147,9 @@ class DuplicateCall(ValueError):
 
 
 class Ledger(Protocol):
-    """The account, and its own clock. Every method is atomic, and safe to repeat.
+    """The account, and its own clock. Every method is atomic and, but for `grant`, safe to repeat.
+
+    A ledger may forget a session, and with it its key and its calls, an hour after it was over.
 
     Raises:
         Refusal: `service_unavailable`, when the account cannot be asked; then nothing has been written, or
@@ -157,17 +161,25 @@ class Ledger(Protocol):
         ...
 
     async def grant(self, owner: str, credits: int) -> Balance:
-        """Add credits to an owner's account."""
+        """Add credits to an owner's account; where there is no limit, only the entry is added.
+
+        Raises:
+            ValueError: the credits are fewer than one.
+        """
         ...
 
     async def hold(self, wish: Wish) -> Hold | Lacking:
-        """Reserve a session's credits; for a key that is known, return the session that has it."""
+        """Reserve a session's credits; for a session or a key that is known, return the hold that has it.
+
+        An app has one owner at a time.
+        """
         ...
 
     async def answered(self, session: str, call_id: str | None, within: float) -> Hold:
         """Note the call and begin the caller's time, once, and only while the hold is `reserved`.
 
         Raises:
+            KeyError: there is no such session.
             DuplicateCall: another session of that provider has or had this call id.
         """
         ...
@@ -176,7 +188,7 @@ class Ledger(Protocol):
         """Put another call in the place of the one there was; its `due` stays what it was.
 
         For a hold that is `live`, or `over` for less than `grace` seconds, which is `live` again; or
-        `reserved` and answered. Any other, and a session that has had its whole time, returns `None`.
+        `reserved` and answered. Any other, and one that has had its whole time, returns `None`.
 
         Raises:
             DuplicateCall: another session of that provider has or had this call id.

@@ -1,30 +1,22 @@
 """The account in this process's memory, for one node; a restart forgets it.
 
-Sessions that are over are forgotten after an hour, so that a long-lived process does not grow; their credits
-and entries stay.
+Sessions that are over are forgotten after an hour, and of the entries only the newest are kept, so that a
+long-lived process does not grow; the balances stay exact.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal
 
-from .ledger import (
-    STANDING,
-    STEPS,
-    Balance,
-    DuplicateCall,
-    Entry,
-    Hold,
-    Lacking,
-    Renewed,
-    Step,
-    Wish,
-)
+from . import steps
+from .ledger import STANDING, Balance, DuplicateCall, Entry, Hold, Lacking, Renewed, Step, Wish
 
 REMEMBERED = 3600.0
 """Seconds that a session can still be found after it was over."""
+ENTRIES = 10_000
+"""How many entries are kept."""
 _BATCH = 100
 
 
@@ -43,14 +35,15 @@ class MemoryLedger:
         self._pending: dict[str, Hold] = {}
         self._over: dict[str, float] = {}
         self._keys: dict[tuple[str, str], str] = {}
-        self._calls: dict[tuple[str, str], str] = {}
+        self._sessions: dict[tuple[str, str], str] = {}
+        self._calls: dict[str, list[tuple[str, str]]] = {}
         self._balances: dict[str, Balance] = {}
-        self._entries: list[Entry] = []
+        self._entries: deque[Entry] = deque(maxlen=ENTRIES)
         self._leases: dict[str, tuple[str, float]] = {}
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """Every entry so far, oldest first."""
+        """The newest entries, oldest first."""
         return tuple(self._entries)
 
     async def balance(self, owner: str) -> Balance:
@@ -62,7 +55,8 @@ class MemoryLedger:
         if credits < 1:
             raise ValueError("credits are granted by whole numbers above zero")
         balance = self._balance(owner)
-        self._balances[owner] = replace(balance, granted=(balance.granted or 0) + credits)
+        granted = None if balance.granted is None else balance.granted + credits
+        self._balances[owner] = replace(balance, granted=granted)
         self._entries.append(Entry("grant", None, None, owner, credits, self._clock()))
         return self._balances[owner]
 
@@ -79,64 +73,29 @@ class MemoryLedger:
         available = self._balance(wish.owner).available
         if available is not None and available < wish.credits:
             return Lacking("credits")
-        hold = Hold(
-            session=wish.session,
-            app=wish.app,
-            owner=wish.owner,
-            provider=wish.provider,
-            transport=wish.transport,
-            credits=wish.credits,
-            due=self._clock() + wish.within,
-            lasts=wish.lasts,
-            key=wish.key,
-        )
         if wish.key is not None:
             self._keys[wish.app, wish.key] = wish.session
-        self._enter("reserve", hold)
-        return self._put(hold)
+        return self._move(steps.begun(wish, self._clock()))
 
     async def answered(self, session: str, call_id: str | None, within: float) -> Hold:
         """See `Ledger.answered`."""
         hold = self._holds[session]
-        if hold.phase != "reserved" or hold.call_id is not None:
-            return hold
-        self._claim(hold, call_id)
-        return self._put(replace(hold, call_id=call_id, due=self._clock() + within))
+        answered = steps.answered(hold, call_id, within, self._clock())
+        return hold if answered is None else self._put(self._claim(answered))
 
     async def renew(self, session: str, call_id: str | None, grace: float) -> Renewed | None:
         """See `Ledger.renew`."""
-        hold, now = self._holds.get(session), self._clock()
-        if hold is None:
-            return None
-        waiting = hold.phase == "reserved" and hold.call_id is not None
-        if waiting or (hold.phase == "live" and (hold.due is None or hold.due > now)):
-            renewed = replace(hold, call_id=call_id)
-        elif hold.phase == "over" and _in_grace(hold, now, grace):
-            ends = None if hold.lasts is None or hold.began is None else hold.began + hold.lasts
-            renewed = replace(hold, phase="live", call_id=call_id, due=ends, ended=None)
-        else:
-            return None
-        self._claim(hold, call_id)
-        return Renewed(self._put(renewed), hold.call_id)
+        hold = self._holds.get(session)
+        renewed = steps.renewed(hold, call_id, grace, self._clock()) if hold else None
+        if renewed is not None:
+            self._put(self._claim(renewed.hold))
+        return renewed
 
     async def step(self, session: str, step: Step, reason: str | None = None) -> Hold | None:
         """See `Ledger.step`."""
-        hold, now = self._holds.get(session), self._clock()
-        if hold is None or (phase := STEPS.get((hold.phase, step))) is None:
-            return hold
-        if step == "expire" and (hold.due is None or hold.due > now):
-            return hold
-        moved = replace(hold, phase=phase, due=None, reason=reason or hold.reason)
-        if phase == "live":
-            moved = replace(moved, began=now, due=None if hold.lasts is None else now + hold.lasts)
-            self._enter("capture", moved)
-        elif phase in ("closing", "ending"):
-            moved = replace(moved, due=now)
-        else:
-            moved = replace(moved, ended=now)
-            if phase == "released":
-                self._enter("release", moved)
-        return self._put(moved)
+        hold = self._holds.get(session)
+        stepped = steps.stepped(hold, step, reason, self._clock()) if hold else None
+        return hold if stepped is None else self._move(stepped)
 
     async def find(self, session: str) -> Hold | None:
         """See `Ledger.find`."""
@@ -174,9 +133,16 @@ class MemoryLedger:
     def _balance(self, owner: str) -> Balance:
         return self._balances.get(owner, Balance(self._granted, 0, 0))
 
-    def _claim(self, hold: Hold, call_id: str | None) -> None:
-        if call_id and self._calls.setdefault((hold.provider, call_id), hold.session) != hold.session:
-            raise DuplicateCall(call_id)
+    def _claim(self, hold: Hold) -> Hold:
+        """Enter the hold's call as this session's, unless it is another's."""
+        if hold.call_id is not None:
+            call = hold.provider, hold.call_id
+            if call not in self._sessions:
+                self._sessions[call] = hold.session
+                self._calls.setdefault(hold.session, []).append(call)
+            elif self._sessions[call] != hold.session:
+                raise DuplicateCall(hold.call_id)
+        return hold
 
     def _put(self, hold: Hold) -> Hold:
         self._holds[hold.session] = hold
@@ -197,17 +163,17 @@ class MemoryLedger:
             del self._over[name]
             if hold.key is not None:
                 del self._keys[hold.app, hold.key]
+            for call in self._calls.pop(name, ()):
+                del self._sessions[call]
 
-    def _enter(self, kind: Literal["reserve", "capture", "release"], hold: Hold) -> None:
-        """Add the line and move the credits that it stands for."""
-        balance = self._balance(hold.owner)
-        reserved = balance.reserved + (hold.credits if kind == "reserve" else -hold.credits)
-        captured = balance.captured + (hold.credits if kind == "capture" else 0)
-        self._balances[hold.owner] = replace(balance, reserved=reserved, captured=captured)
-        self._entries.append(Entry(kind, hold.session, hold.app, hold.owner, hold.credits, self._clock()))
-
-
-def _in_grace(hold: Hold, now: float, grace: float) -> bool:
-    if hold.ended is None or now - hold.ended >= grace:
-        return False
-    return hold.lasts is None or hold.began is None or now < hold.began + hold.lasts
+    def _move(self, hold: Hold) -> Hold:
+        """Keep the hold; add the line that its phase gives, and move the credits that it stands for."""
+        kind = steps.MOVED_BY.get(hold.phase)
+        if kind is not None:
+            reserved, captured = (sign * hold.credits for sign in steps.MOVES[kind])
+            balance = self._balance(hold.owner)
+            self._balances[hold.owner] = replace(
+                balance, reserved=balance.reserved + reserved, captured=balance.captured + captured
+            )
+            self._entries.append(Entry(kind, hold.session, hold.app, hold.owner, hold.credits, self._clock()))
+        return self._put(hold)

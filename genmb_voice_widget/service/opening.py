@@ -159,7 +159,7 @@ class Opening:
 
     async def _reoffer(self, hold: Hold, wire: Wire, sdp: str | None) -> Opened:
         if (sdp is None) != (hold.transport == "websocket"):
-            raise Refusal("bad_request", "The session uses another transport.")
+            raise Refusal("bad_request", "The session uses another transport.", status=409)
         if hold.phase == "reserved" and hold.transport == "webrtc" and hold.call_id is None:
             raise Refusal("session_opening", "Its first request is still under way.", retry_after=1.0)
         leg = await self._legs.reach(hold.provider, wire, sdp)

@@ -94,7 +94,7 @@ class Sessions:
         """
         hold = await self.find(caller, session)
         if call_id is not None and call_id != hold.call_id:
-            raise Refusal("bad_request", "That call does not belong to this session.")
+            raise Refusal("bad_request", "That call does not belong to this session.", status=409)
         return await self._settling.capture(session)
 
     async def ended(self, caller: Caller, session: str, reason: str | None = None) -> Hold:

@@ -90,7 +90,7 @@ class MemoryWindow:
             in_use[entry] = now
             self._taken[log] = in_use
         oldest = next(iter(in_use.values()))
-        return Taken(rate.sessions - len(in_use), rate.seconds - (now - oldest))
+        return Taken(max(0, rate.sessions - len(in_use)), rate.seconds - (now - oldest))
 
     async def give_back(self, log: str, entry: str) -> None:
         """See `Window.give_back`."""

@@ -65,6 +65,9 @@ class Provider(Protocol):
 
         Returns:
             False when it cannot show that, or the call was over before.
+
+        Raises:
+            Refusal: the service could not be asked.
         """
         ...
 
