@@ -12,6 +12,7 @@ from importlib import import_module
 PROGRAMS = {
     "peer": ("peer.__main__", "the local realtime peer: a voice service on this computer, without a key"),
     "serve": ("service.serve", "the token endpoint, for pages and notebooks of others"),
+    "app": ("service.app_command", "the apps that may ask the token endpoint, and their owners' credits"),
     "say": ("say", "a WAV file of a spoken sentence"),
 }
 

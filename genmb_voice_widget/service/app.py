@@ -1,44 +1,54 @@
-"""The endpoint's HTTP face: six routes, their bodies, and problems for everything else.
+"""The endpoint put together from its parts: an ASGI app for one event loop.
 
-    POST /v1/sessions                    relay an offer, or have a WebSocket secret made
-    POST /v1/sessions/{id}/connected     the handshake is proven: capture
-    POST /v1/sessions/{id}/ended         the call is over: hang up, or give everything back
-    GET  /v1/sessions/{id}               how it stands
-    GET  /healthz                        the process answers
-    GET  /readyz                         a session could start at once; a local peer is started for it
-
-It translates and decides nothing: the order of things is in `sessions`. One app serves one event loop.
+It wires and decides nothing: the routes are in `routes`, the order of things in `sessions`.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 
-from .bodies import Connected, Ended, Start, why_invalid
+from genmb_voice_widget.secret import Secret
+
+from .access import Access, OpenAccess
+from .audit import Audit
+from .audit_requests import AuditRequests
+from .bodies import why_invalid
+from .cors import Cors
+from .drain import Drain
 from .guard import Guard
 from .hosts import ExpectedHosts
-from .ledger import Hold, Ledger, MemoryLedger
+from .ledger import Ledger
+from .ledger_memory import MemoryLedger
+from .legs import Legs
+from .openapi import describe
+from .ops_routes import add_ops_routes
 from .page_routes import add_page_routes
-from .policy import NOTEBOOK, Plan
+from .policy import NOTEBOOK
 from .problems import MEDIA_TYPE, Refusal
-from .providers import Answer, Provider
+from .providers import Provider
 from .providers.local import LocalProvider
-from .sessions import Opened, Sessions
+from .routes import BEACONS, add_routes
+from .sessions import Sessions
 from .settings import MAX_BODY, Timing
 from .sweeper import Sweeper
+from .verdict import verdict
 from .window import MemoryWindow, Window
 
-_OWNER = "owner"
-"""The app that sessions are accounted to: an endpoint without app keys has exactly one."""
+if TYPE_CHECKING:
+    from .metrics import Metrics
+
+log = logging.getLogger(__name__)
 
 _ROUTING = {404: "There is no such address here.", 405: "This address takes another method."}
 
@@ -46,54 +56,76 @@ _ROUTING = {404: "There is no such address here.", 405: "This address takes anot
 def make_app(
     *,
     providers: Mapping[str, Provider],
-    policy: Plan,
+    access: Access,
     window: Window,
     ledger: Ledger,
     clock: Callable[[], float],
     timing: Timing | None = None,
-    origins: Sequence[str] = (),
     hosts: Sequence[str] | None = None,
+    watch: bool = False,
+    audit: Audit | None = None,
+    metrics: Metrics | None = None,
+    metrics_key: Secret | None = None,
+    drain: Drain | None = None,
 ) -> FastAPI:
     """Build the endpoint from its parts.
 
     Args:
         providers: by the name that callers use; the first is the one for callers that name none.
-        policy: the plan that every caller is on.
+        access: who may ask, and on which plan.
         window: the starts of the last hour.
-        ledger: the account; its clock must be `clock`.
+        ledger: the account.
         clock: unix seconds.
         timing: how long the endpoint waits for whom.
-        origins: the web origins, besides its own, whose pages may call it.
         hosts: the names, without a port, that it may be called by; None: any, where no browser calls.
+        watch: whether the providers are asked to prove the handshakes too, not the callers alone.
+        audit: where decisions are kept; None: nowhere.
+        metrics: what is counted, shown at `/metrics`; None: nothing.
+        metrics_key: what `/metrics` must be asked with, as a bearer token; None: nothing.
+        drain: tells when no new sessions are taken any more.
 
     Returns:
         An ASGI app that works with or without its lifespan events; `shut_down` ends one that has none.
     """
-    timing = timing or Timing()
+    timing, drain = timing or Timing(), drain or Drain()
+    if metrics is not None:
+        providers = metrics.providers(providers)
+        window, ledger = metrics.window(window), metrics.ledger(ledger)
+    records = [*([audit.record] if audit else []), *([metrics.decided] if metrics else [])]
     sessions = Sessions(
-        providers=providers, plan=policy, window=window, ledger=ledger, clock=clock, timing=timing
+        legs=Legs(providers, timing), window=window, ledger=ledger, clock=clock, timing=timing, watch=watch
     )
-    sweeper = Sweeper(sessions, ledger, timing.sweep_every)
+    sweeper = Sweeper(sessions, ledger, timing.sweep_every, records)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         sweeper.ensure_running()
         yield
         await sweeper.close()
-        await sessions.close()
+        try:
+            async with asyncio.timeout(drain.left):
+                if audit is not None:
+                    await audit.close()
+                await sessions.close()
+        except TimeoutError:
+            log.warning("what was still under way is left to the sweeper")
 
-    app = FastAPI(title="genmb voice token endpoint", docs_url=None, redoc_url=None, lifespan=lifespan)
-    _add_routes(app, sessions, sweeper)
-    _add_problems(app)
-    add_page_routes(app)
-    app.add_middleware(Guard, max_body=MAX_BODY, body_within=timing.body_within)
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=list(origins),
-        allow_methods=["GET", "POST"],
-        allow_headers=["Content-Type"],
-        expose_headers=["Retry-After", "Location"],
+    app = FastAPI(
+        title="genmb voice token endpoint",
+        version=version("genmb-voice-widget"),
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
     )
+    add_routes(app, sessions, access, sweeper, drain)
+    add_ops_routes(app, sessions, drain, metrics, metrics_key)
+    add_page_routes(app)
+    app.openapi = describe(app, providers, access.described())  # type: ignore[method-assign]
+    _add_problems(app)
+    app.add_middleware(Guard, max_body=MAX_BODY, body_within=timing.body_within, beacons=BEACONS)
+    if records:
+        app.add_middleware(AuditRequests, records=records)
+    app.add_middleware(Cors, access=access)
     if hosts is not None:
         app.add_middleware(ExpectedHosts, hosts=hosts)
     return app
@@ -107,7 +139,7 @@ def in_process(providers: Mapping[str, Provider] | None = None) -> FastAPI:
     """
     return make_app(
         providers={"local": LocalProvider()} if providers is None else providers,
-        policy=NOTEBOOK,
+        access=OpenAccess(NOTEBOOK),
         window=MemoryWindow(),
         ledger=MemoryLedger(time.time),
         clock=time.time,
@@ -120,85 +152,21 @@ async def shut_down(app: FastAPI) -> None:
         pass
 
 
-def _add_routes(app: FastAPI, sessions: Sessions, sweeper: Sweeper) -> None:
-    @app.post("/v1/sessions", status_code=201)
-    async def start(body: Start, response: Response) -> dict[str, Any]:
-        try:
-            opened = await sessions.open(_OWNER, body.provider, body.session, body.sdp)
-        finally:
-            sweeper.ensure_running()
-        response.headers["Location"] = f"/v1/sessions/{opened.hold.session}"
-        return _ticket(opened)
-
-    @app.post("/v1/sessions/{session}/connected")
-    async def connected(session: str, body: Connected) -> dict[str, Any]:
-        return _state(await sessions.connected(session, body.call_id))
-
-    @app.post("/v1/sessions/{session}/ended")
-    async def ended(session: str, body: Ended) -> dict[str, Any]:
-        return _state(await sessions.ended(session, body.reason))
-
-    @app.get("/v1/sessions/{session}")
-    async def status(session: str) -> dict[str, Any]:
-        hold = await sessions.find(session)
-        return {
-            **_state(hold),
-            "provider": hold.provider,
-            "transport": hold.transport,
-            "call_id": hold.call_id,
-            "over": hold.phase in ("over", "released"),
-            "charge": _charge(hold),
-        }
-
-    @app.get("/healthz")
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @app.get("/readyz")
-    async def readyz() -> dict[str, str]:
-        await sessions.ready()
-        return {"status": "ready"}
-
-
 def _add_problems(app: FastAPI) -> None:
-    def respond(refusal: Refusal) -> Response:
-        return JSONResponse(
-            refusal.to_json(), refusal.status, headers=refusal.headers(), media_type=MEDIA_TYPE
-        )
+    def respond(request: Request, refusal: Refusal, more: Mapping[str, str] | None = None) -> Response:
+        verdict(request.scope).outcome = refusal.code
+        headers = {**refusal.headers(), **(more or {})}
+        return JSONResponse(refusal.to_json(), refusal.status, headers=headers, media_type=MEDIA_TYPE)
 
     @app.exception_handler(Refusal)
-    async def refused(_: Request, refusal: Refusal) -> Response:
-        return respond(refusal)
+    async def refused(request: Request, refusal: Refusal) -> Response:
+        return respond(request, refusal)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
-        return respond(Refusal("bad_request", why_invalid(error.errors())))
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        return respond(request, Refusal("bad_request", why_invalid(error.errors())))
 
     @app.exception_handler(HTTPException)
-    async def no_route(_: Request, error: HTTPException) -> Response:
+    async def no_route(request: Request, error: HTTPException) -> Response:
         why = _ROUTING.get(error.status_code, "The body cannot be read.")
-        return respond(Refusal("bad_request", why, status=error.status_code))
-
-
-def _state(hold: Hold) -> dict[str, Any]:
-    return {"id": hold.session, "state": hold.money}
-
-
-def _charge(hold: Hold) -> dict[str, Any]:
-    return {"credits": hold.credits, "state": hold.money}
-
-
-def _ticket(opened: Opened) -> dict[str, Any]:
-    hold, leg = opened.hold, opened.leg
-    common = {
-        "id": hold.session,
-        "provider": hold.provider,
-        "dialect": leg.dialect,
-        "transport": hold.transport,
-        "model": leg.model,
-        "voice": leg.voice,
-        "charge": _charge(hold),
-    }
-    if isinstance(leg, Answer):
-        return {**common, "call_id": leg.call_id, "sdp": leg.sdp}
-    return {**common, "url": leg.url, "token": leg.token.reveal(), "expires_at": leg.expires_at}
+        return respond(request, Refusal("bad_request", why, status=error.status_code), error.headers)

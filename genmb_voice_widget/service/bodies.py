@@ -9,13 +9,51 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from .app_tokens import LONGEST
+
 Word = Annotated[str, Field(max_length=64)]
 Reason = Annotated[str, Field(max_length=256)]
 CallId = Annotated[str, Field(max_length=128)]
 
 
+_OFFERED: list[Any] = [
+    {
+        "session": {
+            "type": "realtime",
+            "model": "local",
+            "instructions": "You take bookings for a table.",
+            "audio": {"output": {"voice": "marin"}},
+        },
+        "sdp": "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n",
+    }
+]
+# What the validators below check, in the words of JSON Schema, so that the description is the whole truth.
+Session = Annotated[
+    dict[str, Any],
+    Field(json_schema_extra={"required": ["type"], "properties": {"type": {"const": "realtime"}}}),
+]
+Sdp = Annotated[str | None, Field(json_schema_extra={"pattern": "^v=0"})]
+_EITHER: dict[str, Any] = {
+    "oneOf": [
+        {"required": ["sdp"], "properties": {"sdp": {"type": "string"}, "transport": {"type": "null"}}},
+        {"required": ["transport"], "properties": {"transport": {"type": "string"}, "sdp": {"type": "null"}}},
+    ]
+}
+
+
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, strict=True)
+
+
+def _check(session: dict[str, Any], sdp: str | None) -> None:
+    if session.get("type") != "realtime":
+        raise PydanticCustomError("session_type", 'session.type must be "realtime"')
+    if sdp is not None and not sdp.startswith("v=0"):
+        raise PydanticCustomError("not_sdp", "sdp is not a session description")
+    try:
+        json.dumps([session, sdp], ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        raise PydanticCustomError("not_json", "the body holds what JSON cannot carry") from None
 
 
 class Start(_Body):
@@ -25,9 +63,11 @@ class Start(_Body):
     Without `provider` it is the endpoint's first.
     """
 
+    model_config = ConfigDict(json_schema_extra={**_EITHER, "examples": _OFFERED})
+
     provider: Word | None = None
-    session: dict[str, Any]
-    sdp: str | None = None
+    session: Session
+    sdp: Sdp = None
     transport: Literal["websocket"] | None = None
 
     @model_validator(mode="after")
@@ -35,19 +75,29 @@ class Start(_Body):
         """Want a realtime session, and either `transport` or an `sdp` that is one (RFC 8866 §5.1)."""
         if (self.sdp is None) == (self.transport is None):
             raise PydanticCustomError("one_way", "either sdp or transport is needed, and not both")
-        if self.session.get("type") != "realtime":
-            raise PydanticCustomError("session_type", 'session.type must be "realtime"')
-        if self.sdp is not None and not self.sdp.startswith("v=0"):
-            raise PydanticCustomError("not_sdp", "sdp is not a session description")
-        try:
-            json.dumps([self.session, self.sdp], ensure_ascii=False, allow_nan=False).encode()
-        except ValueError:
-            raise PydanticCustomError("not_json", "the body holds what JSON cannot carry") from None
+        _check(self.session, self.sdp)
+        return self
+
+
+class Offer(_Body):
+    """`POST /v1/sessions/{id}/offer`: like `Start`, for a session whose connection was lost."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": _OFFERED})
+
+    session: Session
+    sdp: Sdp = None
+
+    @model_validator(mode="after")
+    def sound(self) -> Self:
+        """Want a realtime session and, if there is an `sdp`, one that is."""
+        _check(self.session, self.sdp)
         return self
 
 
 class Connected(_Body):
     """`POST /v1/sessions/{id}/connected`: the proof, with the call it is about where the caller knows it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"call_id": "rtc_u1_9c3f"}]})
 
     call_id: CallId | None = None
 
@@ -55,10 +105,31 @@ class Connected(_Body):
 class Ended(_Body):
     """`POST /v1/sessions/{id}/ended`: a word of the caller's on why, for the account."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "user"}]})
+
     reason: Reason | None = None
 
 
-_MEMBERS = frozenset({*Start.model_fields, *Connected.model_fields, *Ended.model_fields})
+class TokenWish(_Body):
+    """`POST /v1/app-tokens`: for how many seconds, and for whom a token is wanted.
+
+    Attributes:
+        seconds: how long it is good for.
+        origin: one of the app's origins, whose pages alone may use it.
+        user: the app's own name for the user, without personal data.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"seconds": 300, "origin": "https://app.example", "user": "u-1042"}]}
+    )
+
+    seconds: int = Field(ge=1, le=LONGEST)
+    origin: Annotated[str | None, Field(max_length=300)] = None
+    user: Annotated[str | None, Field(min_length=1, max_length=128, pattern="^[!-~]+$")] = None
+
+
+_BODIES = (Start, Offer, Connected, Ended, TokenWish)
+_MEMBERS = frozenset(name for body in _BODIES for name in body.model_fields)
 _OURS = ("one_way", "session_type", "not_sdp", "not_json")
 
 
@@ -69,7 +140,7 @@ def why_invalid(errors: Sequence[Mapping[str, Any]]) -> str:
 
 def _sentences(errors: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for error in errors:
-        place = next((part for part in error["loc"] if part in _MEMBERS), "the body")
+        place = next((part for part in error["loc"] if part in _MEMBERS), _where(error["loc"]))
         match error["type"]:
             case kind if kind in _OURS:
                 yield error["msg"]
@@ -81,3 +152,12 @@ def _sentences(errors: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 yield f"{place} is missing"
             case _:
                 yield f"{place} is not of the right kind or length"
+
+
+def _where(place: Sequence[str | int]) -> str:
+    """Name the part of the request; a header's name is the route's word, not the caller's."""
+    match place:
+        case ("header", str(name), *_):
+            return f"the header {name}"
+        case _:
+            return "the body"

@@ -1,6 +1,8 @@
 """What holds for every request, whatever its route: size, media type, patience, no caching, no traces.
 
-Plain ASGI, so that it also stands between a route's bug and the caller. It knows no route.
+Plain ASGI, so that it also stands between a route's bug and the caller. It knows no route, only which ones
+take a beacon: `navigator.sendBeacon` sends text without asking first, and a page that is being closed has no
+other way. Whoever answers such a route must not take the media type for a proof that the page may ask.
 """
 
 from __future__ import annotations
@@ -8,21 +10,31 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import traceback
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .problems import MEDIA_TYPE, Refusal
+from .verdict import verdict
 
 log = logging.getLogger(__name__)
 
 
-class Guard:
-    """Lets through JSON bodies up to a size, and turns whatever escapes the app into a problem."""
+_JSON = "application/json"
 
-    def __init__(self, app: ASGIApp, max_body: int, body_within: float) -> None:
+
+class Guard:
+    """Lets through JSON bodies up to a size, and turns whatever escapes the app into a problem.
+
+    Args:
+        beacons: the paths where JSON may also come as text.
+    """
+
+    def __init__(self, app: ASGIApp, max_body: int, body_within: float, beacons: re.Pattern[str]) -> None:
         self._app = app
+        self._beacons = beacons
         self._max_body = max_body
         self._body_within = body_within
 
@@ -37,18 +49,22 @@ class Guard:
             nonlocal answering
             if message["type"] == "http.response.start":
                 answering = True
-                MutableHeaders(scope=message).setdefault("Cache-Control", "no-store")
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("Cache-Control", "no-store")
+                headers["X-Content-Type-Options"] = "nosniff"
             await send(message)
 
         try:
             body = await self._read(scope, receive)
             await self._app(scope, _replay(body, receive), send_uncached)
         except Refusal as refusal:
+            verdict(scope).outcome = refusal.code
             await send_problem(refusal, send_uncached)
         except Exception as error:
             # An exception's own text may carry what a provider or a caller wrote: only the places are logged.
             frames = "".join(traceback.format_tb(error.__traceback__))
             log.error("%s %s: %s\n%s", scope["method"], scope["path"], type(error).__name__, frames)
+            verdict(scope).outcome = "internal"
             if not answering:
                 await send_problem(Refusal("internal", "The endpoint's log says where."), send_uncached)
 
@@ -56,9 +72,6 @@ class Guard:
         """Read the whole body of a request that has one."""
         if scope["method"] not in ("POST", "PUT", "PATCH"):
             return b""
-        headers = Headers(scope=scope)
-        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            raise Refusal("bad_request", "The body must be application/json.", status=415)
         body, more = bytearray(), True
         try:
             async with asyncio.timeout(self._body_within):
@@ -73,7 +86,17 @@ class Guard:
                         raise Refusal("bad_request", why, status=413)
         except TimeoutError:
             raise Refusal("bad_request", "The body did not come in time.", status=408) from None
+        if body:
+            self._check_media_type(scope)
         return bytes(body)
+
+    def _check_media_type(self, scope: Scope) -> None:
+        media_type = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
+        if media_type == "text/plain" and self._beacons.fullmatch(scope["path"]):
+            fields = [field for field in scope["headers"] if field[0].lower() != b"content-type"]
+            scope["headers"] = [*fields, (b"content-type", _JSON.encode())]
+        elif media_type != _JSON:
+            raise Refusal("bad_request", f"The body must be {_JSON}.", status=415)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

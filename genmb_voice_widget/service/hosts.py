@@ -8,6 +8,7 @@ rule about origins holds it off; the name that it calls is still its own, and is
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,7 +18,10 @@ from .problems import Refusal
 
 
 class ExpectedHosts:
-    """Lets through requests to these names, whatever the port; an IPv6 address is named in brackets."""
+    """Lets through requests to these names, whatever the port, and to every address: no name leads there.
+
+    Load balancers ask for the address of each node whether it is ready.
+    """
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
         self._app = app
@@ -25,14 +29,27 @@ class ExpectedHosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
-        if scope["type"] == "http" and _name(Headers(scope=scope).get("host", "")) not in self._hosts:
+        if scope["type"] == "lifespan" or self._expects(_name(Headers(scope=scope).get("host", ""))):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
             refusal = Refusal("bad_request", "This endpoint is not called by this Host.", status=400)
             await send_problem(refusal, send)
-        else:
-            await self._app(scope, receive, send)
+
+    def _expects(self, name: str) -> bool:
+        return name in self._hosts or _is_address(name)
 
 
 def _name(host: str) -> str:
     """Return a `Host` without its port."""
     name, _, port = host.rpartition(":")
     return (name if name and port.isdecimal() else host).lower()
+
+
+def _is_address(name: str) -> bool:
+    """Tell whether it is an address as a browser writes it, an IPv6 one in brackets (RFC 3986 §3.2.2)."""
+    try:
+        return name == f"[{IPv6Address(name[1:-1])}]" if name.startswith("[") else bool(IPv4Address(name))
+    except ValueError:
+        return False

@@ -1,17 +1,18 @@
 """When money moves: each session's hold, the steps it may take, and the entries that they leave.
 
-    reserved ── capture ──▶ live ── close ──▶ ending ── settle ──▶ over          5 credits spent
-        └────── close / expire ──▶ closing ── settle ──▶ released                nothing spent
+    reserved ── capture ──▶ live ── close / expire ──▶ ending ── settle ──▶ over        5 credits spent
+        └────── close / expire ──▶ closing ── settle ──▶ released                      nothing spent
 
 `close` and `expire` say that the call must be ended, `settle` that it has been; from `closing` nothing can be
 captured any more, so a call is never charged while it is being hung up, nor released while it may still live.
-It knows no provider and no plan. Entries are only ever added.
+A call that is `live`, or has been `over` for less than the grace, may be renewed: another call takes its
+place and nothing is spent. It knows no provider and no plan. Entries are only ever added. Where the account
+is kept is told by the files `ledger_*`, which one conformance suite holds to this page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Phase = Literal["reserved", "live", "ending", "over", "closing", "released"]
@@ -24,6 +25,7 @@ STEPS: dict[tuple[Phase, Step], Phase] = {
     ("reserved", "close"): "closing",
     ("reserved", "expire"): "closing",
     ("live", "close"): "ending",
+    ("live", "expire"): "ending",
     ("closing", "settle"): "released",
     ("ending", "settle"): "over",
 }
@@ -38,24 +40,60 @@ MONEY: dict[Phase, Money] = {
     "released": "released",
 }
 
+STANDING: tuple[Phase, ...] = ("reserved", "live", "closing", "ending")
+"""The phases of a session that may still have a call."""
+
 
 @dataclass(frozen=True)
-class Hold:
-    """One session's place in the account.
+class Wish:
+    """A session that somebody wants to start, and what is asked of the account for it.
 
-    `due` is when the sweeper must look at it (unix seconds): the end of the caller's time while `reserved`,
-    the moment of closing while `closing` or `ending`, otherwise `None`.
+    Attributes:
+        within: seconds until the sweeper looks at it.
+        lasts: seconds that the session may last once it is live; `None`: no limit.
+        max_live: how many sessions of the app may stand at once, this one included.
+        key: the caller's idempotency key: an app's same key is the same session.
     """
 
     session: str
     app: str
+    owner: str
+    provider: str
+    transport: Transport
+    credits: int
+    within: float
+    lasts: float | None = None
+    max_live: int | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class Hold:
+    """One session's place in the account. All moments are unix seconds by the ledger's own clock.
+
+    Attributes:
+        due: when the sweeper must look at it: the end of the caller's time while `reserved`, of the session's
+            while `live`, the moment of closing while `closing` or `ending`, otherwise `None`.
+        answered: when the provider's answer was noted; from then on the session can be renewed.
+        began: when the credits were captured.
+        ended: when it was over or released.
+    """
+
+    session: str
+    app: str
+    owner: str
     provider: str
     transport: Transport
     credits: int
     due: float | None
+    lasts: float | None = None
+    key: str | None = None
     call_id: str | None = None
     phase: Phase = "reserved"
     reason: str | None = None
+    answered: float | None = None
+    began: float | None = None
+    ended: float | None = None
 
     @property
     def money(self) -> Money:
@@ -64,19 +102,35 @@ class Hold:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One line of the account: credits set aside, spent, or given back, for which session and when."""
+class Lacking:
+    """Why a wish is not granted: too few credits, or too many sessions standing."""
 
-    kind: Literal["reserve", "capture", "release"]
-    session: str
-    app: str
+    what: Literal["credits", "live"]
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """Another call has taken the place of `former`, which must be hung up if there was one."""
+
+    hold: Hold
+    former: str | None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the account: credits granted, set aside, spent or given back, and when."""
+
+    kind: Literal["grant", "reserve", "capture", "release"]
+    session: str | None
+    app: str | None
+    owner: str
     credits: int
     at: float
 
 
 @dataclass(frozen=True)
 class Balance:
-    """An app's credits: `granted = available + reserved + captured`; `None` is without a limit."""
+    """An owner's credits: `granted = available + reserved + captured`; `None` is without a limit."""
 
     granted: int | None
     reserved: int
@@ -93,128 +147,86 @@ class DuplicateCall(ValueError):
 
 
 class Ledger(Protocol):
-    """The account. Every method is atomic, and safe to repeat."""
+    """The account, and its own clock. Every method is atomic and, but for `grant`, safe to repeat.
 
-    async def balance(self, app: str) -> Balance:
-        """Tell the app's credits."""
+    A ledger may forget a session, and with it its key and its calls, an hour after it was over.
+
+    Raises:
+        Refusal: `service_unavailable`, when the account cannot be asked; then nothing has been written, or
+            what has been written is found by repeating the call.
+    """
+
+    async def balance(self, owner: str) -> Balance:
+        """Tell an owner's credits."""
         ...
 
-    async def hold(self, hold: Hold) -> bool:
-        """Reserve a new session's credits; False when the app has too few."""
-        ...
-
-    async def answered(self, session: str, call_id: str | None, due: float) -> Hold:
-        """Note the call and the caller's new time limit, once, and only while the hold is `reserved`.
+    async def grant(self, owner: str, credits: int) -> Balance:
+        """Add credits to an owner's account; where there is no limit, only the entry is added.
 
         Raises:
-            DuplicateCall: another session of that provider has this call id.
+            ValueError: the credits are fewer than one.
+        """
+        ...
+
+    async def hold(self, wish: Wish) -> Hold | Lacking:
+        """Reserve a session's credits; for a session or a key that is known, return the hold that has it.
+
+        An app has one owner at a time.
+        """
+        ...
+
+    async def answered(self, session: str, call_id: str | None, within: float) -> Hold:
+        """Note the call and begin the caller's time, once, and only while the hold is `reserved`.
+
+        Raises:
+            KeyError: there is no such session.
+            DuplicateCall: another session of that provider has or had this call id.
+        """
+        ...
+
+    async def renew(self, session: str, call_id: str | None, grace: float) -> Renewed | None:
+        """Put another call in the place of the one there was; its `due` stays what it was.
+
+        For a hold that is `live`, or `over` for less than `grace` seconds, which is `live` again; or
+        `reserved` and answered. Any other, and one that has had its whole time, returns `None`.
+
+        Raises:
+            DuplicateCall: another session of that provider has or had this call id.
         """
         ...
 
     async def step(self, session: str, step: Step, reason: str | None = None) -> Hold | None:
-        """Take the step if `STEPS` has it, and return the hold as it now is; `None`: no such session."""
+        """Take the step if `STEPS` has it (`expire` only when due), and return the hold as it now is.
+
+        Returns:
+            `None`: no such session.
+        """
         ...
 
     async def find(self, session: str) -> Hold | None:
         """Look a session up."""
         ...
 
+    async def live(self, app: str) -> int:
+        """Count the app's sessions that stand."""
+        ...
+
     async def due(self) -> tuple[Hold, ...]:
-        """List the holds whose time has come, the longest due first."""
+        """List the holds whose time has come, the longest due first, not more than a sweep can manage."""
         ...
 
     async def unsettled(self) -> bool:
         """Whether any hold will ever be due."""
         ...
 
+    async def lease(self, name: str, holder: str, seconds: float) -> bool:
+        """Let one holder at a time have a task to itself; asking again prolongs it."""
+        ...
 
-class MemoryLedger:
-    """A `Ledger` in this process's memory, for one node; a restart forgets it.
+    async def ready(self) -> None:
+        """Return if the account can be asked now."""
+        ...
 
-    Args:
-        clock: unix seconds.
-        granted: the credits that each app begins with; `None` is without a limit.
-    """
-
-    def __init__(self, clock: Callable[[], float], granted: int | None = None) -> None:
-        self._clock = clock
-        self._granted = granted
-        self._holds: dict[str, Hold] = {}
-        self._pending: dict[str, Hold] = {}
-        self._calls: dict[tuple[str, str], str] = {}
-        self._balances: dict[str, Balance] = {}
-        self._entries: list[Entry] = []
-
-    @property
-    def entries(self) -> tuple[Entry, ...]:
-        """Every entry so far, oldest first."""
-        return tuple(self._entries)
-
-    async def balance(self, app: str) -> Balance:
-        """See `Ledger.balance`."""
-        return self._balances.get(app, Balance(self._granted, 0, 0))
-
-    async def hold(self, hold: Hold) -> bool:
-        """See `Ledger.hold`."""
-        if hold.session in self._holds:
-            return True
-        available = (await self.balance(hold.app)).available
-        if available is not None and available < hold.credits:
-            return False
-        self._put(hold)
-        self._enter("reserve", hold)
-        return True
-
-    async def answered(self, session: str, call_id: str | None, due: float) -> Hold:
-        """See `Ledger.answered`."""
-        hold = self._holds[session]
-        if hold.phase != "reserved" or hold.call_id is not None:
-            return hold
-        if call_id and self._calls.setdefault((hold.provider, call_id), session) != session:
-            raise DuplicateCall(call_id)
-        return self._put(replace(hold, call_id=call_id, due=due))
-
-    async def step(self, session: str, step: Step, reason: str | None = None) -> Hold | None:
-        """See `Ledger.step`."""
-        hold = self._holds.get(session)
-        if hold is None or (phase := STEPS.get((hold.phase, step))) is None:
-            return hold
-        if step == "expire" and (hold.due is None or hold.due > self._clock()):
-            return hold
-        due = self._clock() if phase in ("closing", "ending") else None
-        moved = self._put(replace(hold, phase=phase, due=due, reason=reason or hold.reason))
-        if phase == "live":
-            self._enter("capture", moved)
-        elif phase == "released":
-            self._enter("release", moved)
-        return moved
-
-    async def find(self, session: str) -> Hold | None:
-        """See `Ledger.find`."""
-        return self._holds.get(session)
-
-    async def due(self) -> tuple[Hold, ...]:
-        """See `Ledger.due`."""
-        now = self._clock()
-        times = [(hold.due, name) for name, hold in self._pending.items() if hold.due is not None]
-        return tuple(self._pending[name] for due, name in sorted(times) if due <= now)
-
-    async def unsettled(self) -> bool:
-        """See `Ledger.unsettled`."""
-        return bool(self._pending)
-
-    def _put(self, hold: Hold) -> Hold:
-        self._holds[hold.session] = hold
-        if hold.due is None:
-            self._pending.pop(hold.session, None)
-        else:
-            self._pending[hold.session] = hold
-        return hold
-
-    def _enter(self, kind: Literal["reserve", "capture", "release"], hold: Hold) -> None:
-        """Add the line and move the credits that it stands for."""
-        balance = self._balances.get(hold.app, Balance(self._granted, 0, 0))
-        reserved = balance.reserved + (hold.credits if kind == "reserve" else -hold.credits)
-        captured = balance.captured + (hold.credits if kind == "capture" else 0)
-        self._balances[hold.app] = replace(balance, reserved=reserved, captured=captured)
-        self._entries.append(Entry(kind, hold.session, hold.app, hold.credits, self._clock()))
+    async def close(self) -> None:
+        """Free what the ledger holds."""
+        ...

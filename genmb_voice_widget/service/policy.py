@@ -24,16 +24,41 @@ class Rate:
 
 @dataclass(frozen=True)
 class Plan:
-    """What an app owner has: whether voice is part of it, its price and its limit (`None`: no limit)."""
+    """What an app owner has: whether voice is part of it, its price and its limits (`None`: no limit).
+
+    Attributes:
+        voice: whether sessions may be started at all.
+        credits_per_session: what a session costs its app's owner, however long it lasts.
+        rate: sessions that one app may start.
+        attempts: requests to start one, granted or not.
+        max_live: sessions of one app that may stand at the same time.
+        max_seconds: how long a session may last; the endpoint hangs up.
+    """
 
     name: str
     voice: bool = True
     credits_per_session: int = 5
     rate: Rate | None = None
+    attempts: Rate | None = None
+    max_live: int | None = None
+    max_seconds: float | None = None
 
 
 NOTEBOOK = Plan("notebook")
 """The plan of an endpoint that runs inside its user's own notebook: everything, without a limit."""
+
+_HOURLY = Rate(20)
+_ATTEMPTS = Rate(60)
+
+PLANS = {
+    plan.name: plan
+    for plan in (
+        Plan("free", voice=False, rate=_HOURLY, attempts=_ATTEMPTS),
+        Plan("pro", rate=_HOURLY, attempts=_ATTEMPTS, max_live=5, max_seconds=1800.0),
+        Plan("business", rate=_HOURLY, attempts=_ATTEMPTS, max_live=20, max_seconds=3600.0),
+    )
+}
+"""The plans that an app can be on, by name."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +107,17 @@ def wait_for_slot(ages: Sequence[float], rate: Rate) -> float:
 def too_few_credits(plan: Plan) -> Deny:
     """Answer for when the account cannot pay for the session."""
     return Deny("credits_exhausted", f"A session costs {plan.credits_per_session} credits.")
+
+
+def too_many_live(plan: Plan) -> Deny:
+    """Answer for when as many sessions stand as the plan allows."""
+    return Deny("too_many_live", f"The plan allows {plan.max_live} sessions at the same time.")
+
+
+def too_many_attempts(rate: Rate, wait: float) -> Deny:
+    """Answer for a caller that asks too often, whatever it is told."""
+    limit = f"{rate.sessions} attempts in {rate.seconds / 60:g} minutes"
+    return Deny("too_many_attempts", f"The limit is {limit}.", retry_after=wait)
 
 
 def too_many_sessions(rate: Rate, wait: float) -> Deny:

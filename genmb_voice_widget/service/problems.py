@@ -11,6 +11,7 @@ from typing import Any
 from genmb_voice_widget.protocol import load
 
 MEDIA_TYPE = "application/problem+json"
+_CHALLENGE = 'Bearer realm="genmb-voice"'
 _UPSTREAM = 502
 """For codes without a status: the catalogue gives one to the endpoint's own, the others are a provider's."""
 
@@ -50,5 +51,6 @@ class Refusal(Exception):
         return body if self.retry_after is None else {**body, "retry_after": self.retry_after}
 
     def headers(self) -> dict[str, str]:
-        """Give the header fields that go with it (`Retry-After`: RFC 9110 §10.2.3)."""
-        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        """Give the header fields that go with it (RFC 9110 §10.2.3 and §11.6.1)."""
+        fields = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        return {**fields, "WWW-Authenticate": _CHALLENGE} if self.status == 401 else fields

@@ -1,109 +1,138 @@
-"""The endpoint as a program of its own: `main(argv)` reads the options and runs the app under uvicorn.
+"""The endpoint as a program of its own: `main(argv)` reads the settings and serves until it is told to stop.
 
-The one place that knows which providers there are to choose from; it holds no rule of the endpoint.
+Told by SIGTERM, it goes on answering for half of the drain time and takes no new session, so that load
+balancers see at `/readyz` that it goes; then it closes its door, lets what is under way end, and exits with
+0, all within the drain time. A second signal, or Ctrl-C, leaves out the first half. It holds no rule of the
+endpoint.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
+import os
+import signal
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
 
-from .app import make_app
-from .ledger import MemoryLedger
-from .policy import NOTEBOOK
-from .providers import Provider
-from .providers.local import LocalProvider
-from .window import MemoryWindow
+from fastapi import FastAPI
 
-PROVIDERS: Mapping[str, Callable[[], Provider]] = {"local": LocalProvider}
+from . import setting_values as read
+from .assemble import assemble
+from .drain import Drain
+from .provider_kinds import KINDS, Kind
+from .settings import Settings, SettingsError
+from .settings_file import read_settings
 
-_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-_HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")
-_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
+if TYPE_CHECKING:
+    import uvicorn
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+_TO_EXIT = 0.5
+"""Seconds of the drain time that are left for the process itself to end."""
+
+
+def main(argv: Sequence[str] | None = None, kinds: Mapping[str, Kind] = KINDS) -> int:
     """Serve until interrupted.
 
     Args:
         argv: the command line without the program's name; by default this process's own.
+        kinds: the voice services that there are.
 
     Returns:
         The process's exit status.
     """
-    options = _parser().parse_args(argv)
+    options = _parser(kinds).parse_args(argv)
     try:
-        import uvicorn
+        import uvicorn  # noqa: F401
     except ModuleNotFoundError:
         raise SystemExit("No server is installed: pip install 'genmb-voice-widget[service]'") from None
-
-    app = make_app(
-        providers={name: PROVIDERS[name]() for name in options.provider or ["local"]},
-        policy=NOTEBOOK,
-        window=MemoryWindow(),
-        ledger=MemoryLedger(time.time),
-        clock=time.time,
-        origins=options.allow_origin,
-        hosts=[*_LOOPBACK, _bracketed(options.host), *options.allow_host],
-    )
-    # The access log doubles the server's work for each request, and the endpoint has nothing to say in it.
-    uvicorn.run(app, host=options.host, port=options.port, access_log=False)
+    given = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in vars(options).items()
+        if name != "config" and value is not None
+    }
+    try:
+        settings = read_settings(options.config, os.environ, given, kinds)
+        drain = Drain(settings.drain_seconds - _TO_EXIT)
+        app = assemble(settings, drain, kinds)
+    except SettingsError as error:
+        for sentence in error.sentences:
+            print(f"genmb-voice serve: {sentence}", file=sys.stderr)  # noqa: T201
+        return 2
+    _server(app, settings, drain).run()
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="genmb-voice serve", description="Serve the token endpoint.")
-    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (%(default)s)")
-    parser.add_argument("--port", default=8000, type=_port, help="the port to listen on (%(default)s)")
+def _server(app: FastAPI, settings: Settings, drain: Drain) -> uvicorn.Server:
+    import uvicorn
+
+    notice = settings.drain_seconds / 2
+
+    class Server(uvicorn.Server):
+        """Stops in two steps, and never dies of the signal that it has obeyed."""
+
+        closes_at: float | None = None
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            if sig == signal.SIGINT or drain.begun:
+                self.force_exit = self.should_exit and sig == signal.SIGINT
+                self.should_exit = True
+            else:
+                self.closes_at = time.monotonic() + notice
+            drain.begin()
+
+        async def on_tick(self, counter: int) -> bool:
+            if self.closes_at is not None and time.monotonic() >= self.closes_at:
+                self.should_exit = True
+            return await super().on_tick(counter)
+
+    config = uvicorn.Config(
+        app,
+        host=settings.host.strip("[]"),
+        port=settings.port,
+        # The access log doubles the server's work for a request, and the endpoint has nothing to say in it.
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(notice * 0.75),
+    )
+    return Server(config)
+
+
+def _parser(kinds: Mapping[str, Kind]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="genmb-voice serve",
+        description="Serve the token endpoint.",
+        epilog="Everything else is set in the file or in the environment, as GENMB_VOICE_DATABASE.",
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="a TOML file with settings")
+    parser.add_argument("--host", type=read.option(read.host), help="the address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=read.option(read.port), help="the port to listen on (8000)")
     parser.add_argument(
         "--provider",
         action="append",
-        choices=sorted(PROVIDERS),
+        dest="providers",
+        choices=sorted(kinds),
         help="a realtime service that sessions may use; repeat for several (local)",
     )
     parser.add_argument(
         "--allow-origin",
         action="append",
-        default=[],
-        type=_origin,
+        dest="origins",
+        type=read.option(read.origin),
         metavar="ORIGIN",
         help="a web origin, as https://app.example, whose pages may call too; repeat for several",
     )
     parser.add_argument(
         "--allow-host",
         action="append",
-        default=[],
-        type=_host,
+        dest="hosts",
+        type=read.option(read.host),
         metavar="NAME",
         help="a name, as app.example, that it is called by besides --host and localhost, such as that of a "
         "reverse proxy or of this machine in its network; repeat for several",
     )
     return parser
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port (0-65535)")
-    return int(text)
-
-
-def _host(text: str) -> str:
-    """Check a name that requests are sent to (RFC 9110 §7.2): capitals and ports make no difference there."""
-    name = _bracketed(text.lower())
-    if not _HOST.fullmatch(name):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a name without a port, such as app.example")
-    return name
-
-
-def _bracketed(host: str) -> str:
-    """Write an address as a URL has it: IPv6 in brackets (RFC 3986 §3.2.2)."""
-    return f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host
-
-
-def _origin(text: str) -> str:
-    """Check a web origin: it is compared exactly (RFC 6454 §6.2), so a path or a capital never matches."""
-    if not _ORIGIN.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not an origin such as https://app.example")
-    return text

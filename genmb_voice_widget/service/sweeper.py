@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
+from .audit import Decision, Record
 from .ledger import Ledger
 from .sessions import Sessions
 
@@ -16,24 +18,32 @@ log = logging.getLogger(__name__)
 
 
 class Sweeper:
-    """Looks every so many seconds for the holds that are due. One event loop for its whole life."""
+    """Looks every so many seconds for the holds that are due. One event loop for its whole life.
 
-    def __init__(self, sessions: Sessions, ledger: Ledger, every: float) -> None:
+    Args:
+        records: are told of each session that was ended.
+    """
+
+    def __init__(
+        self, sessions: Sessions, ledger: Ledger, every: float, records: Sequence[Record] = ()
+    ) -> None:
         self._sessions = sessions
         self._ledger = ledger
         self._every = every
+        self._records = records
         self._asked = False
         self._task: asyncio.Task[None] | None = None
 
     async def sweep(self) -> None:
         """End every session that is due now; one that cannot be ended keeps none of the others."""
         due = await self._ledger.due()
-        results = await asyncio.gather(
-            *(self._sessions.expire(hold.session) for hold in due), return_exceptions=True
-        )
+        results = await asyncio.gather(*(self._sessions.expire(hold) for hold in due), return_exceptions=True)
         for hold, result in zip(due, results, strict=True):
             if isinstance(result, BaseException):
                 log.error("session %s could not be ended: %s", hold.session, type(result).__name__)
+            elif result.ended is not None:
+                for record in self._records:
+                    record(Decision("expired", "ok", hold.app, "sweeper", hold.session))
 
     def ensure_running(self) -> None:
         """Begin to look, if nobody does."""

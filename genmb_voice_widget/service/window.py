@@ -17,7 +17,10 @@ from .policy import Rate, wait_for_slot
 
 @dataclass(frozen=True)
 class Taken:
-    """The entry has a slot."""
+    """The entry has a slot: `remaining` are left, and in `reset` seconds the oldest one is free again."""
+
+    remaining: int
+    reset: float
 
 
 @dataclass(frozen=True)
@@ -27,19 +30,41 @@ class Full:
     retry_after: float
 
 
-class Window(Protocol):
-    """The starts of each app. Every method is atomic, and safe to repeat."""
+def starts_log(app: str) -> str:
+    """Name the log of an app's sessions."""
+    return f"sessions:{app}"
 
-    async def ages(self, app: str, rate: Rate) -> tuple[float, ...]:
+
+def attempts_log(app: str) -> str:
+    """Name the log of an app's requests to start one."""
+    return f"attempts:{app}"
+
+
+class Window(Protocol):
+    """The entries of each log, which is named by what it counts. Every method is atomic, and safe to repeat.
+
+    Raises:
+        Refusal: `service_unavailable`, soon, when the window cannot be asked. It never lets through unasked.
+    """
+
+    async def ages(self, log: str, rate: Rate) -> tuple[float, ...]:
         """Seconds since each slot in use was taken, oldest first."""
         ...
 
-    async def take(self, app: str, entry: str, rate: Rate) -> Taken | Full:
+    async def take(self, log: str, entry: str, rate: Rate) -> Taken | Full:
         """Take a slot for `entry`; an entry that has one keeps it."""
         ...
 
-    async def give_back(self, app: str, entry: str) -> None:
+    async def give_back(self, log: str, entry: str) -> None:
         """Free the slot of `entry`, as though it had never been taken."""
+        ...
+
+    async def ready(self) -> None:
+        """Return if the window can be asked now."""
+        ...
+
+    async def close(self) -> None:
+        """Free what the window holds."""
         ...
 
 
@@ -50,32 +75,38 @@ class MemoryWindow:
         self._clock = clock
         self._taken: dict[str, dict[str, float]] = {}
 
-    async def ages(self, app: str, rate: Rate) -> tuple[float, ...]:
+    async def ages(self, log: str, rate: Rate) -> tuple[float, ...]:
         """See `Window.ages`."""
         now = self._clock()
-        return tuple(now - at for at in self._in_use(app, rate, now).values())
+        return tuple(now - at for at in self._in_use(log, rate, now).values())
 
-    async def take(self, app: str, entry: str, rate: Rate) -> Taken | Full:
+    async def take(self, log: str, entry: str, rate: Rate) -> Taken | Full:
         """See `Window.take`."""
         now = self._clock()
-        in_use = self._in_use(app, rate, now)
-        if entry in in_use:
-            return Taken()
-        if wait := wait_for_slot([now - at for at in in_use.values()], rate):
-            return Full(wait)
-        in_use[entry] = now
-        self._taken[app] = in_use
-        return Taken()
+        in_use = self._in_use(log, rate, now)
+        if entry not in in_use:
+            if wait := wait_for_slot([now - at for at in in_use.values()], rate):
+                return Full(wait)
+            in_use[entry] = now
+            self._taken[log] = in_use
+        oldest = next(iter(in_use.values()))
+        return Taken(max(0, rate.sessions - len(in_use)), rate.seconds - (now - oldest))
 
-    async def give_back(self, app: str, entry: str) -> None:
+    async def give_back(self, log: str, entry: str) -> None:
         """See `Window.give_back`."""
-        self._taken.get(app, {}).pop(entry, None)
+        self._taken.get(log, {}).pop(entry, None)
 
-    def _in_use(self, app: str, rate: Rate, now: float) -> dict[str, float]:
+    async def ready(self) -> None:
+        """See `Window.ready`."""
+
+    async def close(self) -> None:
+        """See `Window.close`."""
+
+    def _in_use(self, log: str, rate: Rate, now: float) -> dict[str, float]:
         """Keep the entries that still count, in the order in which they were taken."""
-        kept = {entry: at for entry, at in self._taken.get(app, {}).items() if now - at < rate.seconds}
+        kept = {entry: at for entry, at in self._taken.get(log, {}).items() if now - at < rate.seconds}
         if kept:
-            self._taken[app] = kept
+            self._taken[log] = kept
         else:
-            self._taken.pop(app, None)
+            self._taken.pop(log, None)
         return kept

@@ -1,18 +1,31 @@
 """Parts for the endpoint's tests: a clock that is set by hand, a provider that obeys, and a service that misbehaves."""
 
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import httpx
 import pytest
+import uvicorn
 from fastapi import FastAPI
 
 from genmb_voice_widget.secret import Secret
+from genmb_voice_widget.service.access import OpenAccess
+from genmb_voice_widget.service.access_apps import AppAccess
 from genmb_voice_widget.service.app import make_app, shut_down
-from genmb_voice_widget.service.ledger import MemoryLedger
+from genmb_voice_widget.service.app_keys import hash_key, new_key
+from genmb_voice_widget.service.app_tokens import AppTokens
+from genmb_voice_widget.service.apps import App
+from genmb_voice_widget.service.apps_memory import MemoryApps
+from genmb_voice_widget.service.audit import AuditLog
+from genmb_voice_widget.service.caller import Caller
+from genmb_voice_widget.service.ledger_memory import MemoryLedger
+from genmb_voice_widget.service.legs import Legs
+from genmb_voice_widget.service.opening import Request
 from genmb_voice_widget.service.policy import NOTEBOOK, Plan, Rate
 from genmb_voice_widget.service.providers import Answer, Ticket
 from genmb_voice_widget.service.sessions import Sessions
@@ -49,6 +62,7 @@ class ObedientProvider:
         self.before: Callable[[], Awaitable[None]] = _nothing
         self.before_hang_up: Callable[[], Awaitable[None]] = _nothing
         self.closed = False
+        self.readied = 0
         self._count = 0
 
     async def answer(self, session, sdp):
@@ -66,6 +80,12 @@ class ObedientProvider:
         return Ticket(
             "ga", session.get("model"), None, "ws://127.0.0.1:9/v1/realtime", Secret(TOKEN), 1_000_060.0
         )
+
+    async def proven(self, call_id):
+        return False
+
+    async def ready(self):
+        self.readied += 1
 
     async def hang_up(self, call_id):
         await self.before_hang_up()
@@ -107,6 +127,11 @@ class Endpoint:
 
 
 @pytest.fixture
+def make_provider():
+    return ObedientProvider
+
+
+@pytest.fixture
 def clock() -> Clock:
     return Clock()
 
@@ -123,18 +148,24 @@ def make_endpoint(clock):
         origins=(),
         hosts=None,
         provider=None,
+        access=None,
+        audit=None,
+        metrics=None,
+        **others,
     ) -> AsyncIterator[Endpoint]:
         provider = provider or ObedientProvider()
         ledger, window = MemoryLedger(clock, granted), MemoryWindow(clock)
         app = make_app(
             providers={"here": provider},
-            policy=plan,
+            access=access or OpenAccess(plan, origins),
             window=window,
             ledger=ledger,
             clock=clock,
             timing=timing,
-            origins=origins,
             hosts=hosts,
+            audit=audit,
+            metrics=metrics,
+            **others,
         )
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://endpoint") as http:
@@ -150,6 +181,59 @@ async def endpoint(make_endpoint) -> AsyncIterator[Endpoint]:
         yield made
 
 
+SIGNING_KEY = Secret("canary-signing-key-0123456789abcdef")
+
+
+class Register:
+    """Apps in memory with their keys at hand: `shop` and `other` may ask, `gone` is revoked, `free` has no voice."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.apps = MemoryApps()
+        self.keys: dict[str, str] = {}
+        self.tokens = AppTokens(SIGNING_KEY, clock)
+
+    async def fill(self) -> None:
+        await self.enter("shop", "alice", "pro", "https://shop.example", "http://localhost:3000")
+        await self.enter("other", "bob", "business", "https://other.example")
+        await self.enter("free", "carol", "free", "https://free.example")
+        await self.enter("gone", "alice", "pro", "https://gone.example", "https://shop.example")
+        await self.apps.revoke("gone")
+
+    async def enter(self, id: str, owner: str, plan: str, *origins: str) -> None:
+        key = new_key(id)
+        self.keys[id] = key.reveal()
+        assert await self.apps.add(App(id, owner, plan, origins, hash_key(key)))
+
+    def bearer(self, id: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.keys[id]}"}
+
+    def token(self, id: str, seconds: int = 60, **claims) -> dict[str, str]:
+        made, _ = self.tokens.issue(id, seconds, **claims)
+        return {"Authorization": f"Bearer {made.reveal()}"}
+
+    def access(self, **others) -> AppAccess:
+        return AppAccess(self.apps, **{"tokens": self.tokens} | others)
+
+
+@pytest.fixture
+async def register(clock) -> Register:
+    register = Register(clock)
+    await register.fill()
+    return register
+
+
+@pytest.fixture
+def audit() -> AuditLog:
+    return AuditLog()
+
+
+@pytest.fixture
+async def service(make_endpoint, register, audit) -> AsyncIterator[Endpoint]:
+    """An endpoint that tells apps apart; each owner has a thousand credits."""
+    async with make_endpoint(granted=1000, access=register.access(), audit=audit) as made:
+        yield made
+
+
 @dataclass
 class Desk:
     """Sessions without HTTP, and the sweeper that looks after them, to be told when to look."""
@@ -162,11 +246,15 @@ class Desk:
     clock: Clock
     plan: Plan
 
+    @property
+    def caller(self):
+        return Caller("owner", "owner", self.plan, "open")
+
     async def open(self):
-        return (await self.sessions.open("owner", "here", SESSION, OFFER)).hold
+        return (await self.sessions.open(self.caller, Request("here", SESSION, OFFER))).hold
 
     async def slots(self) -> int:
-        return len(await self.window.ages("owner", self.plan.rate))
+        return len(await self.window.ages("sessions:owner", self.plan.rate))
 
 
 @pytest.fixture
@@ -176,7 +264,12 @@ def make_desk(clock):
         ledger, window, provider = MemoryLedger(clock, 100), MemoryWindow(clock), ObedientProvider()
         plan = Plan("limited", rate=Rate(20))
         sessions = Sessions(
-            providers={"here": provider}, plan=plan, window=window, ledger=ledger, clock=clock, timing=timing
+            legs=Legs({"here": provider}, timing),
+            window=window,
+            ledger=ledger,
+            clock=clock,
+            timing=timing,
+            watch=False,
         )
         return Desk(
             sessions, Sweeper(sessions, ledger, timing.sweep_every), ledger, window, provider, clock, plan
@@ -191,13 +284,42 @@ def desk(make_desk) -> Desk:
 
 
 @pytest.fixture
+def running():
+    """Run an ASGI app on a free port, in a thread of its own: `with running(app) as url`."""
+
+    @contextmanager
+    def run(app):
+        started = threading.Event()
+
+        class Server(uvicorn.Server):
+            async def startup(self, sockets=None):
+                await super().startup(sockets)
+                started.set()
+
+        server = Server(uvicorn.Config(app, port=0, log_level="error"))
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        try:
+            assert started.wait(10)
+            yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+    return run
+
+
+@pytest.fixture
 def serving():
     """Run the endpoint as a program on a free port: `with serving(*options) as (url, process)`."""
 
     @contextmanager
-    def run(*options):
+    def run(*options, code=SERVE, environ=None):
         process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, "--port", "0", *options], stderr=subprocess.PIPE, text=True
+            [sys.executable, "-c", code, "--port", "0", *options],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | (environ or {}),
         )
         try:
             said = ""

@@ -3,14 +3,18 @@
 import asyncio
 import json
 import time
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
+from aiortc.contrib.media import MediaPlayer
 from aiortc.mediastreams import AudioStreamTrack
 
+from genmb_voice_widget.say import spoken
+from genmb_voice_widget.service.access import OpenAccess
 from genmb_voice_widget.service.app import in_process, make_app, shut_down
-from genmb_voice_widget.service.ledger import MemoryLedger
+from genmb_voice_widget.service.ledger_memory import MemoryLedger
 from genmb_voice_widget.service.policy import Plan, Rate
 from genmb_voice_widget.service.providers.local import LocalProvider
 from genmb_voice_widget.service.settings import Timing
@@ -22,12 +26,12 @@ SESSION = {"type": "realtime", "model": "local", "audio": {"output": {"voice": "
 class Caller:
     """A page's side of a call: the offer, and events for what becomes of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, track=None) -> None:
         self.connection = RTCPeerConnection()
         self.channel = self.connection.createDataChannel("oai-events")
         self.connected, self.greeted, self.over = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.greeting: dict = {}
-        self.connection.addTrack(AudioStreamTrack())
+        self.connection.addTrack(track or AudioStreamTrack())
         self.connection.on("connectionstatechange", self._on_state)
         self.channel.on("message", self._on_message)
         self.channel.on("close", self.over.set)
@@ -107,7 +111,7 @@ async def test_a_call_without_a_proof_is_hung_up_when_its_time_is_over(clock, ca
     ledger, window = MemoryLedger(clock, 5), MemoryWindow(clock)
     app = make_app(
         providers={"local": LocalProvider()},
-        policy=Plan("pro", rate=Rate(1)),
+        access=OpenAccess(Plan("pro", rate=Rate(1))),
         window=window,
         ledger=ledger,
         clock=clock,
@@ -168,3 +172,91 @@ async def test_a_peer_that_died_is_started_again_by_the_next_session(caller):
         end = await http.post(f"/v1/sessions/{started.json()['id']}/ended", json={})
         assert end.json()["state"] == "released"
     await shut_down(app)
+
+
+@asynccontextmanager
+async def watching(timing):
+    """An endpoint, with a real clock, that asks the peer itself for the proof."""
+    ledger = MemoryLedger(time.time, 5)
+    app = make_app(
+        providers={"local": LocalProvider()},
+        access=OpenAccess(Plan("pro")),
+        window=MemoryWindow(time.time),
+        ledger=ledger,
+        clock=time.time,
+        timing=timing,
+        watch=True,
+    )
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://in-process", timeout=30
+    ) as http:
+        yield http, ledger
+    await shut_down(app)
+
+
+async def until(condition):
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def test_a_page_that_never_says_connected_but_sends_an_item_is_charged(caller):
+    async with watching(Timing()) as (http, ledger):
+        ticket = (
+            await http.post("/v1/sessions", json={"session": SESSION, "sdp": await caller.offer()})
+        ).json()
+        await caller.accept(ticket["sdp"])
+        await asyncio.wait_for(caller.greeted.wait(), 10)
+        assert [entry.kind for entry in ledger.entries] == ["reserve"]
+        item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello."}]}
+        caller.channel.send(json.dumps({"type": "conversation.item.create", "item": item}))
+        await until(lambda: len(ledger.entries) == 2)
+
+        assert [entry.kind for entry in ledger.entries] == ["reserve", "capture"]
+        status = (await http.get(f"/v1/sessions/{ticket['id']}")).json()
+        assert (status["state"], status["over"]) == ("captured", False)
+        await http.post(f"/v1/sessions/{ticket['id']}/ended", json={})
+
+
+@pytest.mark.speech
+async def test_a_page_that_never_says_connected_but_speaks_is_charged(tmp_path):
+    player = MediaPlayer(str(spoken("Hello, can you hear me?", tmp_path / "hello.wav")))
+    caller = Caller(player.audio)
+    async with watching(Timing()) as (http, ledger):
+        ticket = (
+            await http.post("/v1/sessions", json={"session": SESSION, "sdp": await caller.offer()})
+        ).json()
+        await caller.accept(ticket["sdp"])
+        await until(lambda: len(ledger.entries) == 2)
+
+        assert [entry.kind for entry in ledger.entries] == ["reserve", "capture"]
+        await http.post(f"/v1/sessions/{ticket['id']}/ended", json={})
+    await caller.connection.close()
+
+
+async def test_a_page_that_never_connects_is_hung_up_after_its_time_and_costs_nothing(caller):
+    async with watching(Timing(connect_within=0.6, sweep_every=0.05)) as (http, ledger):
+        ticket = (
+            await http.post("/v1/sessions", json={"session": SESSION, "sdp": await caller.offer()})
+        ).json()
+        answered = time.monotonic()
+        await until(lambda: len(ledger.entries) == 2)
+
+        assert 0.5 < time.monotonic() - answered < 5
+        assert [entry.kind for entry in ledger.entries] == ["reserve", "release"]
+        assert (await ledger.balance("owner")).available == 5
+        assert (await http.get(f"/v1/sessions/{ticket['id']}")).json()["over"]
+        late = await http.post(f"/v1/sessions/{ticket['id']}/connected", json={})
+        assert late.json()["code"] == "session_over"
+
+
+async def test_a_page_that_connects_and_stays_silent_is_proven_by_its_own_word_alone(caller):
+    async with watching(Timing(connect_within=2, sweep_every=0.05)) as (http, ledger):
+        ticket = (
+            await http.post("/v1/sessions", json={"session": SESSION, "sdp": await caller.offer()})
+        ).json()
+        await caller.accept(ticket["sdp"])
+        await asyncio.wait_for(caller.greeted.wait(), 10)
+        await asyncio.wait_for(caller.over.wait(), 10)
+
+        assert [entry.kind for entry in ledger.entries] == ["reserve", "release"]

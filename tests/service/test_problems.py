@@ -162,14 +162,14 @@ async def test_a_proof_that_names_another_call_is_refused_and_captures_nothing(e
     first, second = [(await endpoint.start()).json() for _ in range(2)]
     response = await endpoint.connected(first["id"], call_id=second["call_id"])
 
-    assert_problem(response, "bad_request", 422)
+    assert_problem(response, "bad_request", 409)
     assert (await endpoint.ledger.balance("owner")).captured == 0
 
 
 async def test_a_websocket_session_takes_no_call_id_on_trust(endpoint):
     mine = (await endpoint.start(sdp=None, transport="websocket")).json()["id"]
     theirs = (await endpoint.start()).json()["call_id"]
-    assert_problem(await endpoint.connected(mine, call_id=theirs), "bad_request", 422)
+    assert_problem(await endpoint.connected(mine, call_id=theirs), "bad_request", 409)
     await endpoint.ended(mine)
 
     assert endpoint.provider.live == {theirs}
@@ -275,7 +275,7 @@ async def test_a_page_of_any_other_origin_may_not(make_endpoint, origin):
     async with make_endpoint(origins=["https://app.example"]) as endpoint:
         ask = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
         preflight = await endpoint.http.options("/v1/sessions", headers={"Origin": origin} | ask)
-        assert preflight.status_code == 400
+        assert preflight.status_code == 403
         assert "access-control-allow-origin" not in preflight.headers
 
 
@@ -292,3 +292,52 @@ async def test_an_unexpected_host_is_refused_before_anything_is_done_for_it(make
         assert endpoint.provider.sessions == []
         for host in ("app.example:8000", "[::1]:8000", "[::1]"):
             assert (await endpoint.http.get("/healthz", headers={"Host": host})).is_success
+
+
+@pytest.mark.parametrize("host", ["10.1.2.3:8000", "10.1.2.3", "[fd00::5]:8000", "[::1]"])
+async def test_an_address_is_no_name_that_could_lead_elsewhere_so_a_load_balancer_may_use_it(
+    make_endpoint, host
+):
+    async with make_endpoint(hosts=["app.example"]) as endpoint:
+        assert (await endpoint.http.get("/healthz", headers={"Host": host})).is_success
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        ":80",
+        "10.1.2.3.evil.example",
+        "1.2.3",
+        "0x7f.1",
+        "2130706433",
+        "[::1",
+        "[]",
+        "[app.example]",
+        "::1",
+    ],
+)
+async def test_what_is_no_address_and_no_expected_name_is_refused(make_endpoint, host):
+    async with make_endpoint(hosts=["app.example"]) as endpoint:
+        response = await endpoint.http.get("/healthz", headers={"Host": host})
+        assert_problem(response, "bad_request", 400)
+
+
+async def test_a_websocket_by_an_unexpected_name_is_closed_before_it_is_accepted():
+    from genmb_voice_widget.service.hosts import ExpectedHosts
+
+    async def app(scope, receive, send):
+        await send({"type": "websocket.accept"})
+
+    async def connect(host):
+        sent = []
+
+        async def send(message):
+            sent.append(message["type"])
+
+        scope = {"type": "websocket", "path": "/", "headers": [(b"host", host)]}
+        await ExpectedHosts(app, ["app.example"])(scope, None, send)
+        return sent
+
+    assert await connect(b"rebound.example") == ["websocket.close"]
+    assert await connect(b"app.example:8000") == ["websocket.accept"]

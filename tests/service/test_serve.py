@@ -1,12 +1,40 @@
 """The endpoint as a program: the options it takes, what a plain page gets from it, and that it goes when told to."""
 
 import signal
+import socket
+import sqlite3
 import sys
+import threading
+import time
 
 import httpx
 import pytest
 
+from genmb_voice_widget import cli
 from genmb_voice_widget.service import serve
+
+BODY = {"session": {"type": "realtime"}, "sdp": "v=0\r\ns=-\r\n"}
+GATED = """
+import asyncio, sys
+from genmb_voice_widget.service.provider_kinds import Kind
+from genmb_voice_widget.service.providers import Answer
+from genmb_voice_widget.service.serve import main
+
+class Gated:
+    async def answer(self, session, sdp):
+        reader, writer = await asyncio.open_connection("127.0.0.1", {port})
+        await reader.read(1)
+        writer.close()
+        return Answer("ga", "gated", None, "rtc_1", "v=0\\r\\n")
+    async def mint(self, session): ...
+    async def proven(self, call_id): return False
+    async def hang_up(self, call_id): ...
+    async def ready(self): ...
+    async def close(self): ...
+
+sys.exit(main(sys.argv[1:], {{"gated": Kind({{}}, lambda options, upstream: Gated())}}))
+"""
+"""The endpoint with a provider that answers when the test lets it."""
 
 
 def test_a_plain_page_gets_the_demonstration_the_script_and_the_routes_from_one_origin(serving):
@@ -60,6 +88,172 @@ def test_requests_that_call_it_by_a_name_it_was_not_given_are_refused(serving):
 def test_the_address_that_it_listens_on_is_a_name_that_it_is_called_by(serving):
     with serving("--host", "127.0.0.2") as (url, _):
         assert httpx.get(f"{url}/healthz", trust_env=False).json() == {"status": "ok"}
+
+
+@pytest.fixture
+def gated(serving):
+    """Serve with a provider that the test holds up: `serve(drain_seconds)` and `accept()` the provider's question."""
+    gate = socket.create_server(("127.0.0.1", 0))
+    gate.settimeout(10)
+
+    def run(*options, seconds):
+        code = GATED.format(port=gate.getsockname()[1])
+        environ = {"GENMB_VOICE_DRAIN_SECONDS": str(seconds), "GENMB_VOICE_PROVIDERS": "gated"}
+        return serving(*options, code=code, environ=environ)
+
+    with gate:
+        yield run, lambda: gate.accept()[0]
+
+
+def until(condition, seconds=5.0):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+    return found
+
+
+class Asking(threading.Thread):
+    """A request under way."""
+
+    def __init__(self, url):
+        super().__init__()
+        self.url = url
+        self.response = self.error = None
+        self.start()
+
+    def run(self):
+        try:
+            self.response = httpx.post(f"{self.url}/v1/sessions", json=BODY, timeout=20, trust_env=False)
+        except httpx.HTTPError as error:
+            self.error = error
+
+
+def test_told_to_stop_it_says_so_first_takes_nothing_new_and_lets_what_is_under_way_end(gated):
+    run, accept = gated
+    with run(seconds=4) as (url, process), httpx.Client(base_url=url, trust_env=False) as http:
+        asking = Asking(url)
+        with accept() as held:
+            assert http.get("/readyz").status_code == 200
+            told = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            ready = until(lambda: (found := http.get("/readyz")).status_code == 503 and found)
+            assert ready.json()["code"] == "service_unavailable"
+            refused = http.post("/v1/sessions", json=BODY)
+            assert (refused.status_code, refused.json()["code"]) == (503, "service_unavailable")
+            assert refused.headers["retry-after"] == "1"
+            assert http.get("/healthz").status_code == 200
+            held.send(b"x")
+        asking.join(10)
+        assert asking.response.status_code == 201
+        id = asking.response.json()["id"]
+        assert http.post(f"/v1/sessions/{id}/connected", json={}).json()["state"] == "captured"
+        assert http.post(f"/v1/sessions/{id}/ended", json={}).status_code == 200
+        assert process.wait(10) == 0
+        assert 1.9 < time.monotonic() - told < 5
+
+
+def test_what_does_not_end_is_cut_off_and_it_still_goes_in_time_with_a_good_status(gated):
+    run, accept = gated
+    with run(seconds=4) as (url, process):
+        asking = Asking(url)
+        with accept():
+            told = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 0
+            assert time.monotonic() - told < 5
+        asking.join(10)
+        assert asking.response is None or asking.response.status_code >= 500
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_told_twice_it_closes_its_door_at_once(gated, second):
+    run, _ = gated
+    with run(seconds=60) as (url, process), httpx.Client(base_url=url, trust_env=False) as http:
+        process.send_signal(signal.SIGTERM)
+        until(lambda: http.get("/readyz").status_code == 503)
+        process.send_signal(second)
+        assert process.wait(10) == 0
+
+
+def test_apps_are_entered_asked_for_and_told_apart_across_restarts(gated, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("GENMB_VOICE_DATABASE", str(tmp_path / "voice.db"))
+    monkeypatch.setenv("GENMB_VOICE_ACCESS", "apps")
+    monkeypatch.setenv("GENMB_VOICE_SIGNING_KEY", "canary-signing-key-0123456789abcdef")
+    monkeypatch.setenv("GENMB_VOICE_METRICS_KEY", "canary-metrics")
+    assert (
+        cli.main(
+            ["app", "add", "shop", "--owner", "alice", "--plan", "pro", "--origin", "https://shop.example"]
+        )
+        == 0
+    )
+    key = {"Authorization": f"Bearer {capsys.readouterr().out.strip()}"}
+    assert cli.main(["app", "credit", "shop", "7"]) == 0
+    run, accept = gated
+    said = ""
+    for number in range(2):
+        with (
+            run("--host", "127.0.0.1", seconds=4) as (url, process),
+            httpx.Client(base_url=url, trust_env=False) as http,
+        ):
+            assert http.get("/v1/allowance").status_code == 401
+            assert http.get("/v1/allowance", headers=key).json()["credits"] == (7, 2)[number]
+            if number == 0:
+                page = {"Origin": "https://shop.example"}
+                asking = threading.Thread(target=lambda: accept().close())
+                asking.start()
+                started = http.post("/v1/sessions?app=shop", json=BODY, headers=page, timeout=10)
+                asking.join(10)
+                id = started.json()["id"]
+                assert (
+                    http.post(f"/v1/sessions/{id}/connected?app=shop", json={}, headers=page).status_code
+                    == 200
+                )
+                token = http.post("/v1/app-tokens", json={"seconds": 60}, headers=key).json()["token"]
+                counts = http.get("/metrics", headers={"Authorization": "Bearer canary-metrics"}).text
+                assert "genmb_voice_sessions_live 1.0" in counts
+            shown = {"Authorization": f"Bearer {token}"}
+            assert http.get(f"/v1/sessions/{id}", headers=shown).json()["state"] == "captured"
+            refused = http.post("/v1/sessions", json=BODY, headers=key)
+            assert (refused.status_code, refused.json()["code"]) == ((402, "credits_exhausted"))
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 0
+            said += process.stderr.read()
+    with sqlite3.connect(tmp_path / "voice.db") as connection:
+        noted = connection.execute("SELECT action, outcome, via FROM audit ORDER BY id").fetchall()
+    assert noted == [
+        ("app_added", "ok", "command"),
+        ("grant", "ok", "command"),
+        ("other", "unauthorized", None),
+        ("open", "ok", "page"),
+        ("connected", "ok", "page"),
+        ("token", "ok", "key"),
+        ("open", "credits_exhausted", "key"),
+        ("other", "unauthorized", None),
+        ("open", "credits_exhausted", "key"),
+    ]
+    kept = b"".join(path.read_bytes() for path in tmp_path.glob("voice.db*"))
+    for secret in (key["Authorization"].split()[1], token, "canary"):
+        assert secret not in said
+        assert secret.encode() not in kept
+
+
+def test_settings_that_cannot_be_are_told_in_sentences_before_anything_is_served(
+    tmp_path, capsys, monkeypatch
+):
+    config = tmp_path / "voice.toml"
+    config.write_text('access = "apps"\nredis = "canary:6379"\nport = "canary"\n')
+    monkeypatch.setenv("GENMB_VOICE_PROT", "canary")
+
+    assert serve.main(["--config", str(config)]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 3
+    assert all(line.startswith("genmb-voice serve: ") and line.endswith((".", "?")) for line in said)
+    assert "canary" not in "".join(said)
+
+
+def test_an_endpoint_that_asks_nobody_is_not_served_to_other_machines(capsys):
+    assert serve.main(["--host", "0.0.0.0"]) == 2
+    assert 'access = "apps"' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

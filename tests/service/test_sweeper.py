@@ -14,7 +14,7 @@ async def test_without_a_proof_the_call_is_hung_up_and_released_after_thirty_sec
 
     desk.clock.advance(0.1)
     await desk.sweeper.sweep()
-    released = await desk.sessions.find(hold.session)
+    released = await desk.sessions.find(desk.caller, hold.session)
     assert (released.phase, released.reason) == ("released", "no_proof")
     assert (desk.provider.hung_up, await desk.slots()) == (["rtc_1"], 0)
     assert [entry.kind for entry in desk.ledger.entries] == ["reserve", "release"]
@@ -22,18 +22,18 @@ async def test_without_a_proof_the_call_is_hung_up_and_released_after_thirty_sec
 
 async def test_a_session_with_a_proof_is_left_alone_for_good(desk):
     hold = await desk.open()
-    await desk.sessions.connected(hold.session)
+    await desk.sessions.connected(desk.caller, hold.session)
     desk.clock.advance(7200)
     await desk.sweeper.sweep()
 
     assert desk.provider.live == {"rtc_1"}
-    assert (await desk.sessions.find(hold.session)).phase == "live"
+    assert (await desk.sessions.find(desk.caller, hold.session)).phase == "live"
 
 
 async def test_a_proof_that_comes_between_the_deadline_and_the_sweep_still_counts(desk):
     hold = await desk.open()
     desk.clock.advance(31)
-    await desk.sessions.connected(hold.session)
+    await desk.sessions.connected(desk.caller, hold.session)
     await desk.sweeper.sweep()
 
     assert desk.provider.live == {"rtc_1"}
@@ -46,14 +46,14 @@ async def test_a_proof_that_comes_while_the_sweeper_is_on_its_way_still_counts(d
 
     async def look_and_be_overtaken():
         due = await look()
-        await desk.sessions.connected(hold.session)
+        await desk.sessions.connected(desk.caller, hold.session)
         return due
 
     desk.ledger.due = look_and_be_overtaken
     await desk.sweeper.sweep()
 
     assert desk.provider.live == {"rtc_1"}
-    assert (await desk.sessions.find(hold.session)).phase == "live"
+    assert (await desk.sessions.find(desk.caller, hold.session)).phase == "live"
 
 
 async def test_a_proof_that_comes_while_the_call_is_being_hung_up_costs_nothing(desk):
@@ -70,7 +70,7 @@ async def test_a_proof_that_comes_while_the_call_is_being_hung_up_costs_nothing(
     await asyncio.wait_for(hanging_up.wait(), 2)
     refused = None
     try:
-        await desk.sessions.connected(hold.session)
+        await desk.sessions.connected(desk.caller, hold.session)
     except Refusal as refusal:
         refused = refusal.code
     go_on.set()
@@ -90,7 +90,7 @@ async def test_a_hang_up_that_fails_keeps_the_credits_held_and_is_tried_again(de
     desk.provider.before_hang_up = fail
     desk.clock.advance(30)
     await desk.sweeper.sweep()
-    assert (await desk.sessions.find(hold.session)).phase == "closing"
+    assert (await desk.sessions.find(desk.caller, hold.session)).phase == "closing"
     assert (await desk.ledger.balance("owner")).reserved == 5
 
     async def work():
@@ -99,7 +99,7 @@ async def test_a_hang_up_that_fails_keeps_the_credits_held_and_is_tried_again(de
     desk.provider.before_hang_up = work
     desk.clock.advance(5)
     await desk.sweeper.sweep()
-    assert (await desk.sessions.find(hold.session)).phase == "released"
+    assert (await desk.sessions.find(desk.caller, hold.session)).phase == "released"
     assert desk.provider.hung_up == ["rtc_1"]
     assert "could not be hung up: Refusal" in caplog.text
 
@@ -111,27 +111,27 @@ async def test_a_provider_that_stays_away_does_not_hold_the_credits_for_ever(des
         raise ConnectionError
 
     desk.provider.before_hang_up = fail
-    await desk.sessions.ended(hold.session)
+    await desk.sessions.ended(desk.caller, hold.session)
     desk.clock.advance(299)
     await desk.sweeper.sweep()
-    assert (await desk.sessions.find(hold.session)).phase == "closing"
+    assert (await desk.sessions.find(desk.caller, hold.session)).phase == "closing"
     desk.clock.advance(1)
     await desk.sweeper.sweep()
 
-    assert (await desk.sessions.find(hold.session)).phase == "released"
+    assert (await desk.sessions.find(desk.caller, hold.session)).phase == "released"
     assert await desk.slots() == 0
     assert not await desk.ledger.unsettled()
 
 
 async def test_a_captured_session_whose_hang_up_failed_is_hung_up_later_too(desk):
     hold = await desk.open()
-    await desk.sessions.connected(hold.session)
+    await desk.sessions.connected(desk.caller, hold.session)
 
     async def fail():
         raise ConnectionError
 
     desk.provider.before_hang_up = fail
-    await desk.sessions.ended(hold.session)
+    await desk.sessions.ended(desk.caller, hold.session)
 
     async def work():
         pass
@@ -139,7 +139,7 @@ async def test_a_captured_session_whose_hang_up_failed_is_hung_up_later_too(desk
     desk.provider.before_hang_up = work
     await desk.sweeper.sweep()
 
-    over = await desk.sessions.find(hold.session)
+    over = await desk.sessions.find(desk.caller, hold.session)
     assert (over.phase, over.money, desk.provider.hung_up) == ("over", "captured", ["rtc_1"])
 
 
@@ -148,7 +148,7 @@ async def test_a_hang_up_that_never_answers_is_given_up_in_time(make_desk):
     hold = await desk.open()
     desk.provider.before_hang_up = asyncio.Event().wait
 
-    ended = await asyncio.wait_for(desk.sessions.ended(hold.session), 2)
+    ended = await asyncio.wait_for(desk.sessions.ended(desk.caller, hold.session), 2)
     assert ended.phase == "closing"
 
 
@@ -165,7 +165,7 @@ async def test_one_session_that_cannot_be_ended_keeps_none_of_the_others(desk, c
     desk.clock.advance(30)
     await desk.sweeper.sweep()
 
-    phases = [(await desk.sessions.find(hold.session)).phase for hold in holds]
+    phases = [(await desk.sessions.find(desk.caller, hold.session)).phase for hold in holds]
     assert phases == ["closing", "released", "released"]
     assert "could not be ended: RuntimeError" in caplog.text
 

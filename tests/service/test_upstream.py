@@ -7,12 +7,10 @@ import asyncio
 import json
 import socket
 import time
-from dataclasses import dataclass, field
-from email import message_from_bytes
-from email.policy import HTTP
 from types import SimpleNamespace
 
 import pytest
+from harness.upstream import ANSWER, Server, answer, cut_off, drip, http, never
 
 from genmb_voice_widget.errors import VoiceError
 from genmb_voice_widget.secret import Secret
@@ -23,61 +21,7 @@ from genmb_voice_widget.service.settings import Timing
 KEY = "peer-key-canary-91d0"
 TOKEN = "ek_canary_upstream_44"
 LEAK = "upstream-text-canary-3c8e"
-ANSWER = "v=0\r\no=- 2 2 IN IP4 127.0.0.1\r\ns=-\r\na=group:BUNDLE 0 1\r\n"
 QUICK = Timing(open_within=0.25, hang_up_within=0.25)
-
-
-@dataclass
-class Request:
-    method: str
-    path: str
-    headers: dict
-    body: bytes
-
-
-@dataclass
-class Service:
-    """A raw HTTP/1.1 server: each path answers with the bytes, or does what the function says, that a test gave it."""
-
-    port: int = 0
-    replies: dict = field(default_factory=dict)
-    requests: list = field(default_factory=list)
-    open_sockets: set = field(default_factory=set)
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}"
-
-    async def serve(self, reader, writer):
-        self.open_sockets.add(writer)
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                first, *lines = head.decode().split("\r\n")
-                headers = {
-                    name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)
-                }
-                body = await reader.readexactly(int(headers.get("content-length", 0)))
-                method, path, _ = first.split(" ")
-                self.requests.append(Request(method, path, headers, body))
-                reply = next(
-                    (reply for end, reply in self.replies.items() if path.endswith(end)), refusal(404)
-                )
-                if callable(reply):
-                    await reply(writer)
-                else:
-                    writer.write(reply)
-                    await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            self.open_sockets.discard(writer)
-            writer.close()
-
-
-def http(status, body, *headers):
-    raw = body if isinstance(body, bytes) else body.encode()
-    lines = [f"HTTP/1.1 {status} Whatever", *headers, f"Content-Length: {len(raw)}", "", ""]
-    return "\r\n".join(lines).encode() + raw
 
 
 def refusal(status, *headers):
@@ -87,10 +31,6 @@ def refusal(status, *headers):
     return http(status, json.dumps(error), "Content-Type: application/json", *headers)
 
 
-def answer(body=ANSWER, location="/v1/realtime/calls/rtc_0a1b"):
-    return http(201, body, "Content-Type: text/plain; charset=utf-8", f"Location: {location}")
-
-
 def minted(**members):
     body = {"value": TOKEN, "expires_at": 1_000_060, "session": {"type": "realtime"}} | members
     return http(200, json.dumps(body), "Content-Type: application/json")
@@ -98,14 +38,8 @@ def minted(**members):
 
 @pytest.fixture
 async def service():
-    service = Service()
-    server = await asyncio.start_server(service.serve, "127.0.0.1", 0)
-    service.port = server.sockets[0].getsockname()[1]
-    yield service
-    server.close()
-    for writer in list(service.open_sockets):
-        writer.transport.abort()
-    await server.wait_closed()
+    async with Server().listening() as service:
+        yield service
 
 
 @pytest.fixture
@@ -138,16 +72,13 @@ async def test_an_offer_goes_out_as_one_multipart_request_with_its_session_and_t
     [request] = service.requests
     assert (request.method, request.path) == ("POST", "/v1/realtime/calls")
     assert request.headers["authorization"] == f"Bearer {KEY}"
-    message = message_from_bytes(
-        b"Content-Type: " + request.headers["content-type"].encode() + b"\r\n\r\n" + request.body, policy=HTTP
-    )
-    parts = {part.get_param("name", header="content-disposition"): part for part in message.iter_parts()}
-    assert {name: part.get_content_type() for name, part in parts.items()} == {
+    parts = request.parts()
+    assert {name: kind for name, (kind, _) in parts.items()} == {
         "sdp": "application/sdp",
         "session": "application/json",
     }
     assert b"v=0\r\no=- 1 1" in request.body
-    assert json.loads(parts["session"].get_payload(decode=True))["model"] == "a-model"
+    assert json.loads(parts["session"][1])["model"] == "a-model"
 
 
 async def test_a_secret_is_minted_for_a_minute_and_the_url_is_the_peers_websocket(service, upstream):
@@ -334,14 +265,6 @@ def ours(record):
     return record.name.startswith("genmb_voice_widget")
 
 
-def cut_off(reply):
-    async def send_and_close(writer):
-        writer.write(reply)
-        writer.close()
-
-    return send_and_close
-
-
 async def test_how_long_a_busy_service_asks_to_wait_is_passed_on_and_nothing_else_of_its_answer(
     service, upstream
 ):
@@ -358,18 +281,6 @@ async def test_a_time_to_wait_that_is_none_is_not_passed_on_as_it_is(service, up
     response = await upstream.start()
 
     assert response.json().get("retry_after") in (None, 3600)
-
-
-async def never(writer):
-    await asyncio.Event().wait()
-
-
-async def drip(writer):
-    writer.write(b"HTTP/1.1 201 Created\r\nLocation: /calls/rtc_1\r\nContent-Length: 100000\r\n\r\nv=0")
-    while True:
-        writer.write(b"x")
-        await writer.drain()
-        await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("body", BODIES, ids=["relay", "token"])

@@ -60,6 +60,17 @@ class Provider(Protocol):
         """
         ...
 
+    async def proven(self, call_id: str) -> bool:
+        """Wait until the service has shown that the caller's side of the call stands.
+
+        Returns:
+            False when it cannot show that, or the call was over before.
+
+        Raises:
+            Refusal: the service could not be asked.
+        """
+        ...
+
     async def hang_up(self, call_id: str) -> None:
         """End a call; one that is already over is no error.
 

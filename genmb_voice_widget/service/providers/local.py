@@ -23,7 +23,11 @@ from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.problems import Refusal
 
 from . import Answer, Ticket, Wire
-from .realtime_http import Service, create_call, create_secret, hang_up
+from .credential import Header, bearer
+from .exchange import Link
+from .realtime_http import create_call, create_secret, hang_up
+from .sideband import sees_the_caller
+from .wire_session import voice_of, with_model
 
 log = logging.getLogger(__name__)
 
@@ -76,26 +80,30 @@ class LocalProvider:
     def __init__(self, peer: Callable[[], Peer] | None = None) -> None:
         self._make_peer = peer or _packaged_peer
         self._peer: Peer | None = None
-        self._client: httpx.AsyncClient | None = None
+        self._transport: httpx.AsyncHTTPTransport | None = None
 
     async def answer(self, session: Wire, sdp: str) -> Answer:
         """See `Provider.answer`."""
-        wire = {"model": DEFAULT_MODEL, **session}
-        call_id, answer = await create_call(self._http(), await self._service(), wire, sdp)
-        return Answer("ga", wire["model"], _voice(wire), call_id, answer)
+        wire, model = with_model(session, DEFAULT_MODEL)
+        call_id, answer = await create_call(*await self._service(), wire, sdp)
+        return Answer("ga", model, voice_of(wire), call_id, answer)
 
     async def mint(self, session: Wire) -> Ticket:
         """See `Provider.mint`."""
-        wire = {"model": DEFAULT_MODEL, **session}
-        service = await self._service()
-        token, expires_at = await create_secret(self._http(), service, wire, SECRET_LIFE)
-        url = f"ws{service.base.removeprefix('http')}/realtime?{urlencode({'model': wire['model']})}"
-        return Ticket("ga", wire["model"], _voice(wire), url, token, expires_at)
+        wire, model = with_model(session, DEFAULT_MODEL)
+        link, auth = await self._service()
+        token, expires_at = await create_secret(link, auth, wire, SECRET_LIFE)
+        url = f"ws{link.base.removeprefix('http')}/realtime?{urlencode({'model': model})}"
+        return Ticket("ga", model, voice_of(wire), url, token, expires_at)
 
     async def hang_up(self, call_id: str) -> None:
         """See `Provider.hang_up`; a peer that was started again no longer knows the call, and says so."""
         if self._peer is not None:
-            await hang_up(self._http(), await self._service(), call_id)
+            await hang_up(*await self._service(), call_id)
+
+    async def proven(self, call_id: str) -> bool:
+        """See `Provider.proven`."""
+        return self._peer is not None and await sees_the_caller(*await self._service(), call_id, None)
 
     async def ready(self) -> None:
         """See `Provider.ready`: starts the peer."""
@@ -103,14 +111,14 @@ class LocalProvider:
 
     async def close(self) -> None:
         """Stop the peer."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        if self._transport is not None:
+            await self._transport.aclose()
+            self._transport = None
         if self._peer is not None:
             await self._peer.stop()
             self._peer = None
 
-    async def _service(self) -> Service:
+    async def _service(self) -> tuple[Link, Header]:
         """Find the running peer; one that has died is started again."""
         if self._peer is None:
             self._peer = self._make_peer()
@@ -120,14 +128,14 @@ class LocalProvider:
             # Its last words are for whoever runs the endpoint, not for whoever calls it.
             log.warning("the local peer did not start: %s", error)
             raise Refusal(error.code, "The endpoint's log has the reason.") from None
-        return Service(f"{address.url}/v1", address.secret, OFFERS)
+        return Link(self._way(), f"{address.url}/v1", offers=OFFERS), bearer(address.secret)
 
-    def _http(self) -> httpx.AsyncClient:
-        """Keep one client; loopback has no proxies and no certificates, which take 20 ms to load."""
-        if self._client is None:
+    def _way(self) -> httpx.AsyncHTTPTransport:
+        """Keep one transport; loopback has no proxies and no certificates, which take 20 ms to load."""
+        if self._transport is None:
             plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            self._client = httpx.AsyncClient(trust_env=False, verify=plain, timeout=None)  # noqa: S113
-        return self._client
+            self._transport = httpx.AsyncHTTPTransport(verify=plain, trust_env=False)
+        return self._transport
 
 
 def _packaged_peer() -> Peer:
@@ -135,12 +143,3 @@ def _packaged_peer() -> Peer:
 
     script = os.environ.get(SCRIPT_VARIABLE)
     return PeerProcess(Path(script).expanduser().absolute() if script else None)
-
-
-def _voice(session: Wire) -> str | None:
-    """Read the voice that a GA session object names, if it names one."""
-    match session:
-        case {"audio": {"output": {"voice": str(voice)}}}:
-            return voice
-        case _:
-            return None

@@ -1,52 +1,34 @@
 """The GA realtime service over HTTP: an offer, a secret, a hang-up, each one request.
 
 Shapes: OpenAI Realtime API reference, `POST /v1/realtime/calls`, `/v1/realtime/client_secrets` and
-`/v1/realtime/calls/{call_id}/hangup`. Answers are read up to a limit and checked; whatever else comes back
-becomes a refusal with words of ours, because an error body may repeat the credential it complains about.
+`/v1/realtime/calls/{call_id}/hangup`; Azure OpenAI has the same under `/openai/v1`.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
-
-import httpx
+from urllib.parse import parse_qs, urlsplit
 
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.problems import Refusal
 
 from . import Wire
-from .choices import refused_choice
-
-MAX_ANSWER = 256 * 1024
-"""Bytes of an answer; a session object with every tool and a long prompt stays far below."""
+from .credential import Header
+from .exchange import Link, Reply, json_of, misunderstood, post, refused
 
 _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_LONGEST_WAIT = 3600.0
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{1,4096}")
+_SDP = re.compile(rb"v=0\r?\n")
 
 
-@dataclass(frozen=True)
-class Service:
-    """Where a realtime service is and what opens it: `base` ends before `/realtime`.
-
-    `offers` says what there is to choose, for refusals: `{"voice": "'alloy' and 'ash'"}`.
-    """
-
-    base: str
-    key: Secret
-    offers: Mapping[str, str] = field(default_factory=dict)
-
-    def headers(self) -> dict[str, str]:
-        """Give the header fields that carry the credential."""
-        return {"Authorization": f"Bearer {self.key.reveal()}"}
+class LifeRefused(Refusal):
+    """The service does not let the maker of a secret say how long it lives."""
 
 
-async def create_call(
-    client: httpx.AsyncClient, service: Service, session: Wire, sdp: str
-) -> tuple[str, str]:
+async def create_call(link: Link, auth: Header, session: Wire, sdp: str) -> tuple[str, str]:
     """Offer a call, its session included, in one multipart request.
 
     Returns:
@@ -56,105 +38,86 @@ async def create_call(
         ("sdp", (None, sdp, "application/sdp")),
         ("session", (None, json.dumps(session), "application/json")),
     ]
-    request = client.build_request(
-        "POST",
-        f"{service.base}/realtime/calls",
-        headers={**service.headers(), "Accept": "application/sdp"},
-        files=parts,
-    )
-    headers, body = await _send(client, service, request)
-    call_id = headers.get("location", "").partition("?")[0].rpartition("/")[2]
-    if not _CALL_ID.fullmatch(call_id) or not body.startswith(b"v=0"):
-        raise _misunderstood()
-    try:
-        return call_id, body.decode()
-    except UnicodeDecodeError:
-        raise _misunderstood() from None
+    return _call(await post(link, "/calls", auth, headers={"Accept": "application/sdp"}, files=parts))
 
 
-async def create_secret(
-    client: httpx.AsyncClient, service: Service, session: Wire, seconds: int
-) -> tuple[Secret, float]:
+async def relay_offer(link: Link, auth: Header, sdp: str, *, event_filter: bool = False) -> tuple[str, str]:
+    """Offer a call whose session the ephemeral secret in `auth` brings.
+
+    With `event_filter` the caller gets none of the events that tell prompt and tools, nor those that tell
+    usage and errors (Azure OpenAI, `webrtcfilter=on`).
+
+    Returns:
+        The call id and the answer's SDP.
+    """
+    path = "/calls?webrtcfilter=on" if event_filter else "/calls"
+    headers = {"Accept": "application/sdp", "Content-Type": "application/sdp"}
+    return _call(await post(link, path, auth, headers=headers, content=sdp.encode()))
+
+
+async def create_secret(link: Link, auth: Header, session: Wire, seconds: int | None) -> tuple[Secret, float]:
     """Have an ephemeral secret made that opens sessions for so many seconds (the service allows 10 to 7200).
 
     Returns:
         The secret and when it expires, in unix seconds.
+
+    Raises:
+        LifeRefused: the service takes no `seconds`.
     """
-    request = client.build_request(
-        "POST",
-        f"{service.base}/realtime/client_secrets",
-        headers=service.headers(),
-        json={"session": session, "expires_after": {"anchor": "created_at", "seconds": seconds}},
-    )
-    _, body = await _send(client, service, request)
-    match _object(body):
-        case {"value": str(value), "expires_at": int() | float() as expires_at} if value:
-            return Secret(value), float(expires_at)
-        case _:
-            raise _misunderstood()
+    body: dict[str, Any] = {"session": session}
+    if seconds is not None:
+        body["expires_after"] = {"anchor": "created_at", "seconds": seconds}
+    reply = await post(link, "/client_secrets", auth, wanted=(400,), json=body)
+    if reply.status == 400:
+        if seconds is not None and b"expires_after" in reply.body:
+            raise LifeRefused("provider_refused", "The voice service answered with HTTP status 400.")
+        raise refused(link, 400, reply.body)
+    match json_of(reply.body):
+        case {"value": str(value), "expires_at": int() | float() as expires_at}:
+            if _TOKEN.fullmatch(value) and _is_moment(expires_at):
+                return Secret(value), float(expires_at)
+    raise misunderstood()
 
 
-async def hang_up(client: httpx.AsyncClient, service: Service, call_id: str) -> None:
+async def hang_up(link: Link, auth: Header, call_id: str) -> None:
     """End a call; 404, a call that the service no longer knows, is what was wanted."""
-    request = client.build_request(
-        "POST", f"{service.base}/realtime/calls/{call_id}/hangup", headers=service.headers()
-    )
-    await _send(client, service, request, gone_is_fine=True)
+    if not is_call_id(call_id):
+        raise Refusal("provider_refused", "No call has such an id.")
+    await post(link, f"/calls/{call_id}/hangup", auth, wanted=(404,), content=b"")
 
 
-async def _send(
-    client: httpx.AsyncClient, service: Service, request: httpx.Request, *, gone_is_fine: bool = False
-) -> tuple[httpx.Headers, bytes]:
-    """Send, and return the headers and body of a 2xx answer; anything else is a `Refusal`."""
-    # What arrives is counted as it comes, so it may not be something that swells afterwards.
-    request.headers["Accept-Encoding"] = "identity"
+def is_call_id(text: str) -> bool:
+    """Tell whether a text may stand in an address as a call's id: no way leads out of its place."""
+    return _CALL_ID.fullmatch(text) is not None
+
+
+def _call(reply: Reply) -> tuple[str, str]:
+    call_id = _named(reply.headers.get_list("location"))
+    if not is_call_id(call_id) or not _SDP.match(reply.body):
+        raise misunderstood()
     try:
-        response = await client.send(request, stream=True, follow_redirects=False)
-        try:
-            if response.is_success or (gone_is_fine and response.status_code == 404):
-                return response.headers, await _read(response)
-            if response.status_code == 400 and (
-                refusal := refused_choice(_object(await _read(response)), service.offers)
-            ):
-                raise refusal
-            raise _refused(response)
-        finally:
-            await response.aclose()
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        detail = f"The request ended with {type(error).__name__}."
-        raise Refusal("provider_unreachable", detail) from None
+        return call_id, reply.body.decode()
+    except UnicodeDecodeError:
+        raise misunderstood() from None
 
 
-async def _read(response: httpx.Response) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > MAX_ANSWER:
-            raise _misunderstood()
-    return bytes(body)
+def _named(locations: list[str]) -> str:
+    """Read the call's id in a `Location`: its `call_id`, or the last part of its path; '' if there is none.
 
-
-def _refused(response: httpx.Response) -> Refusal:
-    status = response.status_code
-    detail = f"The voice service answered with HTTP status {status}."
-    if status in (429, 503):
-        return Refusal("service_unavailable", detail, retry_after=_retry_after(response))
-    if status >= 500:
-        return Refusal("provider_unreachable", detail)
-    return Refusal("provider_refused", detail)
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    text = response.headers.get("retry-after", "")
-    return min(float(text), _LONGEST_WAIT) if text.isascii() and text.isdigit() else None
-
-
-def _misunderstood() -> Refusal:
-    return Refusal("provider_unreachable", "The voice service's answer was not understood.")
-
-
-def _object(body: bytes) -> Any:
+    Where it points to is not looked at: on Azure the path lacks its beginning (recorded), and no address is
+    ever made of it.
+    """
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
+        [location] = locations
+        parts = urlsplit(location)
+        [call_id] = parse_qs(parts.query, keep_blank_values=True).get(
+            "call_id", [parts.path.rpartition("/")[2]]
+        )
+    except ValueError:
+        return ""
+    return "" if call_id in ("calls", "realtime") else call_id
+
+
+def _is_moment(seconds: float) -> bool:
+    """Tell whether a number is a time, and JSON can carry it."""
+    return not isinstance(seconds, bool) and 0 < seconds < 2**53 and math.isfinite(seconds)

@@ -1,0 +1,28 @@
+"""Who asks: an app, its owner and its plan, however they were told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .policy import Plan
+
+Via = Literal["open", "key", "token", "page", "site"]
+"""How a caller was told: nothing was asked, an app key, a token, a page's origin, the owner's own site."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """One request's side of the account.
+
+    Attributes:
+        app: whose slots a session takes, and whose sessions it may touch.
+        owner: who pays.
+        user: whom the app's server gave its token to, in the server's own words, if it said so.
+    """
+
+    app: str
+    owner: str
+    plan: Plan
+    via: Via
+    user: str | None = None

@@ -1,0 +1,48 @@
+"""Whether the endpoint still takes new sessions, and how long it may go on. It stops once, for good."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from .problems import Refusal
+
+
+class Drain:
+    """Begun when the process is told to go: other nodes take the new sessions from then on.
+
+    Args:
+        seconds: how long what is under way may take then; None: as long as it likes.
+        clock: seconds, of any beginning.
+    """
+
+    def __init__(self, seconds: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._began: float | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has begun."""
+        return self._began is not None
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that are left; None: no limit."""
+        if self._seconds is None or self._began is None:
+            return self._seconds
+        return max(0.0, self._began + self._seconds - self._clock())
+
+    def begin(self) -> None:
+        """Take no more new sessions."""
+        if self._began is None:
+            self._began = self._clock()
+
+    def check(self) -> None:
+        """Return if a new session may start.
+
+        Raises:
+            Refusal: `service_unavailable`.
+        """
+        if self.begun:
+            raise Refusal("service_unavailable", "This node is being stopped.", retry_after=1.0)

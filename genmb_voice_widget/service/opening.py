@@ -1,0 +1,191 @@
+"""How a session is opened, and given another call when one was lost: decide, hold, slot, provider.
+
+Whatever fails on the way takes back what was done before it. Each opening runs in one task that goes on when
+its caller has gone, so that nothing is left half done. Knows the ports and no HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import Counter
+from dataclasses import dataclass
+
+from .caller import Caller
+from .flights import Flights
+from .ledger import DuplicateCall, Hold, Lacking, Ledger, Wish
+from .legs import Legs
+from .policy import Allow, Deny, decide, too_few_credits, too_many_attempts, too_many_live, too_many_sessions
+from .problems import Refusal
+from .providers import Answer, Ticket, Wire
+from .settings import Timing
+from .settling import Settling, over
+from .window import Full, Taken, Window, attempts_log, starts_log
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a caller wants to start.
+
+    Attributes:
+        provider: its name here; `None` is the first there is.
+        session: a GA session object.
+        sdp: the offer; without one a secret for a WebSocket is wanted.
+        key: the caller's idempotency key: the same key is the same session, whatever is offered.
+    """
+
+    provider: str | None
+    session: Wire
+    sdp: str | None
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A session that waits for its proof: the account's side, the provider's, and its slot in the window."""
+
+    hold: Hold
+    leg: Answer | Ticket
+    slot: Taken | None
+
+
+class Opening:
+    """Opens sessions, and renews them."""
+
+    def __init__(
+        self,
+        legs: Legs,
+        window: Window,
+        ledger: Ledger,
+        flights: Flights,
+        settling: Settling,
+        timing: Timing,
+    ) -> None:
+        self._legs = legs
+        self._window = window
+        self._ledger = ledger
+        self._flights = flights
+        self._settling = settling
+        self._timing = timing
+        self._waiting: Counter[str] = Counter()
+
+    async def open(self, caller: Caller, request: Request) -> Opened:
+        """Start a session; see `Sessions.open`."""
+        provider = self._legs.name(request.provider)
+        name = f"vs_{secrets.token_hex(16)}"
+        key = f"open:{caller.app}:{request.key or name}"
+        self._waiting[key] += 1
+        try:
+            return await self._flights.join(key, lambda: self._open(name, caller, provider, request, key))
+        finally:
+            self._waiting[key] -= 1
+            if not self._waiting[key]:
+                del self._waiting[key]
+
+    async def reoffer(self, caller: Caller, hold: Hold, wire: Wire, sdp: str | None) -> Opened:
+        """Put another call in the place of a session's; see `Sessions.reoffer`."""
+        await self._attempt(caller)
+        return await asyncio.shield(self._flights.start(self._reoffer(hold, wire, sdp)))
+
+    async def _open(self, name: str, caller: Caller, provider: str, request: Request, key: str) -> Opened:
+        plan, starts = caller.plan, starts_log(caller.app)
+        await self._attempt(caller)
+        cost = await self._decide(caller)
+        wish = Wish(
+            session=name,
+            app=caller.app,
+            owner=caller.owner,
+            provider=provider,
+            transport="websocket" if request.sdp is None else "webrtc",
+            credits=cost,
+            within=self._timing.open_within + self._timing.connect_within,
+            lasts=plan.max_seconds,
+            max_live=plan.max_live,
+            key=request.key,
+        )
+        hold = await self._ledger.hold(wish)
+        if isinstance(hold, Lacking):
+            raise _refusal(too_few_credits(plan) if hold.what == "credits" else too_many_live(plan))
+        if hold.session != name:
+            return await self._reoffer(hold, request.session, request.sdp)
+        try:
+            slot = await self._window.take(starts, name, plan.rate) if plan.rate else None
+            if plan.rate and isinstance(slot, Full):
+                raise _refusal(too_many_sessions(plan.rate, slot.retry_after))
+            leg = await self._legs.reach(provider, request.session, request.sdp)
+            hold = await self._note(hold, leg)
+        except BaseException:
+            await self._settling.end(name, "not_opened")
+            raise
+        if not self._waiting[key]:
+            hold = await self._settling.end(name, "caller_gone")
+        return Opened(hold, leg, slot if isinstance(slot, Taken) else None)
+
+    async def _attempt(self, caller: Caller) -> None:
+        """Count one request to start a session, whatever comes of it."""
+        rate = caller.plan.attempts
+        if rate is None:
+            return
+        attempt = await self._window.take(attempts_log(caller.app), secrets.token_hex(8), rate)
+        if isinstance(attempt, Full):
+            raise _refusal(too_many_attempts(rate, attempt.retry_after))
+
+    async def _decide(self, caller: Caller) -> int:
+        """Look before anything is written, so that refusals do not cost a write each."""
+        rate = caller.plan.rate
+        ages = await self._window.ages(starts_log(caller.app), rate) if rate and caller.plan.voice else ()
+        decision = decide(caller.plan, ages, (await self._ledger.balance(caller.owner)).available)
+        match decision:
+            case Allow(credits):
+                return credits
+            case Deny():
+                raise _refusal(decision)
+
+    async def _note(self, hold: Hold, leg: Answer | Ticket) -> Hold:
+        """Store the call and begin the caller's time; a call that cannot be stored is hung up."""
+        call_id = _call(leg)
+        try:
+            hold = await self._ledger.answered(hold.session, call_id, self._timing.connect_within)
+        except DuplicateCall:
+            raise _misunderstood() from None
+        except BaseException:
+            await self._settling.hang_up(hold.provider, call_id)
+            raise
+        if hold.phase != "reserved":
+            await self._settling.hang_up(hold.provider, call_id)
+            raise Refusal("session_over", "It was ended while the voice service was still answering.")
+        self._settling.watch(hold)
+        return hold
+
+    async def _reoffer(self, hold: Hold, wire: Wire, sdp: str | None) -> Opened:
+        if (sdp is None) != (hold.transport == "websocket"):
+            raise Refusal("bad_request", "The session uses another transport.", status=409)
+        if hold.phase == "reserved" and hold.transport == "webrtc" and hold.call_id is None:
+            raise Refusal("session_opening", "Its first request is still under way.", retry_after=1.0)
+        leg = await self._legs.reach(hold.provider, wire, sdp)
+        call_id = _call(leg)
+        try:
+            renewed = await self._ledger.renew(hold.session, call_id, self._timing.grace)
+        except DuplicateCall:
+            raise _misunderstood() from None
+        except BaseException:
+            await self._settling.hang_up(hold.provider, call_id)
+            raise
+        if renewed is None:
+            await self._settling.hang_up(hold.provider, call_id)
+            raise over()
+        self._flights.start(self._settling.hang_up(hold.provider, renewed.former))
+        self._settling.watch(renewed.hold)
+        return Opened(renewed.hold, leg, None)
+
+
+def _call(leg: Answer | Ticket) -> str | None:
+    return leg.call_id if isinstance(leg, Answer) else None
+
+
+def _refusal(deny: Deny) -> Refusal:
+    return Refusal(deny.code, deny.why, retry_after=deny.retry_after)
+
+
+def _misunderstood() -> Refusal:
+    return Refusal("provider_unreachable", "The voice service's answer was not understood.")

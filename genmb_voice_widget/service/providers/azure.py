@@ -1,0 +1,129 @@
+"""Azure OpenAI as a provider: a resource and one of its deployments, opened with its key or through Entra.
+
+An offer takes two requests: an ephemeral secret is made with the resource's credential, and the offer goes
+out with that secret, because the service takes nothing else there. The secret stays here. Shapes: Azure
+OpenAI how-to, realtime audio by WebRTC (GA, `/openai/v1`, without an `api-version`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from genmb_voice_widget.secret import Secret
+
+from . import Answer, Ticket, Wire
+from .azure_endpoint import azure_host
+from .credential import Credential, bearer
+from .exchange import BY_STATUS, Link
+from .realtime_http import LifeRefused, create_secret, hang_up, relay_offer
+from .sideband import sees_the_caller
+from .upstream import Upstream
+from .wire_session import sound_model, voice_of, with_model
+
+log = logging.getLogger(__name__)
+
+SECRET_LIFE = 60
+"""Seconds that an ephemeral secret opens sessions; its caller connects at once."""
+
+REQUEST_ID = "apim-request-id"
+
+# Where an ephemeral secret is refused, that says nothing of the resource's credential.
+_WITH_A_SECRET = {status: code for status, code in BY_STATUS.items() if status != 401}
+
+
+class AzureProvider:
+    """Sessions with the deployments of one Azure OpenAI resource.
+
+    Args:
+        endpoint: the resource's address, as `https://NAME.openai.azure.com`.
+        credential: `Key(api_key(...))` or `Entra()`.
+        upstream: the connections, shared with other providers.
+        deployment: the deployment for sessions that name none; its name is their `model`.
+        event_filter: whether browsers get none of the events that tell prompt and tools.
+
+    Raises:
+        ValueError: with a sentence, when the endpoint is none of Azure's or the deployment's name is none.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        credential: Credential,
+        upstream: Upstream,
+        *,
+        deployment: str | None = None,
+        event_filter: bool = False,
+    ) -> None:
+        self._host = azure_host(endpoint)
+        self._credential = credential
+        self._upstream = upstream
+        self._deployment = sound_model(deployment)
+        self._event_filter = event_filter
+        self._takes_life = True
+
+    async def answer(self, session: Wire, sdp: str) -> Answer:
+        """See `Provider.answer`."""
+        wire, model = with_model(for_azure(session), self._deployment)
+        token, _ = await self._mint(wire)
+        call_id, answer = await relay_offer(
+            self._link(_WITH_A_SECRET), bearer(token), sdp, event_filter=self._event_filter
+        )
+        return Answer("ga", model, voice_of(wire), call_id, answer)
+
+    async def mint(self, session: Wire) -> Ticket:
+        """See `Provider.mint`; the address tells the resource's name to whoever gets the ticket."""
+        wire, model = with_model(for_azure(session), self._deployment)
+        token, expires_at = await self._mint(wire)
+        url = f"wss://{self._host}/openai/v1/realtime?{urlencode({'model': model})}"
+        return Ticket("ga", model, voice_of(wire), url, token, expires_at)
+
+    async def proven(self, call_id: str) -> bool:
+        """See `Provider.proven`."""
+        auth = await self._credential.header()
+        return await sees_the_caller(self._link(), auth, call_id, self._upstream.tls)
+
+    async def hang_up(self, call_id: str) -> None:
+        """See `Provider.hang_up`."""
+        await hang_up(self._link(), await self._credential.header(), call_id)
+
+    async def ready(self) -> None:
+        """See `Provider.ready`: has a token fetched, where one is needed."""
+        self._link()
+        await self._credential.header()
+
+    async def close(self) -> None:
+        """See `Provider.close`."""
+        await self._credential.close()
+        await self._upstream.close()
+
+    async def _mint(self, wire: Wire) -> tuple[Secret, float]:
+        """Have a secret made that lives a minute, or as long as the service likes where it takes no wish.
+
+        How long secrets live is no part of Azure's documentation, so both must work.
+        """
+        link, auth = self._link(), await self._credential.header()
+        if self._takes_life:
+            try:
+                return await create_secret(link, auth, wire, SECRET_LIFE)
+            except LifeRefused:
+                pass
+        made = await create_secret(link, auth, wire, None)
+        if self._takes_life:
+            self._takes_life = False
+            log.warning("the service takes no expires_after: its secrets live as long as it likes")
+        return made
+
+    def _link(self, by_status: Mapping[int, str] = BY_STATUS) -> Link:
+        return Link(self._upstream.transport, f"https://{self._host}/openai/v1", by_status, REQUEST_ID)
+
+
+def for_azure(session: Wire) -> dict[str, Any]:
+    """Leave out what this service refuses: `tracing`, and a `noise_reduction` that is null, its default."""
+    wire = {name: value for name, value in session.items() if name != "tracing"}
+    match wire:
+        case {"audio": {"input": {"noise_reduction": None, **heard}, **audio}}:
+            wire["audio"] = {**audio, "input": heard}
+    return wire

@@ -1,0 +1,395 @@
+"""Who may ask, where apps are told apart: keys, pages and their origins, and that no app reaches another's session."""
+
+import itertools
+
+import pytest
+
+from genmb_voice_widget.service.app_keys import app_of, hash_key, new_key, opens
+from genmb_voice_widget.service.origins import is_origin
+
+OFFER = "v=0\r\ns=-\r\n"
+BODY = {"session": {"type": "realtime"}, "sdp": OFFER}
+UNKNOWN = "vs_" + "0" * 32
+
+REQUESTS = {
+    "open": ("POST", "/v1/sessions", BODY),
+    "offer": ("POST", "/v1/sessions/{id}/offer", BODY),
+    "connected": ("POST", "/v1/sessions/{id}/connected", {}),
+    "ended": ("POST", "/v1/sessions/{id}/ended", {}),
+    "status": ("GET", "/v1/sessions/{id}", None),
+    "allowance": ("GET", "/v1/allowance", None),
+    "token": ("POST", "/v1/app-tokens", {"seconds": 60}),
+}
+ABOUT_ONE = ("offer", "connected", "ended", "status")
+
+
+@pytest.fixture
+def ask(service):
+    async def ask(name, id=UNKNOWN, headers=None, app=None):
+        method, path, body = REQUESTS[name]
+        query = {} if app is None else {"app": app}
+        return await service.http.request(
+            method, path.format(id=id), json=body, headers=headers or {}, params=query
+        )
+
+    return ask
+
+
+def assert_unknown(response):
+    assert response.status_code == 401, response.text
+    assert response.json()["code"] == "unauthorized"
+    assert response.headers["www-authenticate"] == 'Bearer realm="genmb-voice"'
+
+
+# Keys
+
+
+async def test_an_apps_key_opens_everything_to_its_server(ask, register):
+    key = register.bearer("shop")
+    started = await ask("open", headers=key)
+    id = started.json()["id"]
+
+    assert started.status_code == 201
+    assert (await ask("connected", id, key)).json()["state"] == "captured"
+    assert (await ask("offer", id, key)).status_code == 200
+    assert (await ask("status", id, key)).json()["id"] == id
+    assert (await ask("allowance", headers=key)).json()["plan"] == "pro"
+    assert (await ask("token", headers=key)).status_code == 201
+    assert (await ask("ended", id, key)).json()["state"] == "captured"
+
+
+async def test_a_session_is_paid_by_the_owner_of_the_app_whose_key_was_shown(ask, register, service):
+    await ask(
+        "connected",
+        (await ask("open", headers=register.bearer("other"))).json()["id"],
+        register.bearer("other"),
+    )
+
+    assert (await service.ledger.balance("bob")).captured == 5
+    assert (await service.ledger.balance("alice")).captured == 0
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+async def test_who_shows_nothing_is_told_nothing_but_that(ask, name):
+    assert_unknown(await ask(name))
+
+
+def mutilated(key):
+    """Every way to hold something that looks like a key and is none."""
+    other = new_key("other").reveal()
+    yield from (
+        "",
+        "gvk_",
+        "gvk_shop_",
+        key[:-1],
+        f"{key}A",
+        key.upper(),
+        key.replace("gvk_shop", "gvk_other"),
+    )
+    yield from (
+        key.replace("gvk_shop", "gvk_gone"),
+        key.replace("gvk_shop", "gvk_nobody"),
+        other,
+        f"{key} {key}",
+    )
+    yield from (
+        key.replace("gvk_", ""),
+        f"gvk_{key}",
+        "gvk_shop_" + "A" * 43,
+        key.replace("gvk_shop_", "gvk__"),
+    )
+    yield from (
+        key[:-1] + ("B" if key[-1] == "A" else "A"),
+        "gvk_../shop_" + "A" * 43,
+        "gvk_shop_" + "ä" * 43,
+    )
+    yield hash_key(new_key("shop"))
+
+
+async def test_what_only_looks_like_a_key_opens_nothing_and_every_refusal_is_the_same(ask, register):
+    answers = set()
+    for key in mutilated(register.keys["shop"]):
+        response = await ask("open", headers={"Authorization": f"Bearer {key}".encode()})
+        assert_unknown(response)
+        answers.add(response.text)
+
+    assert len(answers) == 1
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "{key}",
+        "Basic {key}",
+        "bearer",
+        "Bearer",
+        "Bearer, {key}",
+        "Token {key}",
+        "Bearer {key}, Bearer {key}",
+    ],
+)
+async def test_a_key_under_another_scheme_opens_nothing(ask, register, field):
+    assert_unknown(await ask("open", headers={"Authorization": field.format(key=register.keys["shop"])}))
+
+
+async def test_of_two_credentials_none_counts(service, register):
+    both = [("Authorization", register.bearer(id)["Authorization"]) for id in ("shop", "other")]
+
+    assert_unknown(await service.http.post("/v1/sessions", json=BODY, headers=both))
+
+
+async def test_the_scheme_is_read_in_capitals_and_small_letters_alike(ask, register):
+    assert (
+        await ask("open", headers={"Authorization": f"bEARER {register.keys['shop']}"})
+    ).status_code == 201
+
+
+async def test_the_key_of_a_revoked_app_opens_nothing_at_once(ask, register):
+    assert_unknown(await ask("open", headers=register.bearer("gone")))
+    id = (await ask("open", headers=register.bearer("shop"))).json()["id"]
+    await register.apps.revoke("shop")
+
+    for name in REQUESTS:
+        assert_unknown(await ask(name, id, register.bearer("shop")))
+
+
+def test_a_key_tells_its_app_and_only_its_hash_opens():
+    for id in ("a", "shop", "a-b-c", "x" * 40):
+        key = new_key(id)
+        assert app_of(key.reveal()) == id
+        assert opens(key.reveal(), hash_key(key))
+        assert not opens(key.reveal(), hash_key(new_key(id)))
+        assert not opens(key.reveal(), None)
+        assert key.reveal() not in repr(key)
+
+
+def test_a_key_for_an_app_that_does_not_exist_is_compared_all_the_same(monkeypatch):
+    from genmb_voice_widget.service import app_keys
+
+    compared = []
+    monkeypatch.setattr(app_keys.hmac, "compare_digest", lambda *pair: compared.append(pair))
+    opens(new_key("nobody").reveal(), None)
+
+    assert [len(each) for each in compared[0]] == [64, 64]
+
+
+# Pages
+
+
+async def test_a_page_of_the_apps_origin_may_ask_by_naming_the_app(ask):
+    for origin in ("https://shop.example", "http://localhost:3000"):
+        page = {"Origin": origin}
+        started = await ask("open", headers=page, app="shop")
+        assert started.status_code == 201
+        assert started.headers["access-control-allow-origin"] == origin
+        assert (await ask("connected", started.json()["id"], page, "shop")).status_code == 200
+
+
+TRICKS = [
+    "null",
+    "",
+    "*",
+    "https://SHOP.example",
+    "HTTPS://shop.example",
+    "http://shop.example",
+    "https://shop.example:443",
+    "https://shop.example:8443",
+    "https://shop.example.evil.example",
+    "https://evil-shop.example",
+    "https://evilshop.example",
+    "https://a.shop.example",
+    "https://shop.example.",
+    "https://shop.example/",
+    "https://shop.example/path",
+    "https://shop.example?",
+    "https://shop.example#",
+    "https://user@shop.example",
+    "https://shop.example@evil.example",
+    "https://shop.example:pw@evil.example",
+    "https://shop.example\\.evil.example",
+    "https://shop.example%2eevil.example",
+    "https://shop.example%00.evil.example",
+    "https://shop%2eexample",
+    "https://shop.example https://evil.example",
+    "https://evil.example https://shop.example",
+    "https://shop.example,https://evil.example",
+    "https://xn--shp-1na.example",
+    "https://xn--shop-.example",
+    "https://shоp.example",
+    "https://ｓhop.example",
+    "//shop.example",
+    "shop.example",
+    "ws://shop.example",
+    "file://",
+    "chrome-extension://shop.example",
+    "http://localhost",
+    "http://localhost:3001",
+    "http://localhost:03000",
+    "http://localhost:3000.evil.example",
+    "http://127.0.0.1:3000",
+    "http://[::1]:3000",
+    "https://other.example",
+    "https://gone.example",
+]
+
+
+@pytest.mark.parametrize("origin", TRICKS)
+async def test_a_page_of_any_other_origin_may_not_however_it_is_written(ask, service, register, origin):
+    sent = {"Origin": origin.encode()}
+    for headers, app in (
+        (sent, "shop"),
+        (sent | register.bearer("shop"), None),
+        (sent | register.token("shop"), None),
+    ):
+        response = await ask("open", headers=headers, app=app)
+        assert (response.status_code, response.json()["code"]) == (403, "origin_refused")
+    assert service.provider.sessions == []
+
+
+@pytest.mark.parametrize("origin", sorted({*TRICKS} - {"https://other.example"}))
+async def test_no_preflight_lets_such_a_page_ask_or_read(service, origin):
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    preflight = await service.http.options(
+        "/v1/sessions?app=shop", headers={"Origin": origin.encode(), **asked}
+    )
+
+    assert preflight.status_code == 403
+    assert not [name for name in preflight.headers if name.startswith("access-control-")]
+
+
+async def test_of_two_origins_none_counts(service):
+    for both in itertools.permutations(["https://shop.example", "https://evil.example"]):
+        fields = [("Origin", origin) for origin in both]
+        response = await service.http.post("/v1/sessions?app=shop", json=BODY, headers=fields)
+        assert (response.status_code, response.json()["code"]) == (403, "origin_refused")
+        assert "access-control-allow-origin" not in response.headers
+
+
+@pytest.mark.parametrize("name", [name for name in REQUESTS if name != "token"])
+async def test_without_an_origin_only_a_server_may_ask(ask, name):
+    assert_unknown(await ask(name, app="shop"))
+
+
+@pytest.mark.parametrize(
+    "app", ["nobody", "gone", "", "SHOP", "shop ", "../shop", "shop\0", "sh%6fp", "x" * 5000]
+)
+async def test_an_app_that_does_not_exist_or_was_revoked_is_not_told_apart(ask, app):
+    assert_unknown(await ask("open", headers={"Origin": "https://shop.example"}, app=app))
+
+
+async def test_of_two_apps_none_counts(service):
+    page = {"Origin": "https://shop.example"}
+
+    assert_unknown(await service.http.post("/v1/sessions?app=shop&app=other", json=BODY, headers=page))
+    assert_unknown(await service.http.post("/v1/sessions?app=shop&app=shop", json=BODY, headers=page))
+
+
+async def test_a_page_cannot_have_tokens_made(ask):
+    assert_unknown(await ask("token", headers={"Origin": "https://shop.example"}, app="shop"))
+
+
+async def test_a_wrong_credential_is_not_forgiven_for_a_right_origin(ask):
+    for credential in ("Bearer gvk_shop_" + "A" * 43, "Bearer gvt_x", "Bearer something", "Basic c2hvcDo="):
+        page = {"Origin": "https://shop.example", "Authorization": credential}
+        assert_unknown(await ask("open", headers=page, app="shop"))
+
+
+def test_what_an_origin_is():
+    good = [
+        "https://a",
+        "https://a.b.example",
+        "http://localhost:1",
+        "https://xn--bcher-kva.example:8443",
+        "http://[::1]:3000",
+        "https://a-b.example",
+    ]
+    bad = [*(trick for trick in TRICKS if trick.startswith(("HTTPS", "//", "ws", "file"))), "https://a:80:80", "https://a:0", "https://a:443", "http://a:80", "https://a:99999", "https://-a.example", "https://a..b", "https://a b", "https://", "https://a\n", "https://" + "a" * 400]  # fmt: skip
+
+    assert [origin for origin in good if not is_origin(origin)] == []
+    assert [origin for origin in bad if is_origin(origin)] == []
+
+
+# Nobody else's sessions
+
+
+@pytest.fixture
+def ways(register):
+    """Each way to ask for an app: header fields and the query."""
+
+    def ways(id, origin):
+        return {
+            "key": (register.bearer(id), None),
+            "key from a page": (register.bearer(id) | {"Origin": origin}, None),
+            "token": (register.token(id), None),
+            "token for a page": (register.token(id, origin=origin) | {"Origin": origin}, None),
+            "page": ({"Origin": origin}, id),
+        }
+
+    return ways
+
+
+async def test_one_app_cannot_touch_anothers_session_by_any_route_or_way(ask, ways, register, service):
+    id = (await ask("open", headers=register.bearer("shop"))).json()["id"]
+    for name in ABOUT_ONE:
+        for way, (headers, app) in ways("other", "https://other.example").items():
+            foreign, unknown = await ask(name, id, headers, app), await ask(name, UNKNOWN, headers, app)
+            assert foreign.status_code == 404, (name, way)
+            assert foreign.json() == unknown.json(), (name, way)
+
+    assert service.provider.hung_up == []
+    status = await ask("status", id, register.bearer("shop"))
+    assert (status.json()["state"], status.json()["call_id"]) == ("reserved", "rtc_1")
+
+
+async def test_naming_the_other_app_in_the_query_does_not_help(ask, register):
+    id = (await ask("open", headers=register.bearer("shop"))).json()["id"]
+
+    for name in ABOUT_ONE:
+        assert (await ask(name, id, register.bearer("other"), "shop")).status_code == 404
+        assert (await ask(name, id, {"Origin": "https://other.example"}, "shop")).status_code == 403
+
+
+async def test_an_app_reaches_its_own_session_by_every_way(ask, ways):
+    for way, (headers, app) in ways("shop", "https://shop.example").items():
+        id = (await ask("open", headers=headers, app=app)).json()["id"]
+        for name in ("connected", "offer", "status", "ended"):
+            assert (await ask(name, id, headers, app)).status_code == 200, (name, way)
+
+
+async def test_the_same_idempotency_key_of_two_apps_is_two_sessions(service, register):
+    ids = set()
+    for app in ("shop", "other"):
+        headers = register.bearer(app) | {"Idempotency-Key": "one"}
+        ids.add((await service.http.post("/v1/sessions", json=BODY, headers=headers)).json()["id"])
+
+    assert len(ids) == 2
+
+
+async def test_two_apps_have_windows_of_their_own(ask, register):
+    for _ in range(3):
+        await ask("open", headers=register.bearer("shop"))
+
+    assert (await ask("allowance", headers=register.bearer("shop"))).json()["sessions"]["remaining"] == 17
+    assert (await ask("allowance", headers=register.bearer("other"))).json()["sessions"]["remaining"] == 20
+
+
+# What the unauthenticated see
+
+
+async def test_who_is_not_known_learns_nothing_of_plans_credits_sessions_or_providers(ask, register, service):
+    id = (await ask("open", headers=register.bearer("shop"))).json()["id"]
+    page = {"Origin": "https://evil.example"}
+    seen = {(await ask(name, each, app=app)).text for name in REQUESTS for each in (id, UNKNOWN) for app in (None, "shop", "free", "nobody")}  # fmt: skip
+    refused = {(await ask(name, each, page, app)).text for name in REQUESTS for each in (id, UNKNOWN) for app in ("shop", "free")}  # fmt: skip
+    bodies = [{**BODY, "provider": "nobody"}, {}, [], {"session": 1}, {**BODY, "unknown": 1}]
+    seen |= {(await service.http.post("/v1/sessions", json=body)).text for body in bodies}
+
+    assert len(seen) == len(refused) == 1
+    assert "unauthorized" in seen.pop()
+    assert "origin_refused" in refused.pop()
+
+
+async def test_an_app_without_voice_in_its_plan_is_told_so_once_it_has_shown_its_key(ask, register):
+    response = await ask("open", headers=register.bearer("free"))
+
+    assert (response.status_code, response.json()["code"]) == (403, "plan_required")
