@@ -56,7 +56,7 @@ clean: ## remove what the other commands made
 	touch $@
 
 .venv/.dev: .venv/.pip pyproject.toml
-	$(BIN)/pip install -q -e ".[notebook,local,service]" --group dev
+	$(BIN)/pip install -q -e ".[notebook,local,service,azure]" --group dev
 	touch $@ .venv/.demo
 
 # An older ipykernel, put before the newer one by PYTHONPATH; everything else is shared.
