@@ -118,7 +118,6 @@ class PostgresDatabase:
                     return connection, await _begin(connection)
             except _FAULTS:
                 await connection.close()
-                await self._close_idle()
         async with asyncio.timeout_at(deadline):
             connection = await psycopg.AsyncConnection.connect(self._url.reveal(), autocommit=True)
         try:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -26,6 +27,7 @@ from .schema import prepare
 
 BUSY = 1.0
 """Seconds that a transaction waits for another process's."""
+_NAP = 0.01
 _BATCH = 128
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -100,11 +102,11 @@ class SqliteDatabase:
     ) -> sqlite3.Connection | None:
         """Do the jobs in one transaction, then answer them; a connection that failed is not used again."""
         try:
-            connection = connection or self._open()
-            connection.execute("BEGIN IMMEDIATE")
+            connection = connection or _patiently(self._open)
+            _patiently(partial(connection.execute, "BEGIN IMMEDIATE"))
             outcomes = [self._attempt(connection, job.work) for job in jobs]
             connection.execute("COMMIT")
-        except Exception as error:
+        except BaseException as error:
             self._outage.failed(f"{type(error).__name__}: {error}")
             if connection is not None:
                 with suppress(sqlite3.Error):
@@ -126,17 +128,14 @@ class SqliteDatabase:
         try:
             outcome = _drive(work(_SqliteTransaction(connection, self._clock())))
         except BaseException as error:
-            if (
-                not connection.in_transaction
-            ):  # SQLite itself has taken everything back, the others' work too.
-                raise
+            # Where SQLite itself has taken everything back, the others' work too, this fails and so do all.
             connection.execute("ROLLBACK TO work")
             outcome = _Failed(_refusal(error) if _is_fault(error) else error)
         connection.execute("RELEASE work")
         return outcome
 
     def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None)
+        connection = sqlite3.connect(self._path, timeout=_NAP, isolation_level=None)
         try:
             for pragma in _PRAGMAS:
                 connection.execute(pragma)
@@ -168,6 +167,20 @@ def _drive(work: Coroutine[Any, Any, T]) -> T:
         return result
     work.close()
     raise RuntimeError("work in a transaction awaits nothing but its statements")
+
+
+def _patiently(do: Callable[[], T]) -> T:
+    """Do it, again and again while another process has the file, until `BUSY` is over.
+
+    SQLite's own wait sleeps ever longer, up to 100 ms at a time, in which others are always faster.
+    """
+    until = time.monotonic() + BUSY
+    while True:
+        try:
+            return do()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
 
 
 def _all_waiting(jobs: SimpleQueue[_Job | None]) -> tuple[list[_Job], bool]:

@@ -47,6 +47,48 @@ def written(url):
         return [word for (word,) in other.execute("SELECT word FROM words ORDER BY word")]
 
 
+class Relay:
+    """A way to the server that can lose the connections it has, as a firewall does, and still takes new ones."""
+
+    def __init__(self, port):
+        self._port = port
+        self._tasks = set()
+        self._forgotten = asyncio.Event()
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_):
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def forget(self):
+        """From now on nothing passes on the connections that there are; neither end is told."""
+        self._forgotten.set()
+        self._forgotten = asyncio.Event()
+
+    async def _serve(self, reader, writer):
+        self._tasks.add(asyncio.current_task())
+        forgotten = self._forgotten
+        there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            await asyncio.gather(_pass_on(reader, back, forgotten), _pass_on(there, writer, forgotten))
+        finally:
+            back.close()
+            writer.close()
+
+
+async def _pass_on(reader, writer, forgotten):
+    while data := await reader.read(65536):
+        if not forgotten.is_set():
+            writer.write(data)
+    writer.close()
+
+
 async def refused(work, within):
     """Await a refusal, and that it comes in time."""
     began = time.monotonic()
@@ -226,6 +268,20 @@ async def test_a_server_that_hangs_is_a_refusal_in_time_with_and_without_a_conne
     assert set(written(url)) >= {"a", "b"}
 
 
+async def test_connections_that_were_lost_on_the_way_cost_one_refusal_and_not_one_each(url, postgres):
+    async with Relay(postgres.port) as relay:
+        database = PostgresDatabase(Secret(url.replace(f":{postgres.port}/", f":{relay.port}/")))
+
+        async def look(tx):
+            return await tx.rows("SELECT 1 FROM pg_sleep(0.05)")
+
+        await asyncio.gather(*(database.transact(look) for _ in range(8)))
+        relay.forget()
+        await refused(database.transact(look), 1 + SLACK)
+        assert await asyncio.gather(*(database.transact(look) for _ in range(8)))
+        await database.close()
+
+
 def told(error):
     """All that a traceback could show: the locals of every frame too."""
     page = io.StringIO()
@@ -255,6 +311,7 @@ async def test_its_password_is_in_no_repr_log_or_traceback(postgres, caplog):
             await database.ready()
             await database.transact(lambda tx: tx.rows("SELECT * FROM nowhere"))
         except (Refusal, psycopg.errors.UndefinedTable) as error:
+            assert error.__context__ is None
             page += f"{told(error)} {error!r} {error}"
         await database.close()
     assert "password authentication failed" in caplog.text

@@ -185,12 +185,30 @@ async def test_when_the_disk_is_full_it_refuses_and_keeps_what_was_acknowledged(
     assert written(path) == ["kept", "small"]
 
 
-async def test_what_sqlite_takes_back_as_a_whole_is_acknowledged_to_nobody(database, path):
-    async def swallow(tx):
-        await tx.rows("ROLLBACK")
+async def test_what_may_not_be_written_is_refused_and_the_rest_is_served(database, path):
+    async def write_where_one_may_only_read(tx):
+        await tx.rows("PRAGMA query_only = 1")
+        try:
+            await tx.rows("INSERT INTO words VALUES ('never')")
+        finally:
+            await tx.rows("PRAGMA query_only = 0")
 
     async with Doorkeeper(database):
-        tasks = await queued(database, add("a"), swallow, add("b"))
+        tasks = await queued(database, add("a"), write_where_one_may_only_read, add("b"))
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [getattr(each, "code", each) for each in ended] == [[], "service_unavailable", []]
+    assert written(path) == ["a", "b"]
+
+
+@pytest.mark.parametrize("end", [None, LookupError, asyncio.CancelledError])
+async def test_what_sqlite_takes_back_as_a_whole_is_acknowledged_to_nobody(database, path, end):
+    async def lose_all(tx):
+        await tx.rows("ROLLBACK")
+        if end is not None:
+            raise end
+
+    async with Doorkeeper(database):
+        tasks = await queued(database, add("a"), lose_all, add("b"))
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert [getattr(each, "code", each) for each in ended] == ["service_unavailable"] * 3
     assert written(path) == []
@@ -209,15 +227,17 @@ async def test_a_file_that_is_no_database_is_refused(path):
     await database.close()
 
 
-async def test_a_damaged_file_is_refused(database, path):
-    for number in range(200):
-        await database.transact(add(f"{number:0>200}"))
+async def test_what_lies_on_a_damaged_page_is_refused_and_the_rest_is_served(database, path):
+    await database.transact(add("a"))
+    where = "SELECT rootpage FROM sqlite_master WHERE name = 'words'"
+    [(page,)] = await database.transact(lambda tx: tx.rows(where))
     await database.close()
-    content = bytearray(path.read_bytes())
-    content[4096 * 3 :] = b"\xff" * (len(content) - 4096 * 3)
-    path.write_bytes(content)
+    with path.open("r+b") as file:
+        file.seek(4096 * (page - 1))
+        file.write(b"\xff" * 4096)
     with pytest.raises(Refusal, match="service_unavailable"):
-        await database.transact(lambda tx: tx.rows("SELECT count(*), sum(length(word)) FROM words"))
+        await database.transact(lambda tx: tx.rows("SELECT * FROM words"))
+    await database.ready()
 
 
 async def test_a_folder_that_is_not_there_is_refused_until_it_is(tmp_path):

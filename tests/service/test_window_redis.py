@@ -63,20 +63,20 @@ async def outcome(question):
     return answer, time.monotonic() - began
 
 
-async def crowd(window, log="sessions:app"):
+async def crowd(window, log="sessions:app", callers=CALLERS):
     """Many callers at the same moment: the answers, and the longest time that one took."""
-    took = await asyncio.gather(*(outcome(window.take(log, str(n), RATE)) for n in range(CALLERS)))
+    took = await asyncio.gather(*(outcome(window.take(log, str(n), RATE)) for n in range(callers)))
     return [answer for answer, _ in took], max(seconds for _, seconds in took)
 
 
-async def all_refused(window):
-    """All of many callers are refused: the longest time that one took, in the best of three times.
+async def all_refused(window, callers=CALLERS):
+    """All of so many callers are refused: the longest time that one took, in the best of three times.
 
     The best, because on a machine that has other things to do a time is not the window's alone.
     """
     times = []
     for _ in range(3):
-        answers, slowest = await crowd(window)
+        answers, slowest = await crowd(window, callers=callers)
         assert all(map(is_unavailable, answers))
         times.append(slowest)
     return min(times)
@@ -127,6 +127,12 @@ async def test_a_redis_that_is_down_is_a_refusal_at_once_for_each_of_many_caller
 
         answers, _ = await crowd(window)
         assert sum(isinstance(answer, Taken) for answer in answers) == RATE.sessions
+
+
+async def test_a_redis_that_is_down_is_a_refusal_at_once_however_many_wait_for_their_turn(server, window):
+    server.kill()
+
+    assert await all_refused(window, callers=200) <= DOWN_WITHIN
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])

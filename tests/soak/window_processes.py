@@ -7,14 +7,14 @@ prints a table, in about a minute, and fails when a trial of the upper rows admi
 
 import json
 import random
+import re
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from harness.redis_server import RedisServer, redis_server
@@ -37,46 +37,36 @@ class Outcome:
     """What became of one trial's attempts.
 
     Attributes:
-        before: admitted while their process had seen no outage.
-        after: admitted later.
+        admitted: how many got a slot.
+        more: how many got one when everyone tried again afterwards.
+        held: slots that were taken when Redis was ended.
+        later: questions that Redis was asked after it had been started again.
         unanswered: answers that said that Redis cannot be asked.
-        more: admitted when everyone tried again afterwards.
     """
 
-    before: int
-    after: int
-    unanswered: int
+    admitted: int
     more: int
-
-    @property
-    def admitted(self) -> int:
-        return self.before + self.after + self.more
+    held: int
+    later: int
+    unanswered: int
 
 
 class Crowd:
-    """The processes; `kind` is theirs."""
+    """The processes; each round is begun by all at the same time."""
 
     def __init__(self, workers: list[subprocess.Popen[str]]) -> None:
         self._workers = workers
 
-    def trial(self, log: str, meanwhile: Callable[[], None] | None = None) -> Outcome:
-        """Let all make their attempts at the same time, and do something meanwhile; then let them try again."""
-        first = self._round(log, ATTEMPTS, WITHIN if meanwhile else 0.0, meanwhile)
-        again = self._round(log, 5, 0.0, None)
-        more = again["before"] + again["after"]
-        return Outcome(first["before"], first["after"], first["unanswered"] + again["unanswered"], more)
-
-    def _round(
-        self, log: str, attempts: int, within: float, meanwhile: Callable[[], None] | None
-    ) -> dict[str, int]:
+    def begin(self, log: str, attempts: int, within: float) -> None:
         line = json.dumps({"log": log, "attempts": attempts, "within": within}) + "\n"
         for worker in self._workers:
             worker.stdin.write(line)
             worker.stdin.flush()
-        if meanwhile:
-            meanwhile()
+
+    def result(self) -> tuple[int, int]:
+        """How many were admitted by all together, and how often Redis could not be asked."""
         answers = [json.loads(worker.stdout.readline()) for worker in self._workers]
-        return {name: sum(answer[name] for answer in answers) for name in answers[0]}
+        return sum(answer["admitted"] for answer in answers), sum(answer["unanswered"] for answer in answers)
 
 
 @contextmanager
@@ -106,13 +96,31 @@ def crowd(kind: str, url: str, clocks: tuple[float, ...]) -> Iterator[Crowd]:
             worker.communicate()
 
 
-def restart(server: RedisServer, end: Callable[[], None], log: str) -> None:
-    """End the server when some of the slots are taken, and start it again."""
+def restart(server: RedisServer, end: str, log: str) -> int:
+    """End the server when some of the slots are taken, and start it again; returns how many were taken."""
     some = random.randrange(1, LIMIT)
-    while int(server.ask("ZCARD", f"genmb-voice:{{{log}}}")[1:]) < some:
+    while (held := int(server.ask("ZCARD", f"genmb-voice:{{{log}}}")[1:])) < some:
         pass
-    end()
+    getattr(server, end)()
     server.start()
+    return held
+
+
+def questions(server: RedisServer) -> int:
+    """How often the window's script has been asked for since the server was started."""
+    found = re.search(rb"cmdstat_evalsha:calls=(\d+)", server.ask("INFO", "commandstats"))
+    return int(found[1]) if found else 0
+
+
+def trial(processes: Crowd, server: RedisServer, end: str, log: str) -> Outcome:
+    """Let all make their attempts, and end Redis meanwhile; then let them try again."""
+    processes.begin(log, ATTEMPTS, WITHIN if end else 0.0)
+    held = restart(server, end, log) if end else 0
+    admitted, unanswered = processes.result()
+    later = questions(server) if end else 0
+    processes.begin(log, 5, 0.0)
+    more, _ = processes.result()
+    return Outcome(admitted, more, held, later, unanswered)
 
 
 def trials(
@@ -121,16 +129,14 @@ def trials(
     """Hold `count` trials with the same processes and the same Redis, each for an app of its own.
 
     Args:
-        end: how Redis is ended within each trial: `stop`, `kill`, or not at all.
+        end: how Redis is ended within each trial: `stop`, `kill`, or empty: not at all.
     """
-    with tempfile.TemporaryDirectory() as folder, redis_server(Path(folder), *options) as server:
-        outcomes = []
-        with crowd(kind, server.url, clocks) as processes:
-            for number in range(count):
-                log = f"sessions:app {number}"
-                meanwhile = partial(restart, server, getattr(server, end), log) if end else None
-                outcomes.append(processes.trial(log, meanwhile))
-        return outcomes
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        redis_server(Path(folder), *options) as server,
+        crowd(kind, server.url, clocks) as processes,
+    ):
+        return [trial(processes, server, end, f"sessions:app {number}") for number in range(count)]
 
 
 ROWS = {
@@ -153,20 +159,28 @@ def main(count: int) -> int:
         f"{PROCESSES} processes, {ATTEMPTS} attempts each, limit {LIMIT} in {SECONDS:g} s, {count} trials a row\n"
     )
     print(
-        "| | admitted, least–most | exact trials | admitted after the restart | answers «cannot be asked» |"
+        "| | admitted | exact | admitted later | slots at the end of Redis | questions after | unanswered |"
     )
-    print("|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|")
     for name, row in [*ROWS.items(), *FOR_COMPARISON.items()]:
         outcomes = trials(*row, count)
-        admitted = [outcome.admitted for outcome in outcomes]
-        exact = sum(number == LIMIT for number in admitted)
+        exact = sum(outcome.admitted == LIMIT and not outcome.more for outcome in outcomes)
         failed = failed or (name in ROWS and exact < count)
-        after, unanswered = sum(o.after for o in outcomes), sum(o.unanswered for o in outcomes)
-        print(
-            f"| {name} | {min(admitted)}–{max(admitted)} | {exact}/{count} | {after} | {unanswered} |",
-            flush=True,
-        )
+        cells = [
+            name,
+            spread(o.admitted for o in outcomes),
+            f"{exact}/{count}",
+            spread(o.more for o in outcomes),
+        ]
+        cells += [spread(o.held for o in outcomes), spread(o.later for o in outcomes)]
+        print("|", " | ".join(cells), "|", sum(o.unanswered for o in outcomes), "|", flush=True)
     return int(failed)
+
+
+def spread(numbers: Iterable[int]) -> str:
+    """The least and the most."""
+    ordered = sorted(numbers)
+    return f"{ordered[0]}–{ordered[-1]}"
 
 
 if __name__ == "__main__":

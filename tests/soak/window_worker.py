@@ -55,7 +55,7 @@ async def one_round(attempt: Attempt, log: str, attempts: int, within: float) ->
     """Make the attempts, spread over `within` seconds; one that is not answered is repeated until it is."""
     from genmb_voice_widget.service.problems import Refusal
 
-    counts = {"before": 0, "after": 0, "unanswered": 0}
+    counts = {"admitted": 0, "unanswered": 0}
 
     async def insist(entry: str) -> None:
         await asyncio.sleep(random.uniform(0, within))
@@ -66,8 +66,7 @@ async def one_round(attempt: Attempt, log: str, attempts: int, within: float) ->
             except Refusal:
                 counts["unanswered"] += 1
                 await asyncio.sleep(0.02)
-        if admitted:
-            counts["after" if counts["unanswered"] else "before"] += 1
+        counts["admitted"] += admitted
 
     await asyncio.gather(*(insist(random.randbytes(8).hex()) for _ in range(attempts)))
     return counts
