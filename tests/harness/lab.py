@@ -82,10 +82,15 @@ def _environment(scratch: Path) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def jupyter_lab(scratch: Path) -> AsyncIterator[Lab]:
-    """Start JupyterLab, wait until it answers, stop it with its kernels at the end."""
+async def jupyter_lab(scratch: Path, config: str = "") -> AsyncIterator[Lab]:
+    """Start JupyterLab, wait until it answers, stop it with its kernels at the end.
+
+    `config` is the Python of its `jupyter_server_config.py`.
+    """
     root = scratch / "notebooks"
     root.mkdir(parents=True)
+    (scratch / "config").mkdir()
+    (scratch / "config" / "jupyter_server_config.py").write_text(config)
     port = free_port()
     command = [
         *(
