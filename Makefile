@@ -5,7 +5,7 @@ NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt build bench install screenshots clean
+.PHONY: help demo test check fmt build bench soak install screenshots clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ build: js/node_modules/.stamp ## build the front end into genmb_voice_widget/sta
 
 bench: install ## measure speed and size, as ratios to a floor of the same run
 	$(BIN)/python bench/run.py
+
+soak: install ## the long forms of what the tests prove briefly: killed writers, crashed servers, many processes
+	PYTHONPATH=tests $(BIN)/python tests/soak/ledger_kills.py
+	cd tests && ../$(BIN)/python -m soak.window_processes
 
 screenshots: install ## photograph the widget in JupyterLab, both themes, into docs/images
 	$(BIN)/pytest tests/e2e/test_screenshots.py -q --screenshots docs/images

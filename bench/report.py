@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the report. `values` and `floor` are in `unit`; `aim` is the ratio of their medians that we want, if any."""
+    """One line of the report. `values` and `floor` are in `unit`; `aim` is the ratio of their medians that we want at most, or at least."""
 
     what: str
     values: Sequence[float]
@@ -15,11 +15,20 @@ class Row:
     floor: Sequence[float]
     unit: str
     aim: float | None = None
+    at_least: bool = False
 
     @property
     def ratio(self) -> float:
         """Median over median."""
         return statistics.median(self.values) / statistics.median(self.floor)
+
+    @property
+    def verdict(self) -> str:
+        """The aim, and whether it was missed."""
+        if self.aim is None:
+            return ""
+        met = self.ratio >= self.aim if self.at_least else self.ratio <= self.aim
+        return f"{'≥' if self.at_least else '≤'} {self.aim:g}{'' if met else ' missed'}"
 
 
 def spread(values: Sequence[float]) -> str:
@@ -35,8 +44,7 @@ def table(rows: Sequence[Row]) -> str:
     """The report as Markdown, so that it can be pasted as it is."""
     lines = ["| what | measured | against | floor | ratio | aim |", "|---|---|---|---|---|---|"]
     for row in rows:
-        aim = "" if row.aim is None else f"≤ {row.aim:g}{'' if row.ratio <= row.aim else ' missed'}"
         lines.append(
-            f"| {row.what}, {row.unit} | {spread(row.values)} | {row.against} | {spread(row.floor)} | {row.ratio:.2f} | {aim} |"
+            f"| {row.what}, {row.unit} | {spread(row.values)} | {row.against} | {spread(row.floor)} | {row.ratio:.2f} | {row.verdict} |"
         )
     return "\n".join(lines)

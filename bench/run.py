@@ -11,13 +11,14 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 import arriving  # noqa: E402
 import connecting  # noqa: E402
 import crossing  # noqa: E402
+import endpoint  # noqa: E402
 import folding  # noqa: E402
 import imports  # noqa: E402
 import sizes  # noqa: E402
 from report import table  # noqa: E402
 
 MEASUREMENTS = {
-    module.__name__: module for module in (sizes, imports, folding, crossing, arriving, connecting)
+    module.__name__: module for module in (sizes, imports, folding, crossing, endpoint, arriving, connecting)
 }
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .errors import NoFrontEnd as NoFrontEnd
     from .errors import VoiceError as VoiceError
     from .errors import WaitTimeout as WaitTimeout
+    from .inject import inject_sdk as inject_sdk
     from .protocol import Envelope as Envelope
     from .protocol import Problem as Problem
     from .say import spoken as spoken
@@ -30,6 +31,7 @@ _HOMES = {
     "VoiceAgent": "widget",
     "VoiceError": "errors",
     "WaitTimeout": "errors",
+    "inject_sdk": "inject",
     "spoken": "say",
 }
 __all__ = list(_HOMES)
@@ -45,3 +47,10 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(_HOMES)
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """Give a notebook the cell magic `%%voice_app`; called by `%load_ext genmb_voice_widget`."""
+    from .voice_app import load
+
+    load(ipython)

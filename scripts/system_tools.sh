@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# The programs that the tests drive and that no Python or npm package brings: Chromium, redis-server and espeak-ng.
+# The programs that the tests drive and that no Python or npm package brings: Chromium, redis-server, PostgreSQL and espeak-ng.
 set -euo pipefail
 
 missing=()
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium fonts-liberation)
 command -v redis-server >/dev/null || missing+=(redis-server)
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
 command -v espeak-ng >/dev/null || missing+=(espeak-ng)
 [ ${#missing[@]} -eq 0 ] && exit 0
 

@@ -39,6 +39,8 @@ from .problems import MEDIA_TYPE, Refusal
 from .providers import Provider
 from .providers.local import LocalProvider
 from .routes import BEACONS, add_routes
+from .seed_routes import add_seed_routes
+from .seed_sockets import Sockets
 from .sessions import Sessions
 from .settings import MAX_BODY, Timing
 from .sweeper import Sweeper
@@ -63,6 +65,7 @@ def make_app(
     timing: Timing | None = None,
     hosts: Sequence[str] | None = None,
     watch: bool = False,
+    shared: bool = False,
     audit: Audit | None = None,
     metrics: Metrics | None = None,
     metrics_key: Secret | None = None,
@@ -79,10 +82,11 @@ def make_app(
         timing: how long the endpoint waits for whom.
         hosts: the names, without a port, that it may be called by; None: any, where no browser calls.
         watch: whether the providers are asked to prove the handshakes too, not the callers alone.
+        shared: whether other nodes have sessions in the ledger too, which this one ends when they are gone.
         audit: where decisions are kept; None: nowhere.
         metrics: what is counted, shown at `/metrics`; None: nothing.
         metrics_key: what `/metrics` must be asked with, as a bearer token; None: nothing.
-        drain: tells when no new sessions are taken any more.
+        drain: tells when others shall take the new sessions.
 
     Returns:
         An ASGI app that works with or without its lifespan events; `shut_down` ends one that has none.
@@ -92,10 +96,9 @@ def make_app(
         providers = metrics.providers(providers)
         window, ledger = metrics.window(window), metrics.ledger(ledger)
     records = [*([audit.record] if audit else []), *([metrics.decided] if metrics else [])]
-    sessions = Sessions(
-        legs=Legs(providers, timing), window=window, ledger=ledger, clock=clock, timing=timing, watch=watch
-    )
-    sweeper = Sweeper(sessions, ledger, timing.sweep_every, records)
+    legs = Legs(providers, timing)
+    sessions = Sessions(legs=legs, window=window, ledger=ledger, clock=clock, timing=timing, watch=watch)
+    sweeper = Sweeper(sessions, ledger, timing, records, shared=shared)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -117,9 +120,11 @@ def make_app(
         redoc_url=None,
         lifespan=lifespan,
     )
-    add_routes(app, sessions, access, sweeper, drain)
+    add_routes(app, sessions, access, sweeper)
     add_ops_routes(app, sessions, drain, metrics, metrics_key)
     add_page_routes(app)
+    sockets = Sockets(sessions, legs, window, ledger, access, drain, timing, clock, records)
+    add_seed_routes(app, sockets, sweeper)
     app.openapi = describe(app, providers, access.described())  # type: ignore[method-assign]
     _add_problems(app)
     app.add_middleware(Guard, max_body=MAX_BODY, body_within=timing.body_within, beacons=BEACONS)

@@ -90,6 +90,7 @@ def _for_apps(settings: Settings, drain: Drain, kinds: Mapping[str, Kind]) -> Fa
         # Whoever asks shows who they are, so a page whose name was made to lead here gains nothing by it.
         hosts=[*_LOOPBACK, bracketed(settings.host), *settings.hosts] if settings.hosts else None,
         watch=True,
+        shared=True,
         audit=audit,
         metrics=Metrics(standing, lambda: audit.lost) if settings.metrics_key else None,
         metrics_key=settings.metrics_key,

@@ -18,7 +18,7 @@ from .verdict import verdict
 _ABOUT_ONE = re.compile(r"/v1/sessions/([^/]+)/(offer|connected|ended)")
 _ONE = re.compile(r"/v1/sessions/([^/]+)")
 _SESSION = re.compile(r"vs_[0-9a-f]{32}")
-_POSTS = {"/v1/sessions": "open", "/v1/app-tokens": "token"}
+_POSTS = {"/v1/sessions": "open", "/api/voice-agent": "open", "/v1/app-tokens": "token"}
 _TURNED_AWAY = ("unauthorized", "origin_refused")
 
 

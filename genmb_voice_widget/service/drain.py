@@ -1,4 +1,4 @@
-"""Whether the endpoint still takes new sessions, and how long it may go on. It stops once, for good."""
+"""Whether the endpoint is about to go, and how much longer it may go on. It goes once, for good."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .problems import Refusal
 
 
 class Drain:
-    """Begun when the process is told to go: other nodes take the new sessions from then on.
+    """Begun when the process is told to go: other nodes shall take the new sessions from then on.
 
     Args:
         seconds: how long what is under way may take then; None: as long as it likes.
@@ -34,12 +34,12 @@ class Drain:
         return max(0.0, self._began + self._seconds - self._clock())
 
     def begin(self) -> None:
-        """Take no more new sessions."""
+        """Begin to go."""
         if self._began is None:
             self._began = self._clock()
 
     def check(self) -> None:
-        """Return if a new session may start.
+        """Return if what has just begun may last.
 
         Raises:
             Refusal: `service_unavailable`.

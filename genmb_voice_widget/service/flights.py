@@ -14,14 +14,16 @@ class Flights:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._watching: set[asyncio.Task[Any]] = set()
         self._by_key: dict[str, asyncio.Task[Any]] = {}
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run `work` as a task that is kept until it is done."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        return _kept(work, self._tasks)
+
+    def watch(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work`, which only waits for what others do: `drain` does not wait for it but stops it."""
+        _kept(work, self._watching)
 
     async def join(self, key: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Wait for the work under way for `key`, or begin it; a caller that is cancelled does not stop it."""
@@ -32,6 +34,15 @@ class Flights:
         return await asyncio.shield(task)
 
     async def drain(self) -> None:
-        """Wait until nothing is under way."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        """Stop who only watches, and wait until nothing is under way."""
+        while under_way := self._tasks | self._watching:
+            for task in self._watching:
+                task.cancel()
+            await asyncio.wait(under_way)
+
+
+def _kept(work: Coroutine[Any, Any, T], tasks: set[asyncio.Task[Any]]) -> asyncio.Task[T]:
+    task = asyncio.create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+    return task

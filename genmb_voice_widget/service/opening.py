@@ -89,8 +89,8 @@ class Opening:
 
     async def _open(self, name: str, caller: Caller, provider: str, request: Request, key: str) -> Opened:
         plan, starts = caller.plan, starts_log(caller.app)
-        await self._attempt(caller)
-        cost = await self._decide(caller)
+        often = await self._attempt(caller)
+        cost = await self._decide(caller, look=often)
         wish = Wish(
             session=name,
             app=caller.app,
@@ -121,20 +121,27 @@ class Opening:
             hold = await self._settling.end(name, "caller_gone")
         return Opened(hold, leg, slot if isinstance(slot, Taken) else None)
 
-    async def _attempt(self, caller: Caller) -> None:
-        """Count one request to start a session, whatever comes of it."""
-        rate = caller.plan.attempts
+    async def _attempt(self, caller: Caller) -> bool:
+        """Count one request to start a session, whatever comes of it; True: the app asks often."""
+        rate, starts = caller.plan.attempts, caller.plan.rate
         if rate is None:
-            return
+            return True
         attempt = await self._window.take(attempts_log(caller.app), secrets.token_hex(8), rate)
         if isinstance(attempt, Full):
             raise _refusal(too_many_attempts(rate, attempt.retry_after))
+        return starts is None or rate.sessions - attempt.remaining > starts.sessions
 
-    async def _decide(self, caller: Caller) -> int:
-        """Look before anything is written, so that refusals do not cost a write each."""
-        rate = caller.plan.rate
-        ages = await self._window.ages(starts_log(caller.app), rate) if rate and caller.plan.voice else ()
-        decision = decide(caller.plan, ages, (await self._ledger.balance(caller.owner)).available)
+    async def _decide(self, caller: Caller, look: bool) -> int:
+        """Decide what can be told before anything is written.
+
+        An app that asks more often than it may start is refused without a write each time. For any other a
+        look is seldom worth its two questions: the hold and the slot refuse with the same arithmetic.
+        """
+        plan, ages, credits = caller.plan, tuple[float, ...](), None
+        if look and plan.voice:
+            ages = await self._window.ages(starts_log(caller.app), plan.rate) if plan.rate else ()
+            credits = (await self._ledger.balance(caller.owner)).available
+        decision = decide(plan, ages, credits)
         match decision:
             case Allow(credits):
                 return credits
@@ -160,7 +167,7 @@ class Opening:
     async def _reoffer(self, hold: Hold, wire: Wire, sdp: str | None) -> Opened:
         if (sdp is None) != (hold.transport == "websocket"):
             raise Refusal("bad_request", "The session uses another transport.", status=409)
-        if hold.phase == "reserved" and hold.transport == "webrtc" and hold.call_id is None:
+        if hold.phase == "reserved" and hold.answered is None:
             raise Refusal("session_opening", "Its first request is still under way.", retry_after=1.0)
         leg = await self._legs.reach(hold.provider, wire, sdp)
         call_id = _call(leg)

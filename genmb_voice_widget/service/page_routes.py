@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.resources import files
 
 from fastapi import FastAPI, Response
@@ -9,6 +10,8 @@ from fastapi import FastAPI, Response
 _PACKAGE = files("genmb_voice_widget")
 _HTML = "text/html"
 _SCRIPT = "text/javascript"
+_FOR_ALL = {"Cross-Origin-Resource-Policy": "cross-origin"}
+"""Pages that isolate themselves load a script of another origin only if it says so (Fetch standard, §3.7)."""
 
 
 def add_page_routes(app: FastAPI) -> None:
@@ -20,8 +23,8 @@ def add_page_routes(app: FastAPI) -> None:
 
     @app.get("/sdk.js", include_in_schema=False)
     def sdk() -> Response:
-        return _file("static/sdk.js", _SCRIPT)
+        return _file("static/sdk.js", _SCRIPT, _FOR_ALL)
 
 
-def _file(path: str, media_type: str) -> Response:
-    return Response(_PACKAGE.joinpath(path).read_bytes(), media_type=media_type)
+def _file(path: str, media_type: str, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(_PACKAGE.joinpath(path).read_bytes(), media_type=media_type, headers=headers)

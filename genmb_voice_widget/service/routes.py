@@ -23,7 +23,6 @@ from .access_apps import AppAccess
 from .answers import Allowance, AppToken, CallTicket, SocketTicket, State, Status
 from .bodies import Connected, Ended, Offer, Start, TokenWish
 from .caller import Caller
-from .drain import Drain
 from .ledger import Hold
 from .openapi import READING, STARTING, WRITING, problems
 from .opening import Opened
@@ -64,7 +63,6 @@ def add_routes(
     sessions: Sessions,
     access: Access,
     sweeper: Sweeper,
-    drain: Drain,
 ) -> None:
     """Add them to the app."""
     app.state.access = access
@@ -74,7 +72,6 @@ def add_routes(
     @app.post("/v1/sessions", status_code=201, response_model=None, responses={201: tickets, **starts})
     async def start(request: Request, body: Start, caller: Asking, key: Key = None) -> JSONResponse:
         """Start a session: have an offer answered or, with `transport`, a WebSocket secret made."""
-        drain.check()
         try:
             opened = await sessions.open(caller, Wanted(body.provider, body.session, body.sdp, key))
         finally:

@@ -1,14 +1,15 @@
 """The endpoint as a program of its own: `main(argv)` reads the settings and serves until it is told to stop.
 
-Told by SIGTERM, it goes on answering for half of the drain time and takes no new session, so that load
-balancers see at `/readyz` that it goes; then it closes its door, lets what is under way end, and exits with
-0, all within the drain time. A second signal, or Ctrl-C, leaves out the first half. It holds no rule of the
-endpoint.
+Told by SIGTERM, it says at `/readyz` that it goes, and goes on as before for half of the drain time: until
+its load balancer has seen that, refusing would only make failures. Then it closes its door, lets what is
+under way end, and exits with 0, all within the drain time. A second signal, or Ctrl-C, leaves out the first
+half. It holds no rule of the endpoint.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -63,6 +64,9 @@ def main(argv: Sequence[str] | None = None, kinds: Mapping[str, Kind] = KINDS) -
         for sentence in error.sentences:
             print(f"genmb-voice serve: {sentence}", file=sys.stderr)  # noqa: T201
         return 2
+    # What is loaded stays: looking through it again at each full collection would hold up every request.
+    gc.collect()
+    gc.freeze()
     _server(app, settings, drain).run()
     return 0
 

@@ -138,7 +138,7 @@ class Sessions:
         await asyncio.gather(self._window.ready(), self._ledger.ready(), self._legs.ready())
 
     async def close(self) -> None:
-        """Let what is under way come to its end, then free everything."""
+        """Let what is under way come to its end, stop watching for proofs, then free everything."""
         await self._flights.drain()
         await self._legs.close()
         await self._window.close()

@@ -33,7 +33,7 @@ class Timing:
     open_within: float = 15.0
     connect_within: float = 30.0
     hang_up_within: float = 5.0
-    sweep_every: float = 5.0
+    sweep_every: float = 2.0
     grace: float = 60.0
     give_up_after: float = 300.0
 

@@ -6,6 +6,7 @@ reached, the sweeper tries again. Knows the ports and no HTTP, and not who asks.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 
@@ -67,7 +68,7 @@ class Settling:
     def watch(self, hold: Hold) -> None:
         """Capture as soon as the provider itself has seen the caller's media."""
         if self._watches and hold.call_id is not None:
-            self._flights.start(self._proof(hold.session, hold.provider, hold.call_id))
+            self._flights.watch(self._proof(hold.session, hold.provider, hold.call_id))
 
     async def hang_up(self, provider: str, call_id: str | None) -> bool:
         """End a call that no session stands for; False when the provider did not confirm."""
@@ -75,7 +76,8 @@ class Settling:
 
     async def _proof(self, session: str, provider: str, call_id: str) -> None:
         if await self._legs.proven(provider, call_id):
-            await self._ledger.step(session, "capture")
+            # What was seen is not lost, even if the watching is stopped just now.
+            await asyncio.shield(self._flights.start(self._ledger.step(session, "capture")))
 
     async def _finish(self, hold: Hold) -> Hold:
         if hold.phase not in ("closing", "ending"):

@@ -3,6 +3,7 @@
  * In a notebook the same three calls go through the kernel (`kernel.ts`). Neither knows WebRTC.
  */
 import { Failure } from "./failure";
+import { uuid } from "./preflight";
 import type { Ticket } from "./transport";
 
 export interface Backend {
@@ -35,26 +36,40 @@ export interface HttpOptions {
   readonly provider?: string;
   /** The session in the wire form of the GA Realtime API. */
   readonly session: Readonly<Record<string, unknown>>;
-  /** An app key, sent as a bearer token. */
+  /** The app that the page belongs to; it goes in the query because a beacon can carry no header. */
+  readonly app?: string;
+  /** An app key or an app token, sent as a bearer token. */
   readonly key?: string;
+  /** Whether the cookies of the endpoint's own site go along, also from a page of another origin. */
+  readonly signedIn?: boolean;
 }
 
 /** The endpoint itself gives a provider 20 s. */
 const DEADLINE_MS = 25_000;
 
-export function createHttpBackend({ endpoint, provider, session, key }: HttpOptions): Backend {
-  const base = `${endpoint.replace(/\/+$/, "")}/v1/sessions`;
+/** Why a call ends that nobody is left to see: the page itself goes. */
+const PAGE_GONE = "page_gone";
 
-  const post = async (path: string, body: object): Promise<unknown> => {
-    const response = await fetch(base + path, {
+export function createHttpBackend(options: HttpOptions): Backend {
+  const { endpoint, provider, session, app, key, signedIn } = options;
+  const base = `${endpoint.replace(/\/+$/, "")}/v1/sessions`;
+  const address = (path: string) => `${base}${path}${app ? `?app=${encodeURIComponent(app)}` : ""}`;
+
+  const post = async (path: string, body: object, headers: Record<string, string> = {}): Promise<unknown> => {
+    const response = await fetch(address(path), {
       method: "POST",
-      headers: { "Content-Type": "application/json", ...(key ? { Authorization: `Bearer ${key}` } : {}) },
+      headers: {
+        "Content-Type": "application/json",
+        ...(key ? { Authorization: `Bearer ${key}` } : {}),
+        ...headers,
+      },
       body: JSON.stringify(body),
+      ...(signedIn ? { credentials: "include" } : {}),
       // A page that is being closed may still report the end of its call.
       keepalive: path !== "",
       signal: AbortSignal.timeout(DEADLINE_MS),
     }).catch(() => {
-      throw new Failure("endpoint_unreachable");
+      throw new Failure("endpoint_unreachable", hint(base));
     });
     const json: unknown = await response.json().catch(() => null);
     if (!response.ok) throw refusal(response, json);
@@ -63,7 +78,9 @@ export function createHttpBackend({ endpoint, provider, session, key }: HttpOpti
 
   return {
     open: async (sdp) => {
-      const ticket = await post("", { ...(provider ? { provider } : {}), session, sdp });
+      const body = { ...(provider ? { provider } : {}), session, sdp };
+      // Should the browser send it twice, it is still one session and one charge.
+      const ticket = await post("", body, { "Idempotency-Key": uuid() });
       if (!isTicket(ticket)) throw new Failure("endpoint_unreachable", "The answer is not a ticket.");
       return ticket;
     },
@@ -71,9 +88,20 @@ export function createHttpBackend({ endpoint, provider, session, key }: HttpOpti
       await post(`/${encodeURIComponent(id)}/connected`, call_id ? { call_id } : {});
     },
     ended: async ({ id }, reason) => {
-      await post(`/${encodeURIComponent(id)}/ended`, { reason }).catch(() => undefined);
+      const path = `/${encodeURIComponent(id)}/ended`;
+      // Only a beacon is sure to leave a page that is going, and it can carry no key.
+      const sent =
+        reason === PAGE_GONE && !key && navigator.sendBeacon?.(address(path), JSON.stringify({ reason }));
+      if (!sent) await post(path, { reason }).catch(() => undefined);
     },
   };
+}
+
+/** A browser does not tell a page why another origin did not answer it. */
+function hint(base: string): string | undefined {
+  return new URL(base, location.href).origin === location.origin
+    ? undefined
+    : `It may not be running, or no app there has the origin ${location.origin}.`;
 }
 
 export function isTicket(value: unknown): value is Ticket {

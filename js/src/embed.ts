@@ -2,7 +2,7 @@
  * `window.genmb.voice`: a voice session in a plain page, with a token endpoint and no notebook.
  * The page's own interface is the page's business; this file only calls back.
  */
-import { createHttpBackend } from "./backend";
+import { type Backend, createHttpBackend } from "./backend";
 import { Failure } from "./failure";
 import type { Turn } from "./fold/turn";
 import { type Problem, problem, type SessionStatus } from "./protocol";
@@ -11,10 +11,14 @@ import type { Activity } from "./state";
 import { connect } from "./webrtc";
 
 export interface StartOptions {
-  /** The token endpoint; by default the origin that this script came from. */
+  /** The token endpoint; by default the place that this script came from. */
   readonly endpoint?: string;
-  /** An app key of the endpoint, where it asks for one. */
+  /** The id of the app that the page belongs to; by default the script tag's `data-app`. */
+  readonly app?: string;
+  /** An app token of the endpoint, where the page was given one. An app's key belongs on a server. */
   readonly key?: string;
+  /** Whether the endpoint is asked with the user's cookies, because it is a site that the user is signed in to. */
+  readonly signedIn?: boolean;
   readonly provider?: string;
   readonly instructions?: string;
   readonly voice?: string;
@@ -23,11 +27,14 @@ export interface StartOptions {
   readonly session?: Readonly<Record<string, unknown>>;
 }
 
-/** What is thrown: an error that is also a problem of the catalogue. */
-export interface VoiceError extends Error, Problem {
-  /** Seconds after which a start may succeed. */
+/** A problem of the catalogue, and when it may be over. */
+export interface VoiceProblem extends Problem {
+  /** Seconds after which a start may succeed, where the endpoint said so. */
   readonly retry_after?: number;
 }
+
+/** What is thrown: an error that is also a problem. */
+export interface VoiceError extends Error, VoiceProblem {}
 
 export interface Voice {
   /** Resolves when the session is live; rejects with a `VoiceError`. A second call joins the first. */
@@ -38,14 +45,19 @@ export interface Voice {
   /** Switch the microphone off, or on again; before a start, for the session that comes. */
   mute(muted: boolean): void;
   onstatus: ((status: SessionStatus, activity: Activity | null) => void) | null;
-  onerror: ((problem: Problem) => void) | null;
+  onerror: ((problem: VoiceProblem) => void) | null;
   /** Called with each turn that is new or has changed; `id` tells which one. */
   ontranscript: ((turn: Turn) => void) | null;
 }
 
-const origin = new URL((document.currentScript as HTMLScriptElement | null)?.src || location.href).origin;
+interface Place {
+  readonly endpoint: string;
+  readonly app: string | undefined;
+}
 
-export function createVoice(): Voice {
+/** `tag`: the script that brought this, which says where the endpoint is and which app the page belongs to. */
+export function createVoice(tag: HTMLOrSVGScriptElement | null = document.currentScript): Voice {
+  const place = readTag(tag);
   let session: Session | null = null;
   let muted = false;
   const voice: Voice = {
@@ -54,7 +66,7 @@ export function createVoice(): Voice {
     ontranscript: null,
     start: async (options = {}) => {
       if (!session?.view().busy) {
-        session = open(voice, options);
+        session = open(voice, place, options);
         session.mute(muted);
       }
       await session.start().catch((failure: Failure) => {
@@ -75,17 +87,39 @@ export function createVoice(): Voice {
   return voice;
 }
 
-function open(voice: Voice, options: StartOptions): Session {
-  const { endpoint = origin, key, provider } = options;
+function readTag(tag: HTMLOrSVGScriptElement | null): Place {
+  const src = tag instanceof HTMLScriptElement ? tag.src : "";
+  return { endpoint: src ? new URL(".", src).href : location.origin, app: tag?.dataset.app };
+}
+
+function open(voice: Voice, place: Place, options: StartOptions): Session {
+  const { endpoint = place.endpoint, app = place.app, key, provider, signedIn } = options;
+  const waits = new Map<string, number>();
   const backend = createHttpBackend({
     endpoint,
     session: wireSession(options),
+    ...(app ? { app } : {}),
     ...(key ? { key } : {}),
     ...(provider ? { provider } : {}),
+    ...(signedIn ? { signedIn } : {}),
   });
-  const session = createSession({ backend, connect });
-  session.subscribe(watch(voice, session));
+  const session = createSession({ backend: noting(backend, waits), connect });
+  session.subscribe(watch(voice, session, waits));
   return session;
+}
+
+/** The log keeps sentences and no waiting times, so those are noted on their way. */
+function noting(backend: Backend, waits: Map<string, number>): Backend {
+  const note = (thrown: unknown): never => {
+    if (thrown instanceof Failure && thrown.retryAfter !== undefined)
+      waits.set(thrown.code, thrown.retryAfter);
+    throw thrown;
+  };
+  return {
+    ...backend,
+    open: (sdp) => backend.open(sdp).catch(note),
+    connected: (ticket) => backend.connected(ticket).catch(note),
+  };
 }
 
 /**
@@ -104,7 +138,7 @@ function wireSession({ instructions, voice, model, session }: StartOptions): Rec
 }
 
 /** Tell the page what has changed since it was last told. */
-function watch(voice: Voice, session: Session): () => void {
+function watch(voice: Voice, session: Session, waits: ReadonlyMap<string, number>): () => void {
   let status: SessionStatus = "idle";
   let activity: Activity | null = null;
   let errors = 0;
@@ -118,7 +152,8 @@ function watch(voice: Voice, session: Session): () => void {
     ({ status, activity, turns } = state);
     errors = state.errors.length;
     for (const turn of news) guarded(() => voice.ontranscript?.(turn));
-    for (const found of problems) guarded(() => voice.onerror?.(found));
+    for (const found of problems)
+      guarded(() => voice.onerror?.({ ...found, ...after(waits.get(found.code)) }));
     if (moved) guarded(() => voice.onstatus?.(status, activity));
   };
 }
@@ -133,7 +168,10 @@ function guarded(callback: () => void): void {
 }
 
 function asError({ code, detail, retryAfter }: Failure): VoiceError {
-  const found = problem(code, detail ?? null);
-  const when = retryAfter === undefined ? {} : { retry_after: retryAfter };
-  return Object.assign(new Error(`${found.say} ${found.fix}`), { name: "VoiceError", ...found, ...when });
+  const found = { ...problem(code, detail ?? null), ...after(retryAfter) };
+  return Object.assign(new Error(`${found.say} ${found.fix}`), { name: "VoiceError", ...found });
+}
+
+function after(seconds: number | undefined): { readonly retry_after?: number } {
+  return seconds === undefined ? {} : { retry_after: seconds };
 }

@@ -1,4 +1,4 @@
-/** The script for plain pages: puts `voice` on `window.genmb` and leaves the rest of it alone. */
+/** The script for plain pages: puts `voice` on `window.genmb`, once, and leaves the rest of it alone. */
 import { createVoice, type Voice } from "./embed";
 
 declare global {
@@ -7,4 +7,4 @@ declare global {
   }
 }
 
-window.genmb = { ...window.genmb, voice: createVoice() };
+window.genmb = { ...window.genmb, voice: window.genmb?.voice ?? createVoice() };

@@ -11,7 +11,9 @@ beforeEach(() => {
   vi.useFakeTimers();
   browser = installBrowser();
   vi.stubGlobal("fetch", http);
-  http.mockReset().mockImplementation(async (url) => answer(url.endsWith("/sessions") ? 201 : 200, ticket));
+  http
+    .mockReset()
+    .mockImplementation(async (url) => answer(/\/sessions(\?|$)/.test(url) ? 201 : 200, ticket));
   voice = createVoice();
   return () => {
     voice.stop();
@@ -99,7 +101,11 @@ it.each([
       retryable: expect.any(Boolean),
     };
     await expect(voice.start()).rejects.toMatchObject({ ...problem, retry_after: 90 });
-    expect(onerror).toHaveBeenCalledExactlyOnceWith(expect.objectContaining(problem));
+    expect(onerror).toHaveBeenCalledExactlyOnceWith({
+      ...problem,
+      detail: "because Possible again in 2 min.",
+      retry_after: 90,
+    });
     expect(browser.live()).toBe(0);
   },
 );
@@ -171,11 +177,108 @@ it("types to the agent in a session and throws outside of one", async () => {
   expect(FakePeerConnection.last.channel.types()).toEqual(["conversation.item.create", "response.create"]);
 });
 
-it("reports the end with a request that outlives the page", async () => {
+it("tells no waiting time where the endpoint said none, nor an earlier start's", async () => {
+  const told: unknown[] = [];
+  voice.onerror = (problem) => told.push("retry_after" in problem);
+  for (const body of [{ code: "rate_limited", retry_after: 9 }, { code: "rate_limited" }]) {
+    http.mockResolvedValue(answer(429, body));
+    await expect(voice.start()).rejects.toHaveProperty("code", "rate_limited");
+  }
+  expect(told).toEqual([true, false]);
+});
+
+it("tells the waiting time of a problem that does not end the call", async () => {
+  const onerror = vi.fn();
+  voice.onerror = onerror;
+  http.mockImplementation(async (url) =>
+    url.endsWith("/connected")
+      ? answer(503, { code: "service_unavailable", retry_after: 2 })
+      : answer(201, ticket),
+  );
   await live();
+  await settle();
+  expect(onerror).toHaveBeenCalledExactlyOnceWith(
+    expect.objectContaining({ code: "service_unavailable", retry_after: 2 }),
+  );
+});
+
+it("names the app on every call, and sends a key of its own with each start", async () => {
+  for (let start = 0; start < 2; start++) {
+    await live({ app: "my app" });
+    voice.stop();
+  }
+  expect(http.mock.calls.map(([url]) => new URL(url).search)).toEqual(Array(6).fill("?app=my%20app"));
+  const keys = http.mock.calls.map(([, { headers }]) => new Headers(headers).get("Idempotency-Key"));
+  expect(keys.map((key) => key !== null)).toEqual([true, false, false, true, false, false]);
+  expect(keys[0]).toMatch(/^[0-9a-f-]{36}$/);
+  expect(keys[0]).not.toBe(keys[3]);
+});
+
+it("sends the user's cookies to another origin only when asked to", async () => {
+  await live();
+  voice.stop();
+  await live({ signedIn: true });
+  voice.stop();
+  const sent = http.mock.calls.map(([, { credentials }]) => credentials);
+  expect(sent).toEqual([undefined, undefined, undefined, "include", "include", "include"]);
+});
+
+it("takes the endpoint and the app from its script tag, and the page's own words before those", async () => {
+  const tag = document.createElement("script");
+  tag.src = "https://voice.example/beta/sdk.js?v=2";
+  tag.dataset.app = "shop";
+  voice = createVoice(tag);
+  await live();
+  expect(http.mock.calls[0]?.[0]).toBe("https://voice.example/beta/v1/sessions?app=shop");
+  voice.stop();
+  await live({ endpoint: "https://other.example", app: "other" });
+  expect(http.mock.calls.at(-1)?.[0]).toBe("https://other.example/v1/sessions/ses_1/connected?app=other");
+});
+
+it("says what may be the reason when an endpoint of another origin does not answer, and guesses at no other time", async () => {
+  http.mockRejectedValue(new TypeError("failed to fetch"));
+  await expect(voice.start({ endpoint: "https://voice.example" })).rejects.toMatchObject({
+    code: "endpoint_unreachable",
+    detail: `It may not be running, or no app there has the origin ${location.origin}.`,
+  });
+  await expect(voice.start()).rejects.toMatchObject({ code: "endpoint_unreachable", detail: null });
+});
+
+const beacons = (sent: boolean) => {
+  const beacon = vi.fn<(url: string, body: string) => boolean>(() => sent);
+  Object.defineProperty(navigator, "sendBeacon", { configurable: true, value: beacon });
+  return beacon;
+};
+
+it("hangs up by a beacon when the page goes", async () => {
+  const beacon = beacons(true);
+  await live({ app: "shop" });
+  window.dispatchEvent(new Event("pagehide"));
+  expect(beacon).toHaveBeenCalledExactlyOnceWith(
+    `${location.origin}/v1/sessions/ses_1/ended?app=shop`,
+    '{"reason":"page_gone"}',
+  );
+  expect(requests().map(([url]) => url)).not.toContainEqual(expect.stringContaining("/ended"));
+  expect(browser.live()).toBe(0);
+});
+
+it.each([
+  ["the browser takes no beacon", {}, false],
+  ["a key must go along, which a beacon cannot carry", { key: "gvt_token" }, true],
+])("hangs up by a request that outlives the page when %s", async (_, options, taken) => {
+  beacons(taken);
+  await live(options);
   window.dispatchEvent(new Event("pagehide"));
   const [url, init] = http.mock.calls.at(-1) ?? [];
   expect(url).toContain("/ended");
   expect(init?.keepalive).toBe(true);
   expect(browser.live()).toBe(0);
+});
+
+it("hangs up by a request when the page stays", async () => {
+  const beacon = beacons(true);
+  await live();
+  voice.stop();
+  expect(beacon).not.toHaveBeenCalled();
+  expect(requests().at(-1)).toEqual([`${location.origin}/v1/sessions/ses_1/ended`, { reason: "stopped" }]);
 });

@@ -271,9 +271,7 @@ def make_desk(clock):
             timing=timing,
             watch=False,
         )
-        return Desk(
-            sessions, Sweeper(sessions, ledger, timing.sweep_every), ledger, window, provider, clock, plan
-        )
+        return Desk(sessions, Sweeper(sessions, ledger, timing), ledger, window, provider, clock, plan)
 
     return make
 

@@ -258,5 +258,6 @@ async def test_a_page_that_connects_and_stays_silent_is_proven_by_its_own_word_a
         await caller.accept(ticket["sdp"])
         await asyncio.wait_for(caller.greeted.wait(), 10)
         await asyncio.wait_for(caller.over.wait(), 10)
+        await until(lambda: len(ledger.entries) == 2)
 
         assert [entry.kind for entry in ledger.entries] == ["reserve", "release"]

@@ -15,7 +15,7 @@ from genmb_voice_widget.service import serve
 
 BODY = {"session": {"type": "realtime"}, "sdp": "v=0\r\ns=-\r\n"}
 GATED = """
-import asyncio, sys
+import asyncio, secrets, sys
 from genmb_voice_widget.service.provider_kinds import Kind
 from genmb_voice_widget.service.providers import Answer
 from genmb_voice_widget.service.serve import main
@@ -25,7 +25,7 @@ class Gated:
         reader, writer = await asyncio.open_connection("127.0.0.1", {port})
         await reader.read(1)
         writer.close()
-        return Answer("ga", "gated", None, "rtc_1", "v=0\\r\\n")
+        return Answer("ga", "gated", None, "rtc_" + secrets.token_hex(4), "v=0\\r\\n")
     async def mint(self, session): ...
     async def proven(self, call_id): return False
     async def hang_up(self, call_id): ...
@@ -128,7 +128,7 @@ class Asking(threading.Thread):
             self.error = error
 
 
-def test_told_to_stop_it_says_so_first_takes_nothing_new_and_lets_what_is_under_way_end(gated):
+def test_told_to_stop_it_says_so_first_still_serves_who_comes_and_lets_what_is_under_way_end(gated):
     run, accept = gated
     with run(seconds=4) as (url, process), httpx.Client(base_url=url, trust_env=False) as http:
         asking = Asking(url)
@@ -137,11 +137,13 @@ def test_told_to_stop_it_says_so_first_takes_nothing_new_and_lets_what_is_under_
             told = time.monotonic()
             process.send_signal(signal.SIGTERM)
             ready = until(lambda: (found := http.get("/readyz")).status_code == 503 and found)
-            assert ready.json()["code"] == "service_unavailable"
-            refused = http.post("/v1/sessions", json=BODY)
-            assert (refused.status_code, refused.json()["code"]) == (503, "service_unavailable")
-            assert refused.headers["retry-after"] == "1"
+            assert (ready.json()["code"], ready.headers["retry-after"]) == ("service_unavailable", "1")
             assert http.get("/healthz").status_code == 200
+            late = Asking(url)
+            accept().close()
+            late.join(10)
+            assert late.response.status_code == 201
+            assert http.post(f"/v1/sessions/{late.response.json()['id']}/ended", json={}).status_code == 200
             held.send(b"x")
         asking.join(10)
         assert asking.response.status_code == 201

@@ -4,6 +4,7 @@ import asyncio
 
 from genmb_voice_widget.service.problems import Refusal
 from genmb_voice_widget.service.settings import Timing
+from genmb_voice_widget.service.sweeper import LEASE, Sweeper
 
 
 async def test_without_a_proof_the_call_is_hung_up_and_released_after_thirty_seconds_and_not_before(desk):
@@ -42,16 +43,18 @@ async def test_a_proof_that_comes_between_the_deadline_and_the_sweep_still_count
 async def test_a_proof_that_comes_while_the_sweeper_is_on_its_way_still_counts(desk):
     hold = await desk.open()
     desk.clock.advance(30)
-    look = desk.ledger.due
+    look, looks = desk.ledger.due, []
 
     async def look_and_be_overtaken():
-        due = await look()
-        await desk.sessions.connected(desk.caller, hold.session)
-        return due
+        looks.append(await look())
+        if len(looks) == 2:
+            await desk.sessions.connected(desk.caller, hold.session)
+        return looks[-1]
 
     desk.ledger.due = look_and_be_overtaken
     await desk.sweeper.sweep()
 
+    assert looks == [(hold,), (hold,)]
     assert desk.provider.live == {"rtc_1"}
     assert (await desk.sessions.find(desk.caller, hold.session)).phase == "live"
 
@@ -168,6 +171,54 @@ async def test_one_session_that_cannot_be_ended_keeps_none_of_the_others(desk, c
     phases = [(await desk.sessions.find(desk.caller, hold.session)).phase for hold in holds]
     assert phases == ["closing", "released", "released"]
     assert "could not be ended: RuntimeError" in caplog.text
+
+
+async def test_while_one_sweeps_another_leaves_it_alone_and_afterwards_it_may(desk):
+    other = Sweeper(desk.sessions, desk.ledger, Timing())
+    await desk.open()
+    hanging_up, go_on = asyncio.Event(), asyncio.Event()
+
+    async def pause():
+        hanging_up.set()
+        await go_on.wait()
+
+    desk.provider.before_hang_up = pause
+    desk.clock.advance(30)
+    sweep = asyncio.create_task(desk.sweeper.sweep())
+    await asyncio.wait_for(hanging_up.wait(), 2)
+    assert not await asyncio.wait_for(other.sweep(), 2)
+    go_on.set()
+    assert await asyncio.wait_for(sweep, 2)
+    assert desk.provider.hung_up == ["rtc_1"]
+
+    await desk.open()
+    desk.clock.advance(30)
+    assert await asyncio.wait_for(other.sweep(), 2)
+    assert desk.provider.hung_up == ["rtc_1", "rtc_2"]
+
+
+async def test_who_died_while_it_swept_holds_up_the_others_for_a_moment_alone(desk):
+    await desk.open()
+    desk.clock.advance(30)
+    timing = Timing()
+    assert await desk.ledger.lease(LEASE, "dead", timing.sweep_every + timing.hang_up_within)
+    assert not await desk.sweeper.sweep()
+    desk.clock.advance(timing.sweep_every + timing.hang_up_within)
+    assert await desk.sweeper.sweep()
+
+
+async def test_where_others_share_the_ledger_it_looks_on_though_nothing_can_become_due(make_endpoint):
+    async with make_endpoint(timing=Timing(sweep_every=0.005), shared=True) as endpoint:
+        look, looks = endpoint.ledger.due, asyncio.Queue()
+
+        async def count():
+            looks.put_nowait(None)
+            return await look()
+
+        endpoint.ledger.due = count
+        async with endpoint.app.router.lifespan_context(endpoint.app):
+            for _ in range(3):
+                await asyncio.wait_for(looks.get(), 2)
 
 
 async def test_the_sweeper_begins_with_the_first_session_and_stops_when_nothing_can_become_due(make_endpoint):

@@ -23,6 +23,7 @@ def test_these_are_the_public_names():
         "VoiceAgent",
         "VoiceError",
         "WaitTimeout",
+        "inject_sdk",
         "spoken",
     ]
     assert dir(genmb_voice_widget) == sorted(genmb_voice_widget.__all__)

@@ -1,0 +1,43 @@
+"""What is under way when the endpoint ends: work is waited for, watching is stopped."""
+
+import asyncio
+
+from genmb_voice_widget.service.flights import Flights
+
+
+async def test_draining_waits_for_work_and_stops_who_only_watches():
+    flights, go_on, ends = Flights(), asyncio.Event(), []
+
+    async def work():
+        await go_on.wait()
+        ends.append("work")
+
+    async def watch():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ends.append("watch")
+            go_on.set()
+
+    flights.start(work())
+    flights.watch(watch())
+    await asyncio.sleep(0)
+    await asyncio.wait_for(flights.drain(), 2)
+    assert ends == ["watch", "work"]
+
+
+async def test_work_that_a_watcher_began_is_waited_for_even_if_the_watcher_is_stopped():
+    flights, seen, ends = Flights(), asyncio.Event(), []
+
+    async def capture():
+        seen.set()
+        await asyncio.sleep(0)
+        ends.append("captured")
+
+    async def watch():
+        await asyncio.shield(flights.start(capture()))
+
+    flights.watch(watch())
+    await asyncio.wait_for(seen.wait(), 2)
+    await asyncio.wait_for(flights.drain(), 2)
+    assert ends == ["captured"]
