@@ -23,15 +23,26 @@ from .state import Turn
 _UNSAID = ("message_too_long", "not_live", "internal")
 """What can keep a message from the conversation that was given to whoever holds the call."""
 
+_NO_WORDS = "It had no words."
+_CUT = "It was interrupted before its first word."
+
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The message has been given to whoever holds the call."""
+    """The message has been given to whoever holds the call, after those `ahead` of it."""
+
+    ahead: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """It is in the conversation; a response is still to be asked for, perhaps again."""
+    """It is in the conversation; a response is still to be asked for, perhaps again.
+
+    Attributes:
+        ours: the responses to it so far, which called tools.
+    """
+
+    ours: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,7 @@ class Requested:
     """A response was asked for."""
 
     event_id: str | None
+    ours: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +59,37 @@ class Answering:
 
     event_id: str | None
     response_id: str
+    before: tuple[str, ...] = ()
+
+    @property
+    def ours(self) -> tuple[str, ...]:
+        """The responses to the message so far."""
+        return (*self.before, self.response_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The request lost a race; unless it was cancelled, it is made again as soon as the winner is `over`."""
+
+    ours: tuple[str, ...]
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Adrift:
+    """It is in the conversation, but part of the log is missing: any reply after it can be the one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """There will be no reply, and why, unless the response has left words."""
+    """There will be no reply, and why, unless the responses have left words."""
 
     code: str
     detail: str | None
-    response_id: str | None = None
+    ours: tuple[str, ...] = ()
 
 
-Stage = Given | Said | Requested | Answering | Unanswered
+Stage = Given | Said | Requested | Answering | Lost | Adrift | Unanswered
 
 
 class Question:
@@ -66,68 +97,113 @@ class Question:
 
     Args:
         conversation: where it is said.
+        previous: the message that was given before it, if any: they are said in this order.
 
     Attributes:
         item_id: its item's id, of at most 32 characters (OpenAI Realtime API reference,
             conversation.item.create).
     """
 
-    def __init__(self, conversation: Conversation) -> None:
+    def __init__(self, conversation: Conversation, previous: Question | None = None) -> None:
         self.item_id = f"item_{os.urandom(12).hex()}"
         self._conversation = conversation
-        self._seq = conversation.state.seq
+        self._log_id = conversation.log_id
         self._errors = len(conversation.state.errors)
-        self._stage: Stage = Given()
+        ahead = previous.unsaid if previous is not None and previous._log_id == self._log_id else ()
+        self._read: tuple[int, Stage] = (conversation.state.seq, Given(ahead))
+
+    @property
+    def unsaid(self) -> tuple[str, ...]:
+        """The messages up to this one that have not been said yet, by id."""
+        stage = self._follow()
+        return (*stage.ahead, self.item_id) if isinstance(stage, Given) else ()
 
     def __call__(self) -> Turn | None:
-        """Return the agent's first finished turn after the message, None while it is made or played.
+        """Return the agent's first finished turn in answer to it, None while it is made or played.
 
         Raises:
             VoiceError: `response_failed`, also when a reply is cut before its first word or has none;
                 `provider_error` or `session_expired`, in the service's words, when it refuses to reply; what
                 kept the message from the conversation.
         """
-        for envelope in self._conversation.after(self._seq):
-            self._seq = envelope.seq
-            self._stage = follow(self._stage, self.item_id, envelope)
-        state = self._conversation.state
-        for error in state.errors[self._errors :]:
-            if error.code == "response_failed":
-                raise VoiceError(error.code, error.detail)
-        turns = iter(state.turns)
-        said = any(turn.id == self.item_id for turn in turns)
-        replies = [turn for turn in turns if turn.role == "assistant"] if said else []
-        if isinstance(self._stage, Unanswered):
-            replies = [turn for turn in replies if turn.response_id in (None, self._stage.response_id)]
-            if not replies:
-                raise VoiceError(self._stage.code, self._stage.detail)
+        stage, state = self._follow(), self._conversation.state
+        match stage:
+            case Given():
+                return None
+            case Adrift():
+                replies = self._after()
+                self._look_for_failure(bool(replies))
+            case _:
+                turns = (turn for turn in state.turns if turn.role == "assistant")
+                replies = [turn for turn in turns if turn.response_id in stage.ours]
+        if isinstance(stage, Unanswered) and not replies:
+            raise VoiceError(stage.code, stage.detail)
         reply = next((turn for turn in replies if turn.status != "in_progress"), None)
         heard = reply is not None and (
             reply.status == "interrupted" or reply.response_id not in state.responses
         )
         return reply if heard else None
 
+    def _follow(self) -> Stage:
+        """Read the log to its end; two threads that do it at once read the same."""
+        seq, stage = self._read
+        if self._conversation.log_id == self._log_id:
+            for envelope in self._conversation.after(seq):
+                seq, stage = envelope.seq, follow(stage, self.item_id, envelope)
+            self._read = seq, stage
+        return stage
+
+    def _after(self) -> list[Turn]:
+        turns = iter(self._conversation.state.turns)
+        said = any(turn.id == self.item_id for turn in turns)
+        return [turn for turn in turns if turn.role == "assistant"] if said else []
+
+    def _look_for_failure(self, replied: bool) -> None:
+        """Raise what has gone wrong since, when the log does not tell of what."""
+        state = self._conversation.state
+        for error in state.errors[self._errors :]:
+            refused = error.code == "provider_error" and not replied and state.activity == "listening"
+            if error.code == "response_failed" or refused:
+                raise VoiceError(error.code, error.detail)
+
 
 def follow(stage: Stage, item_id: str, envelope: Envelope) -> Stage:
     """Read one envelope of the log; one that says nothing about the message leaves the stage as it is."""
     event = envelope.event
     match stage, envelope.dir, event:
-        case Given(), "out", {"type": "conversation.item.create", "item": {"id": item}} if item == item_id:
-            return Said()
-        case Given(), "own", {"type": "genmb.error", "code": code} if code in _UNSAID:
-            return Unanswered(code, text(event.get("detail")))
-        case Said(), "out", {"type": "response.create"}:
-            return Requested(name(event.get("event_id")))
+        case Given(ahead), "out", {"type": "conversation.item.create", "item": {"id": str(item)}}:
+            if item == item_id:
+                return Said()
+            return Given(ahead[ahead.index(item) + 1 :]) if item in ahead else stage
+        case Given(), "in", {"item": {"id": item}} if item == item_id:
+            return Adrift()  # that it was said is in a gap
+        case Given(ahead), "own", {"type": "genmb.error", "code": code} if code in _UNSAID:
+            return Given(ahead[1:]) if ahead else Unanswered(code, text(event.get("detail")))
+        case Unanswered(), _, _:
+            return stage
+        case _, "own", {"type": "genmb.snapshot"}:
+            return stage if isinstance(stage, Given) and not _holds(event, item_id) else Adrift()
+        case Said(ours) | Lost(ours), "out", {"type": "response.create"}:
+            return Requested(name(event.get("event_id")), ours)
+        case Lost(ours, True), "in", _:
+            return Unanswered("response_failed", _CUT, ours)
         case Requested() | Answering(), "in", {"type": "error", "error": {**error}}:
             return _refused(stage, error)
-        case Requested(), "in", {"type": "response.created", "response": {"conversation_id": None}}:
+        case _, "in", {"type": str(), "response": {"conversation_id": None}}:
             return stage  # it runs beside the conversation
-        case Requested(event_id), "in", {"type": "response.created", "response": {"id": str(response_id)}}:
-            return Answering(event_id, response_id)
+        case Lost(ours), "in", {"type": "response.done"}:
+            return Lost(ours, over=True)
+        case Requested(event_id, ours), "in", {"type": "response.created", "response": {"id": str(id)}}:
+            return Answering(event_id, id, ours)
         case Answering(_, id), "in", {"type": "response.done", "response": {**response}}:
-            return _done(id, response) if response.get("id") == id else stage
+            return _done(stage.ours, response) if response.get("id") == id else stage
         case _:
             return stage
+
+
+def _holds(snapshot: Mapping[str, Any], item_id: str) -> bool:
+    items = elements(record(snapshot.get("state")).get("items"))
+    return any(record(item).get("id") == item_id for item in items)
 
 
 def _refused(stage: Requested | Answering, error: Mapping[Any, Any]) -> Stage:
@@ -136,17 +212,27 @@ def _refused(stage: Requested | Answering, error: Mapping[Any, Any]) -> Stage:
     if about not in (None, stage.event_id):
         return stage
     if code == BUSY:
-        return Said()
+        return Lost(stage.before if isinstance(stage, Answering) else stage.ours)
     if isinstance(stage, Answering) or (about is None and code in load().benign_errors):
         return stage
     detail = name(error.get("message")) or name(code)
     return Unanswered("session_expired" if code == "session_expired" else "provider_error", detail)
 
 
-def _done(response_id: str, response: Mapping[Any, Any]) -> Stage:
+def _done(ours: tuple[str, ...], response: Mapping[Any, Any]) -> Stage:
     """Tell what a response that is over means for the message, if it has left no words."""
-    if response.get("status") == "cancelled":
-        return Unanswered("response_failed", "It was interrupted before its first word.", response_id)
-    if any(record(item).get("type") != "message" for item in elements(response.get("output"))):
-        return Said()  # it called functions: the next response has the words
-    return Unanswered("response_failed", "It had no words.", response_id)
+    match response.get("status"):
+        case "cancelled":
+            return Unanswered("response_failed", _CUT, ours)
+        case "failed" | "incomplete":
+            return Unanswered("response_failed", _reason(response))
+    if any(record(item).get("type") == "function_call" for item in elements(response.get("output"))):
+        return Said(ours)  # the next response has the words; after a call of the service's own none need come
+    return Unanswered("response_failed", _NO_WORDS, ours)
+
+
+def _reason(response: Mapping[Any, Any]) -> str | None:
+    details = record(response.get("status_details"))
+    error = record(details.get("error"))
+    said = (error.get("message"), error.get("code"), error.get("type"), details.get("reason"))
+    return next(filter(None, map(name, said)), None)

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from itertools import count
-from typing import Any, Literal
+from typing import Any
 
 from .calls import Calls
 from .conversation import Conversation
 from .pages import Pages
 from .protocol import readable
+from .summons import Summons
 
 log = logging.getLogger(__name__)
 
@@ -53,14 +53,13 @@ class Bridge:
         self._send = send
         self._settings = settings
         self._pages = Pages()
-        self._mismatch = False
         self._frozen = False
         self._lead: tuple[str, str] | None = None
         self._over: set[str] = set()
+        self._summons = Summons(conversation, self._pages, self._command, self._over)
         self._muted: bool | None = None
         self._silence = 0
         self._ticks = 0
-        self._own_logs = count(1)
 
     @property
     def _leader(self) -> str | None:
@@ -69,8 +68,8 @@ class Bridge:
 
     @property
     def busy(self) -> bool:
-        """Whether time matters: a page leads a running call, or a start waits for one."""
-        return self._pages.waiting or (self._leader is not None and self._conversation.running)
+        """Whether time matters: a page leads or opens a call, or a start waits for one."""
+        return self._pages.busy or (self._leader is not None and self._conversation.running)
 
     def receive(self, message: Any) -> None:
         """Take one message of a page; one that makes no sense changes nothing."""
@@ -86,18 +85,14 @@ class Bridge:
 
     def start(self) -> None:
         """Have a page start a session: the one that appeared last, or the first to appear."""
-        if self._conversation.running:
-            return
-        if (page := self._pages.ask()) is not None:
-            self._command(page, "start")
+        self._summons.start()
 
     def stop(self) -> None:
         """Have the running session ended, and one that was asked for not begun."""
-        if not self._pages.waiting or self._conversation.running:
-            return self._tell_leader("stop")
-        if self._pages.asked is not None:
-            self._command(self._pages.asked, "stop")
-        self._end_unbegun("ended")
+        if self._pages.waiting:
+            self._summons.stop()
+        else:
+            self._tell_leader("stop")
 
     def say(self, text: str, item_id: str) -> None:
         """Have a message of the user put into the conversation, under this id, and answered."""
@@ -126,7 +121,7 @@ class Bridge:
         """
         self._ticks += 1
         if heard and self._pages.tick():
-            self._give_up()
+            self._summons.give_up()
         if self._leader is None or not self._conversation.running:
             return
         if self._ticks % BEAT == 0:
@@ -155,7 +150,7 @@ class Bridge:
                 "settings": {**self._settings, "recorded": self._frozen},
             }
         )
-        self._mismatch = not same_version
+        self._summons.mismatch = not same_version
         if not same_version:
             return
         self._calls.warm()
@@ -163,8 +158,8 @@ class Bridge:
             return
         if self._muted is not None:
             self._command(client, "mute", muted=self._muted)
-        if self._pages.waiting:
-            self.start()
+        if self._pages.waiting and self._pages.asked is None:
+            self._summons.ask()
 
     def _take(self, op: str, client: str, message: Mapping[str, Any]) -> None:
         match op, message:
@@ -175,14 +170,20 @@ class Bridge:
             ):
                 self._conversation.adopt(seq, state)
             case "call", {"id": str(number), "method": str(method), "params": {**params}}:
-                self._calls.take(client, number, method, params, self._refusal(client))
+                refusal = self._refusal(client)
+                if method == "open" and refusal is None and not self._conversation.running:
+                    self._pages.claim(client)
+                self._calls.take(client, number, method, params, refusal)
             case "beat", _ if client == self._leader and self._conversation.gap:
                 self.resync(self._conversation.log_id)
             case "bye", _:
+                asked = client == self._pages.asked
                 self._pages.leave(client)
                 self._calls.leave(client, "page_gone")
                 if client == self._leader:
                     self._lose_call()
+                if asked and not self._conversation.running:
+                    self._summons.ask()
 
     def resync(self, log_id: str) -> None:
         """Ask the page that leads for its whole state."""
@@ -195,7 +196,7 @@ class Bridge:
             return False
         if log_id == self._conversation.log_id:
             return client == self._leader
-        if self._refusal(client) is not None:
+        if self._pages.begin_recalled(client) or self._refusal(client) is not None:
             self._over.add(log_id)
             return False
         self._over.add(self._conversation.log_id)
@@ -208,9 +209,9 @@ class Bridge:
         """Tell why this page may not begin a call."""
         if self._frozen:
             return "read_only"
-        if self._conversation.running and client != self._leader:
-            return "active_elsewhere"
-        return None
+        if self._conversation.running:
+            return None if client == self._leader else "active_elsewhere"
+        return "active_elsewhere" if self._pages.kept_off(client) else None
 
     def _lose_call(self) -> None:
         """Close the log of a page that cannot: only the kernel can still tell the endpoint."""
@@ -219,24 +220,6 @@ class Bridge:
         if self._conversation.running:
             self._conversation.end("ended", "page_gone")
             self._calls.abandon("page_gone")
-
-    def _give_up(self) -> None:
-        """End the wait for a page to begin, or turn to the next one."""
-        silent = self._pages.asked
-        if self._conversation.running:  # a headless session has taken the start's place
-            return self._pages.settle()
-        if silent is not None:
-            self._command(silent, "stop")  # it may only have been slow
-            self._pages.forget(silent)
-        if self._pages.there:
-            return self.start()
-        self._end_unbegun("failed", "version_mismatch" if self._mismatch else "no_front_end")
-
-    def _end_unbegun(self, status: Literal["ended", "failed"], code: str | None = None) -> None:
-        """Give a start that no page has obeyed a log of its own, and close it."""
-        self._pages.settle()
-        self._over.add(self._conversation.log_id)
-        self._conversation.end_unbegun(f"kernel-{next(self._own_logs)}", status, code)
 
     def _tell_leader(self, do: str, **members: Any) -> None:
         if self._leader is not None:

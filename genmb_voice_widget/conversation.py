@@ -147,6 +147,11 @@ class Conversation:
             self._wake()
         return future
 
+    def settled(self, read: Callable[[], T]) -> T:
+        """Return what `read()` gives when everybody has been told of the last change, and before the next."""
+        with self._lock:
+            return read()
+
     def _following(self) -> Envelope | None:
         """Take the next envelope out of those that came early; a snapshot fills a gap."""
         following = self._early.pop(self.state.seq + 1, None)

@@ -55,17 +55,31 @@ class Link:
 
     @property
     def headless(self) -> Headless | None:
-        """The headless session, if the conversation is its."""
+        """The headless session, if it runs and the conversation is its."""
         session = self._headless
-        return session if session is not None and session.log_id == self._conversation.log_id else None
+        if session is None or session.log_id != self._conversation.log_id or not self._conversation.running:
+            return None
+        return session
 
     def tell(self, command: Callable[[Headless | Bridge], None]) -> None:
-        """Give a command to whoever holds the call."""
+        """Give a command that is only for a session to whoever holds it."""
         session = self.headless
         if session is None:
             self.do(command)
         else:
             post(command, session, context=self._context)
+
+    def mute(self, muted: bool) -> None:
+        """Have the microphone switched off, or on again: also that of a page which begins a session later."""
+        self.do(lambda bridge: bridge.mute(muted))
+        if (session := self.headless) is not None:
+            post(session.mute, muted, context=self._context)
+
+    def stop(self) -> None:
+        """End the session, and drop a start that waits for a page."""
+        self.do(Bridge.stop)
+        if (session := self.headless) is not None:
+            post(session.stop, context=self._context)
 
     def check_wait(self) -> None:
         """Look whether a cell can wait for whoever holds the call.

@@ -1,16 +1,19 @@
-"""The pages that show an agent, and which of them is asked to begin a call, for how long.
+"""The pages that show an agent, which of them is asked to begin a call, and which begins one, for how long.
 
 Pure: `tick` brings the time. It must not know messages or calls.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 APPEAR = 2
 """Ticks that a start waits for a page to say hello."""
 OBEY = 5
 """Ticks that a start waits for a page that was told to begin."""
+CLAIM = 5
+"""Ticks in which the page that opens a call keeps the others from it before its log has begun."""
 
 
 class Pages:
@@ -19,13 +22,15 @@ class Pages:
     A page that was asked in vain is forgotten until it is heard again: a tab that crashed says no good-bye.
 
     Attributes:
-        asked: the page that a start waits for, None while it waits for one to appear.
+        asked: the page that a start waits for, None while none does or it waits for one to appear.
     """
 
     def __init__(self) -> None:
         self._there: list[str] = []
         self._forgotten: set[str] = set()
         self._patience: int | None = None
+        self._recalled: Counter[str] = Counter()
+        self._claim: tuple[str, int] | None = None
         self.asked: str | None = None
 
     def __iter__(self) -> Iterator[str]:
@@ -42,21 +47,34 @@ class Pages:
         """Whether a start waits for a page."""
         return self._patience is not None
 
+    @property
+    def busy(self) -> bool:
+        """Whether time matters."""
+        return self.waiting or self._claim is not None
+
     def greet(self, page: str) -> bool:
         """Note a page that says hello. Returns whether it was not there before."""
         if page in self._there:
             return False
-        self._forgotten.discard(page)
-        self._there.append(page)
+        del self._recalled[page]  # it may not have got what it was told: its next log counts
+        self._appear(page)
         return True
 
     def hear(self, page: str) -> bool:
         """Note that a page has sent something. Returns whether it has said hello."""
-        return page in self._there or (page in self._forgotten and self.greet(page))
+        if page in self._forgotten:
+            self._appear(page)
+        return page in self._there
+
+    def _appear(self, page: str) -> None:
+        self._forgotten.discard(page)
+        self._there.append(page)
 
     def leave(self, page: str) -> None:
         """Note that a page is gone."""
         self._there.remove(page)
+        del self._recalled[page]
+        self._unclaim(page)
 
     def ask(self) -> str | None:
         """Begin to wait for a start. Returns the page to be told, None when one has to appear first."""
@@ -65,11 +83,46 @@ class Pages:
         return self.asked
 
     def settle(self) -> None:
-        """Wait no longer."""
-        self._patience = None
+        """Wait no longer: for a page, or for the log of the one that opens a call."""
+        self._patience = self.asked = self._claim = None
+
+    def recall(self) -> str | None:
+        """Take the start back from the page that is asked, if any. Returns it, to be told.
+
+        It may begin before it hears of that. Each start makes a page begin one log, in order: so its next is
+        of the start that was taken back.
+        """
+        page, self.asked = self.asked, None
+        if page is not None:
+            self._recalled[page] += 1
+            self._unclaim(page)
+        return page
+
+    def begin_recalled(self, page: str) -> bool:
+        """Note that a page begins a log. Returns whether it is of a start that was taken back."""
+        recalled = self._recalled[page] > 0
+        if recalled:
+            self._recalled[page] -= 1
+        return recalled
+
+    def claim(self, page: str) -> None:
+        """Note that a page opens a call, whose log will come."""
+        self._claim = page, CLAIM
+
+    def kept_off(self, page: str) -> bool:
+        """Whether another page opens a call, or has been asked to in place of this one."""
+        others = self._claim is not None and self._claim[0] != page
+        return others or (self._recalled[page] > 0 and self.asked not in (None, page))
+
+    def _unclaim(self, page: str) -> None:
+        if self._claim is not None and self._claim[0] == page:
+            self._claim = None
 
     def tick(self) -> bool:
         """Let a second pass in which a page could have been heard. Returns whether a start's time is over."""
+        if self._claim is not None:
+            page, left = self._claim
+            self._claim = (page, left - 1) if left > 1 else None
         if self._patience is None:
             return False
         self._patience -= 1

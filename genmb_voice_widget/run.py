@@ -14,7 +14,7 @@ from .conversation import Conversation
 from .link import Link
 from .loop import submit
 from .state import Turn
-from .waiting import Asked, ticked
+from .waiting import Asked, failure, ticked
 from .wav import BYTES_PER_MS, read_wav
 
 File = str | os.PathLike[str]
@@ -46,13 +46,13 @@ async def speak_files(
         VoiceError: `bad_audio`, `response_failed`, or why the session failed or ended.
     """
     sounds = [read_wav(file) for file in ([wavs] if isinstance(wavs, str | os.PathLike) else wavs)]
-    was_live = link.headless is not None and conversation.running
-    starting = None if was_live else start()
+    starting = None if link.headless is not None else start()
     try:
         if starting is not None:
             await starting
         voice, before = link.headless, len(conversation.state.turns)
-        assert voice is not None
+        if voice is None:
+            raise failure(conversation)
         for sound in sounds:
             await ticked(submit(voice.speak(sound)), timeout + len(sound) / BYTES_PER_MS / 1000)
     finally:

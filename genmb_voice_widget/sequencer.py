@@ -29,7 +29,7 @@ class Sequencer:
         self._send = send
         self._phase: Phase = "free"
         self._wanted = False
-        self._unwanted = False
+        self._cancelled = False
         self._number = 0
 
     @property
@@ -44,9 +44,8 @@ class Sequencer:
 
     def cancel(self) -> None:
         """Stop the running response, or the one on its way as soon as it runs."""
-        if self._phase == "asked":
-            self._unwanted = True
-        elif self._phase == "running":
+        self._cancelled = self._phase != "free"
+        if self._phase == "running":
             self._send({"type": "response.cancel"})
 
     def observe(self, event: Mapping[str, Any]) -> None:
@@ -55,12 +54,12 @@ class Sequencer:
             case {"type": "response.created" | "response.done", "response": {"conversation_id": None}}:
                 pass  # a response outside the conversation runs beside the others
             case {"type": "response.created"}:
+                unwanted = self._phase == "asked" and self._cancelled
                 self._phase = "running"
-                if self._unwanted:
-                    self._unwanted = False
+                if unwanted:
                     self.cancel()
             case {"type": "response.done"}:
-                self._phase = "free"
+                self._phase, self._cancelled = "free", False
                 self._proceed()
             case {"type": "error", "error": {**error}} if self._is_ours(error):
                 self._refused(error.get("code") == BUSY)
@@ -77,14 +76,17 @@ class Sequencer:
         return code == BUSY or code not in load().benign_errors
 
     def _refused(self, busy: bool) -> None:
-        if self._phase == "running" and busy:
-            self._wanted = True  # the response that won the race was heard of before the refusal
+        if busy and self._phase != "free" and not self._cancelled:
+            self._wanted = True  # the response that won the race may have been heard of before the refusal
         if self._phase != "asked":
             return
-        self._wanted = self._wanted or busy
-        self._phase = "running" if busy else "free"
-        self._unwanted = False
-        self._proceed()
+        if busy:
+            self._phase = "running"
+            if self._cancelled:
+                self.cancel()
+        else:
+            self._phase, self._cancelled = "free", False
+            self._proceed()
 
     def _proceed(self) -> None:
         if not self._wanted or self._phase != "free":

@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from .bridge import Bridge
@@ -61,26 +60,41 @@ class Starter:
         if self.conversation.running:
             raise VoiceError("already_live")
         if os.environ.get(HEADLESS) == "1" if headless is None else headless:
-            from .headless import Headless
-
-            session = Headless(self.conversation, self.client, self.provider, self.session, speed)
-            session.mute(muted)
-            begin = partial(self.link.hold, session)
-        elif self.has_pages:
-            begin = partial(self.link.do, Bridge.start)
-        else:
+            return self._start_here(speed, muted)
+        if not self.has_pages:
             raise NoFrontEnd("no_front_end")
-        live = self.conversation.wait(started(self.conversation))
-        begin()
+        return self._start_in_page()
+
+    def _start_here(self, speed: float, muted: bool) -> Future[bool]:
+        from .headless import Headless
+
+        session = Headless(self.conversation, self.client, self.provider, self.session, speed)
+        session.mute(muted)
+        live = self.conversation.wait(started(self.conversation, lambda log_id: log_id == session.log_id))
+        self.link.hold(session)
+        return live
+
+    def _start_in_page(self) -> Future[bool]:
+        """Ask for it in the package's thread, where what was asked for before has been done by then."""
+        conversation, before = self.conversation, ""
+        asked = False
+
+        def ask(bridge: Bridge) -> None:
+            nonlocal before, asked
+            asked, before = True, "" if conversation.running else conversation.log_id
+            bridge.start()
+            conversation.feed()  # a page may have begun by itself: who waits looks again
+
+        live = conversation.wait(started(conversation, lambda log_id: asked and log_id not in ("", before)))
+        self.link.do(ask)
         return live
 
 
-def started(conversation: Conversation) -> Callable[[], bool]:
-    """Make the condition that a session begun from now on is live; it fails when that session does."""
-    before = conversation.log_id
+def started(conversation: Conversation, ours: Callable[[str], bool]) -> Callable[[], bool]:
+    """Make the condition that the session is live whose log is `ours`, by its id; it fails when that does."""
 
     def check() -> bool:
-        if conversation.log_id == before:
+        if not ours(conversation.log_id):
             return False
         if conversation.state.status in OVER:
             raise failure(conversation)

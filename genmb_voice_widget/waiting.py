@@ -26,7 +26,7 @@ TICK = 0.25
 """Seconds. A kernel acts on Interrupt only when its loop wakes, so a waiting cell wakes it."""
 
 
-async def ticked(future: Future[T], limit: float | None, check: Callable[[], None] = lambda: None) -> T:
+async def ticked(future: Future[T], limit: float | None, check: Callable[[], object] = lambda: None) -> T:
     """Wait for a future that another thread settles.
 
     Args:

@@ -64,6 +64,7 @@ class VoiceAgent(CommWidget):
         self._provider = provider
         self._recorded = False
         self._muted = False
+        self._said: Question | None = None
         self._conversation = Conversation(lambda log_id: self._link.do(lambda bridge: bridge.resync(log_id)))
         self._conversation.listen(lambda: self._publish(self._conversation.state))
         calls = Calls(client, provider, wire, self._post)
@@ -97,7 +98,7 @@ class VoiceAgent(CommWidget):
     def stop(self) -> Asked:
         """End the session; await the result to wait until it is over."""
         over = self._conversation.wait(lambda: not self._conversation.running)
-        self._link.tell(lambda end: end.stop())
+        self._link.stop()
         return Asked("over", lambda: self._wait(over, None))
 
     def say(self, text: str) -> None:
@@ -124,6 +125,7 @@ class VoiceAgent(CommWidget):
                 before its first word; `provider_error` with the service's words when it refuses to reply;
                 `not_live`, `message_too_long`, `wait_impossible`, or why the session ended before.
         """
+        self._check_live()
         self._check_wait()
         reply = while_running(self._conversation, self._say(text))
         return await self._wait(self._conversation.wait(reply), timeout)
@@ -168,7 +170,7 @@ class VoiceAgent(CommWidget):
     def mute(self, muted: bool = True) -> None:
         """Switch the microphone off, or on again; before a session, the one that comes."""
         self._muted = muted
-        self._link.tell(lambda end: end.mute(muted))
+        self._link.mute(muted)
 
     def interrupt(self) -> None:
         """Stop the agent's reply."""
@@ -207,7 +209,7 @@ class VoiceAgent(CommWidget):
     def close(self) -> None:
         """End a running call, and the agent."""
         if self.comm is not None and self._conversation.running and not sys.is_finalizing():
-            self._link.tell(lambda end: end.stop())
+            self._link.stop()
             self._link.do(Bridge.close)
         super().close()
 
@@ -222,13 +224,16 @@ class VoiceAgent(CommWidget):
             super().__setattr__(name, value)
 
     def _say(self, text: str) -> Question:
+        self._check_live()
+        self._said = question = Question(self._conversation, self._said)
+        self._link.tell(lambda end: end.say(text, question.item_id))
+        return question
+
+    def _check_live(self) -> None:
         if self._recorded:
             raise VoiceError("read_only")
         if self.status != "live":
             raise VoiceError("not_live")
-        question = Question(self._conversation)
-        self._link.tell(lambda end: end.say(text, question.item_id))
-        return question
 
     def _check_wait(self) -> None:
         if self._recorded:
@@ -236,4 +241,8 @@ class VoiceAgent(CommWidget):
         self._link.check_wait()
 
     async def _wait(self, future: Future[T], limit: float | None) -> T:
-        return await ticked(future, limit, self._check_wait)
+        def check() -> None:
+            if not future.done():
+                self._check_wait()
+
+        return await ticked(future, limit, partial(self._conversation.settled, check))

@@ -51,10 +51,10 @@ def snapshot(state: State, event: Event) -> None:
 def session_reported(state: State, event: Event) -> None:
     """Keep what the provider says about the session; hearing from it means that the session is live."""
     reported = record(event.get("session"))
-    voice = record(record(reported.get("audio")).get("output")).get("voice") or reported.get("voice")
+    output = record(record(reported.get("audio")).get("output"))
     known = Session(
         model=name(reported.get("model")),
-        voice=name(voice) or name(record(voice).get("id")) or name(record(voice).get("name")),
+        voice=_voice(output.get("voice")) or _voice(reported.get("voice")),
         expires_at=count(reported.get("expires_at")),
     )
     state.session = session_from_json(known.to_json(), state.session)
@@ -75,6 +75,10 @@ def error_reported(state: State, event: Event) -> None:
 def response_requested(state: State, event: Event) -> None:
     """Wait for the response that we asked for, unless it is to run beside the conversation."""
     state.awaiting = state.awaiting or record(event.get("response")).get("conversation") != "none"
+
+
+def _voice(voice: object) -> str | None:
+    return name(voice) or name(record(voice).get("id")) or name(record(voice).get("name"))
 
 
 def _close(state: State) -> None:

@@ -134,7 +134,7 @@ def audio_delta(state: State, event: Event) -> None:
 
 def arguments_delta(state: State, event: Event) -> None:
     """Add to the arguments of a call."""
-    _argue(state, event, text(event.get("delta")), whole=False)
+    _argue(state, event, piece(event.get("delta")), whole=False)
 
 
 def arguments_done(state: State, event: Event) -> None:
@@ -143,8 +143,11 @@ def arguments_done(state: State, event: Event) -> None:
 
 
 def call_failed(state: State, event: Event) -> None:
-    """Note that a call which the service made itself (MCP) came to nothing; the item says why."""
-    turn = open_turn(state, event.get("item_id"), "tool")
+    """Note that a call which the service made itself (MCP) came to nothing; the item says why.
+
+    The event names no response, so an item that is not known may be of one beside the conversation.
+    """
+    turn = state.turn(name(event.get("item_id")) or "")
     if turn is not None:
         state.put(reached(turn, "failed"))
 

@@ -40,14 +40,15 @@ class Part:
 class ToolCall:
     """A function that the model called.
 
-    ``arguments`` is the JSON text as received and is whole once the turn is completed; ``output`` is None
-    until known.
+    ``arguments`` is the JSON text as received and is whole once the turn is completed; until then ``half`` is
+    for it what it is for a part. ``output`` is None until known.
     """
 
     call_id: str | None
     name: str | None
     arguments: str
     output: str | None
+    half: int = 0
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -86,23 +87,15 @@ class Turn:
 
     def to_json(self) -> dict[str, Any]:
         """Give every field under its own name."""
-        call, parts = self.call, self.parts
         return {
             "id": self.id,
             "role": self.role,
             "text": self.text,
             "status": self.status,
             "heard": self.heard,
-            "call": None
-            if call is None
-            else {
-                "call_id": call.call_id,
-                "name": call.name,
-                "arguments": call.arguments,
-                "output": call.output,
-            },
+            "call": self.call and asdict(self.call),
             "response_id": self.response_id,
-            "parts": [asdict(part) for part in parts],
+            "parts": [asdict(part) for part in self.parts],
             "audio_bytes": self.audio_bytes,
             "audio_end_ms": self.audio_end_ms,
             "needs_text": self.needs_text,
@@ -126,6 +119,7 @@ def turn_from_json(data: object) -> Turn:
             name=name(record(members["call"]).get("name")),
             arguments=text(record(members["call"]).get("arguments")) or "",
             output=text(record(members["call"]).get("output")),
+            half=_first_half(record(members["call"]).get("half")),
         )
     turn = Turn(
         id=item,
@@ -140,9 +134,8 @@ def turn_from_json(data: object) -> Turn:
     for part in map(record, elements(members.get("parts"))):
         index = count(part.get("index"))
         if index is not None:
-            words, half = text(part.get("text")) or "", count(part.get("half")) or 0
-            known = half if _is_first_half(half) else 0
-            turn = _put(turn, Part(index, words, part.get("closed") is True, known))
+            words, half = text(part.get("text")) or "", _first_half(part.get("half"))
+            turn = _put(turn, Part(index, words, part.get("closed") is True, half))
     return _heard(turn)
 
 
@@ -151,10 +144,7 @@ def appended(turn: Turn, index: int, delta: str) -> Turn:
     part = _part(turn, index)
     if part.closed or not delta:
         return turn
-    more = chr(part.half) + delta if part.half else delta
-    last = ord(more[-1])
-    half = last if _is_first_half(last) else 0
-    words = well_formed(more[:-1] if half else more)
+    words, half = _joined(part.half, delta)
     return _put(turn, Part(index, part.text + words, False, half))
 
 
@@ -178,11 +168,15 @@ def called(turn: Turn, call_id: str | None, function: str | None) -> Turn:
 
 def argued(turn: Turn, arguments: str, whole: bool) -> Turn:
     """Add a delta to the call's arguments, or replace what the deltas said by the whole."""
-    if turn.call is None or turn.status == "completed" or (not whole and turn.status != "in_progress"):
+    call = turn.call
+    if call is None or turn.status == "completed":
         return turn
-    if not whole:
-        return replace(turn, call=replace(turn.call, arguments=turn.call.arguments + arguments))
-    return reached(replace(turn, call=replace(turn.call, arguments=arguments)), "completed")
+    if whole:
+        return reached(replace(turn, call=replace(call, arguments=arguments, half=0)), "completed")
+    if not arguments or turn.status != "in_progress":
+        return turn
+    words, half = _joined(call.half, arguments)
+    return replace(turn, call=replace(call, arguments=call.arguments + words, half=half))
 
 
 def answered(turn: Turn, output: str) -> Turn:
@@ -224,8 +218,16 @@ def _part(turn: Turn, index: int) -> Part:
     return next((part for part in turn.parts if part.index == index), Part(index, "", False))
 
 
-def _is_first_half(code: int) -> bool:
-    return 0xD800 <= code <= 0xDBFF
+def _joined(half: int, delta: str) -> tuple[str, int]:
+    """Give the text that a delta adds after a half, and the half in which it ends."""
+    more = chr(half) + delta if half else delta
+    rest = _first_half(ord(more[-1]))
+    return well_formed(more[:-1] if rest else more), rest
+
+
+def _first_half(code: object) -> int:
+    known = count(code) or 0
+    return known if 0xD800 <= known <= 0xDBFF else 0
 
 
 def _put(turn: Turn, part: Part) -> Turn:

@@ -101,9 +101,10 @@ class Response:
         pieces = self._affordable(_pieces(text))
         events += self._deltas("response.function_call_arguments.delta", ids, pieces)
         item |= {"status": "incomplete" if self.cut_off else "completed", "arguments": "".join(pieces)}
-        done = {"type": "response.function_call_arguments.done", **ids, "name": name}
-        done["arguments"] = item["arguments"]
-        return [*events, done, self._finished(item)]
+        if not self.cut_off:
+            done = {"type": "response.function_call_arguments.done", **ids, "name": name}
+            events.append(done | {"arguments": item["arguments"]})
+        return [*events, self._finished(item)]
 
     def done(self, status: Status, details: Json | None) -> list[Json]:
         """End, whatever the outcome."""

@@ -19,6 +19,7 @@ const conversation: Turn[] = [
       name: "get_weather",
       arguments: '{"city": "Lisbon", "unit": "celsius"}',
       output: "22 °C, clear sky",
+      half: 0,
     },
   }),
   turn(

@@ -12,9 +12,14 @@ const BUSY = "conversation_already_has_active_response";
 
 type Turn =
   | { readonly phase: "free" }
-  | { readonly phase: "asked"; readonly eventId: string; readonly cancel: boolean }
+  | { readonly phase: "asked"; readonly eventId: string; readonly cancelled: boolean }
   /** `id` is null when we only know from an error that some response runs; `eventId` is our last request's. */
-  | { readonly phase: "running"; readonly id: string | null; readonly eventId: string | null };
+  | {
+      readonly phase: "running";
+      readonly id: string | null;
+      readonly eventId: string | null;
+      readonly cancelled: boolean;
+    };
 
 export interface Sequencer {
   /** The model shall answer what is in the conversation now. */
@@ -33,15 +38,16 @@ export function createSequencer(send: (event: WireEvent) => void, newId: () => s
     if (!wanted || turn.phase !== "free") return;
     wanted = false;
     const eventId = newId();
-    turn = { phase: "asked", eventId, cancel: false };
+    turn = { phase: "asked", eventId, cancelled: false };
     send({ type: "response.create", event_id: eventId });
   };
   const stop = (id: string | null) => {
     send(id ? { type: "response.cancel", response_id: id } : { type: "response.cancel" });
   };
   const created = (id: string) => {
-    const unwanted = turn.phase === "asked" && turn.cancel;
-    turn = { phase: "running", id, eventId: turn.phase === "free" ? null : turn.eventId };
+    const unwanted = turn.phase === "asked" && turn.cancelled;
+    const { eventId, cancelled } = turn.phase === "free" ? { eventId: null, cancelled: false } : turn;
+    turn = { phase: "running", id, eventId, cancelled };
     if (unwanted) stop(id);
   };
   const done = (id: string) => {
@@ -53,10 +59,11 @@ export function createSequencer(send: (event: WireEvent) => void, newId: () => s
     if (turn.phase === "free") return;
     const busy = code === BUSY;
     if (eventId === null ? !busy && isBenign(code) : eventId !== turn.eventId) return;
-    // The response that won the race may have been heard of before the refusal.
-    if (busy) wanted = true;
+    // The response that won the race may have been heard of, and cancelled, before the refusal.
+    if (busy && !turn.cancelled) wanted = true;
     if (turn.phase === "running") return;
-    turn = busy ? { phase: "running", id: null, eventId } : { phase: "free" };
+    if (busy && turn.cancelled) stop(null);
+    turn = busy ? { ...turn, phase: "running", id: null } : { phase: "free" };
     proceed();
   };
 
@@ -66,7 +73,8 @@ export function createSequencer(send: (event: WireEvent) => void, newId: () => s
       proceed();
     },
     cancel: () => {
-      if (turn.phase === "asked") turn = { ...turn, cancel: true };
+      if (turn.phase === "free") return;
+      turn = { ...turn, cancelled: true };
       if (turn.phase === "running") stop(turn.id);
     },
     observe: (event) => {

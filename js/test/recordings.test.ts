@@ -91,7 +91,7 @@ describe.each(FILES)("%s", (file) => {
     const state = fold(log);
     const { turns, call, errors = [], model, usage } = EXPECTED[file] ?? expect.unreachable(file);
     expect(state.turns.map(({ role, text, status }) => `${role}: ${text} (${status})`)).toEqual(turns);
-    expect(state.turns.flatMap((turn) => turn.call ?? [])).toEqual(call ? [call] : []);
+    expect(state.turns.flatMap((turn) => turn.call ?? [])).toEqual(call ? [{ ...call, half: 0 }] : []);
     expect(state.errors.map(({ code }) => code)).toEqual(errors);
     expect(state.session).toMatchObject({ model, voice: "alloy" });
     const { responses, total_tokens, cached_tokens, transcription_seconds } = state.usage;

@@ -132,6 +132,63 @@ it("cancels a response that is on its way as soon as it runs", () => {
   expect(sent.at(-1)).toEqual({ type: "response.cancel", response_id: "r1" });
 });
 
+const BUSY = "conversation_already_has_active_response";
+const types = () => sent.map(({ type }) => type);
+
+it.each(["e1", null])(
+  "cancels what runs instead when the cancelled request lost the race (%s)",
+  (event_id) => {
+    sequencer.request();
+    sequencer.cancel();
+    sequencer.observe({ type: "error", error: { code: BUSY, event_id } });
+    expect(sent.slice(1)).toEqual([{ type: "response.cancel" }]);
+    created("r-other");
+    done("r-other");
+    expect(types()).toEqual(["response.create", "response.cancel"]);
+  },
+);
+
+it("asks again after a lost race for what was asked for after the cancel", () => {
+  sequencer.request();
+  sequencer.cancel();
+  sequencer.request();
+  refuse("e1", BUSY);
+  expect(types()).toEqual(["response.create", "response.cancel"]);
+  done("r-other");
+  expect(creates()).toEqual(["e1", "e2"]);
+  created("r2");
+  expect(types().filter((type) => type === "response.cancel")).toHaveLength(1);
+});
+
+it.each([
+  ["before", "e1"],
+  ["before", null],
+  ["after", "e1"],
+  ["after", null],
+])(
+  "does not ask again when the cancel came %s the news of the winner, and the refusal last (%s)",
+  (when, event_id) => {
+    sequencer.request();
+    if (when === "before") sequencer.cancel();
+    created("r-other");
+    if (when === "after") sequencer.cancel();
+    expect(sent.slice(1)).toEqual([{ type: "response.cancel", response_id: "r-other" }]);
+    sequencer.observe({ type: "error", error: { code: BUSY, event_id } });
+    done("r-other");
+    expect(types()).toEqual(["response.create", "response.cancel"]);
+  },
+);
+
+it("asks again when it was asked for after the cancel of the winner, and the refusal came last", () => {
+  sequencer.request();
+  sequencer.cancel();
+  created("r-other");
+  sequencer.request();
+  refuse("e1", BUSY);
+  done("r-other");
+  expect(creates()).toEqual(["e1", "e2"]);
+});
+
 it("is not disturbed by a response outside the conversation", () => {
   sequencer.observe({ type: "response.created", response: { id: "side", conversation_id: null } });
   sequencer.request();

@@ -360,6 +360,29 @@ it("releases the microphone when the kernel restarts, and says what to do", asyn
   expect((find("start") as HTMLButtonElement).disabled).toBe(true);
 });
 
+it("ends the attempt and lets go of the microphone when the kernel says that another page leads", async () => {
+  model.tell({ op: "command", do: "start" });
+  await pass(0);
+  expect(browser.live()).toBe(1);
+  model.reply("open", { problem: { code: "active_elsewhere" } });
+  await pass(200);
+  expect(browser.live()).toBe(0);
+  expect(FakePeerConnection.last.connectionState).toBe("closed");
+  expect(statuses()).toEqual(["connecting", "failed"]);
+  expect(find("error").dataset.code).toBe("active_elsewhere");
+  expect(model.ops("call").map(({ method }) => method)).toEqual(["open"]);
+});
+
+it("lets go of a call that the kernel does not hear because another page leads", async () => {
+  await live();
+  for (let passed = 0; passed < 14_000; passed += 2000) {
+    model.fire("msg:custom", { op: "beat", client: "other" });
+    await pass(2000);
+  }
+  expect(browser.live()).toBe(0);
+  expect(statuses().at(-1)).toBe("ended");
+});
+
 it("says good-bye on pagehide, after the end of the call", async () => {
   await live();
   window.dispatchEvent(new Event("pagehide"));

@@ -62,7 +62,12 @@ async def _service(socket) -> None:
         if event["type"] == "response.create":
             item = {"id": "a1", "type": "message", "role": "assistant", "status": "completed"}
             item["content"] = [{"type": "output_text", "text": "Hello!"}]
+            response = {"id": "r1", "conversation_id": "c1", "status": "completed", "output": [item]}
+            await socket.send(
+                json.dumps({"type": "response.created", "response": {**response, "output": []}})
+            )
             await socket.send(json.dumps({"type": "conversation.item.done", "item": item}))
+            await socket.send(json.dumps({"type": "response.done", "response": response}))
 
 
 def _refuse(connection, request):

@@ -895,9 +895,9 @@ def test_a_call_that_goes_over_its_tokens_is_told_as_half_a_call():
     )
     deltas = [event["delta"] for event in events if event["type"].endswith("arguments.delta")]
     (call,) = over(events)["output"]
-    done = next(event for event in events if event["type"] == "response.function_call_arguments.done")
+    assert "response.function_call_arguments.done" not in kinds(events), "the call cannot be made"
     assert call["status"] == "incomplete"
-    assert call["arguments"] == done["arguments"] == "".join(deltas)
+    assert call["arguments"] == "".join(deltas)
     assert "London" in call["arguments"] and "England" not in call["arguments"]
     assert over(events)["status"] == "incomplete"
 

@@ -212,8 +212,17 @@ async def test_ask_sends_a_short_id_of_its_own_and_returns_the_reply(agent, tab)
     await asyncio.sleep(0)
     say = await asyncio.to_thread(tab.command, "say")
     assert say["text"] == "Who are you?" and 0 < len(say["item_id"]) <= 32
-    tab.tell(item("before", "assistant", "Not this."), item(say["item_id"], "user", "Who are you?"))
-    tab.tell(item("after", "assistant", "A voice agent."))
+    tab.tell(item("before", "assistant", "Not this."))
+    content = [{"type": "input_text", "text": say["text"]}]
+    message = {"id": say["item_id"], "type": "message", "role": "user", "content": content}
+    response = {"id": "r1", "conversation_id": "c1", "status": "completed"}
+    tab.tell(
+        ("out", {"type": "conversation.item.create", "item": message}),
+        ("out", {"type": "response.create", "event_id": "e1"}),
+        ("in", {"type": "response.created", "response": response}),
+    )
+    reply = item("after", "assistant", "A voice agent.")[1]["item"]
+    tab.tell(("in", {"type": "response.done", "response": {**response, "output": [reply]}}))
     assert (await asking).text == "A voice agent."
 
 
@@ -482,3 +491,87 @@ def test_a_speed_that_is_none_is_refused(agent):
     with pytest.raises(VoiceError, match="bad_option"):
         agent.start(headless=True, speed=0)
     assert agent.status == "idle"
+
+
+@pytest.fixture
+async def finished(agent, tab, service):
+    """That agent after a session without a browser, in a kernel that shows its page."""
+    await agent.start(headless=True, speed=20)
+    await agent.stop()
+    assert agent.status == "ended"
+    return agent
+
+
+async def test_after_a_headless_session_mute_start_and_stop_are_the_pages_again(finished, tab):
+    finished.mute()
+    finished.start()
+    stopping = finished.stop()
+    assert await asyncio.to_thread(tab.command, "stop")
+    await stopping
+    assert [m["do"] for m in tab.sent if m["op"] == "command"] == ["mute", "start", "stop"]
+
+
+async def test_after_a_headless_session_a_kernel_that_cannot_hear_says_so(finished):
+    finished._link._shell = Shell(has_pages=True, cells_hear=False)
+    with pytest.raises(VoiceError, match="wait_impossible"):
+        await finished.until("live", timeout=5)
+    with pytest.raises(VoiceError, match="not_live"):
+        await finished.ask("Hello?", timeout=5)
+
+
+async def test_a_mute_in_a_headless_session_holds_in_the_pages_session_after_it(headless, tab):
+    headless.mute()
+    await headless.stop()
+    headless.start(headless=False)
+    await asyncio.to_thread(tab.command, "start")
+    assert [m["do"] for m in tab.sent if m["op"] == "command"] == ["mute", "start"]
+
+
+async def test_a_wait_for_the_end_of_a_headless_session_never_finds_that_nobody_can_be_heard(headless):
+    headless._link._shell = Shell(has_pages=False, cells_hear=False)
+    entered, over = threading.Event(), threading.Event()
+
+    def linger(change):
+        entered.set()
+        over.wait(5)
+
+    headless.observe(linger, "status")
+    stopping = headless.stop()
+    await asyncio.to_thread(entered.wait, 5)
+    threading.Timer(0.05, over.set).start()
+    await stopping
+    assert headless.status == "ended"
+
+
+async def test_start_stop_start_in_one_cell_is_live_when_the_page_is(agent, tab):
+    first = agent.start()
+    agent.stop()
+    second = asyncio.create_task(asyncio.wait_for(asyncio.shield(_awaited(agent.start())), 5))
+    with pytest.raises(VoiceError, match="not_live"):
+        await first
+    await settled()
+    ended = [own("connecting"), own("ended")]
+    tab.send("events", log="log-1", events=[{**each, "seq": seq} for seq, each in enumerate(ended, 1)])
+    tab.become("connecting", "live")
+    await second
+    assert agent.status == "live"
+
+
+def own(status):
+    return {"t": 0, "dir": "own", "event": {"type": "genmb.status", "status": status}}
+
+
+async def _awaited(asked):
+    await asked
+
+
+async def test_a_session_that_is_over_before_run_can_speak_says_why(agent, service, tmp_path, talker):
+    talker(service)
+
+    def end(change):
+        if change["new"] == "live":
+            agent._link.headless.stop()
+
+    agent.observe(end, "status")
+    with pytest.raises(VoiceError, match="not_live"):
+        await agent.run(tmp_path / "one.wav", speed=20, timeout=5)

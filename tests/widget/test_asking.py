@@ -290,3 +290,153 @@ def test_a_reply_after_a_gap_in_the_log_is_found(talk):
     whole.done()
     talk.conversation.adopt(40, {**whole.conversation.state.to_json(), "seq": 40})
     assert talk.look().id == "a1"
+
+
+def test_the_cut_reply_to_an_earlier_message_is_not_this_ones(talk):
+    talk.say()
+    late = talk.ask()
+    talk.send("response.cancel")
+    talk.put(late)
+    talk.created()
+    talk.words(text="To the first", status="in_progress")
+    talk.done(status="cancelled")
+    assert talk.conversation.state.turns[-1].status == "interrupted"
+    assert late() is None
+    talk.send("response.create", event_id="create_2")
+    talk.created("r2")
+    talk.words("r2", "a2")
+    talk.done("r2")
+    assert late().id == "a2"
+
+
+@pytest.mark.parametrize("created_first", [True, False])
+def test_the_reply_of_the_response_that_won_the_race_is_not_this_ones(talk, created_first):
+    talk.say()
+    if created_first:
+        talk.created("r0")
+    talk.refuse(code=BUSY)
+    if not created_first:
+        talk.created("r0")
+    talk.words("r0", "a0")
+    talk.done("r0")
+    assert talk.look() is None
+    talk.send("response.create", event_id="create_2")
+    talk.created("r1")
+    talk.words()
+    talk.done()
+    assert talk.look().id == "a1"
+
+
+def test_words_before_a_function_call_are_the_reply_and_so_are_those_after_it(talk):
+    call = {"type": "function_call", "id": "f1", "name": "f", "call_id": "c", "arguments": "{}"}
+    first = talk.look
+    talk.say()
+    talk.created()
+    talk.words()
+    talk.done(output=[call])
+    assert first().id == "a1"
+    second = talk.ask()
+    talk.say("create_2")
+    talk.created("r2")
+    talk.done("r2", output=[call])
+    talk.send("response.create", event_id="create_3")
+    talk.created("r3")
+    talk.words("r3", "a3")
+    talk.done("r3")
+    assert second().id == "a3"
+
+
+def test_another_responses_failure_is_not_this_ones(talk):
+    talk.created("r0")
+    late = talk.ask()
+    talk.put()
+    talk.done("r0", "incomplete", status_details={"reason": "max_output_tokens"})
+    assert late() is None
+    talk.send("response.create", event_id="create_1")
+    talk.created()
+    talk.done(status="incomplete", status_details={"reason": "max_output_tokens"})
+    assert why(late) == ("response_failed", "max_output_tokens")
+
+
+def test_what_is_not_said_of_several_messages_is_the_one_whose_turn_it_was(talk):
+    first = Question(talk.conversation)
+    second = Question(talk.conversation, first)
+    third = Question(talk.conversation, second)
+    talk.put(first)
+    fourth = Question(talk.conversation, third)
+    talk.own("genmb.error", code="message_too_long", detail="The second.")
+    assert why(second) == ("message_too_long", "The second.")
+    assert first() is third() is fourth() is None
+    talk.put(third)
+    talk.own("genmb.error", code="message_too_long", detail="The fourth.")
+    assert why(fourth) == ("message_too_long", "The fourth.")
+    assert first() is third() is None
+
+
+def test_a_message_of_an_earlier_session_is_not_ahead_of_one_of_this(talk):
+    before = talk.look
+    talk.conversation.begin("log-2")
+    late = Question(talk.conversation, before)
+    talk.own("genmb.error", code="message_too_long")
+    assert why(late) == ("message_too_long", None)
+    assert before() is None
+
+
+@pytest.mark.parametrize("kind", ["mcp_call", "mcp_approval_request"])
+def test_a_response_that_only_called_a_tool_of_the_service_had_no_words(talk, kind):
+    talk.say()
+    talk.created()
+    talk.done(output=[{"type": kind, "id": "m1", "name": "f", "arguments": "{}"}])
+    assert why(talk.look) == ("response_failed", "It had no words.")
+
+
+def after_a_gap(talk, whole):
+    talk.conversation.adopt(40, {**whole.conversation.state.to_json(), "seq": 40})
+
+
+def test_a_refusal_in_a_gap_of_the_log_is_found_when_nothing_else_is_under_way(talk):
+    talk.say()
+    whole = Talk()
+    whole.look = talk.look
+    whole.say()
+    whole.hear("conversation.item.added", item={"id": talk.look.item_id, "type": "message", "role": "user"})
+    after_a_gap(talk, whole)
+    assert talk.look() is None
+    whole.refuse()
+    talk.conversation.append({"type": "genmb.snapshot", "state": whole.conversation.state.to_json()})
+    assert why(talk.look) == ("provider_error", "That cannot be.")
+
+
+def test_a_message_that_is_said_after_a_gap_has_its_own_reply(talk):
+    whole = Talk()
+    whole.words("r0", "a0")
+    after_a_gap(talk, whole)
+    assert talk.look() is None
+    talk.say()
+    talk.words("r0", "b0")
+    assert talk.look() is None
+    talk.created()
+    talk.words()
+    talk.done()
+    assert talk.look().id == "a1"
+
+
+def test_a_request_that_lost_a_race_and_was_cancelled_is_not_waited_for(talk):
+    talk.say()
+    talk.refuse(code=BUSY)
+    talk.send("response.cancel")
+    talk.created("r0")
+    talk.hear("response.done", response={"id": "x", "conversation_id": None, "status": "completed"})
+    talk.done("r0", "cancelled")
+    assert talk.look() is None, "it may be made again now"
+    talk.hear("rate_limits.updated", rate_limits=[])
+    assert why(talk.look) == ("response_failed", CUT)
+
+
+def test_a_message_that_was_said_in_a_gap_but_not_taken_yet_has_a_reply_after_it(talk):
+    after_a_gap(talk, Talk())
+    talk.hear("conversation.item.added", item={"id": talk.look.item_id, "type": "message", "role": "user"})
+    talk.created()
+    talk.words()
+    talk.done()
+    assert talk.look().id == "a1"

@@ -2,7 +2,8 @@ import httpx
 import pytest
 
 from genmb_voice_widget.bridge import LEASE
-from genmb_voice_widget.pages import APPEAR, OBEY
+from genmb_voice_widget.pages import APPEAR, CLAIM, OBEY
+from genmb_voice_widget.starting import started
 
 
 async def test_a_page_is_welcomed_with_the_state_and_the_settings(rig):
@@ -270,6 +271,8 @@ async def test_a_page_that_was_only_slow_is_known_again_when_it_is_heard_and_has
     rig.bridge.mute(True)
     assert rig.to("a", "command")[-1]["do"] == "mute"
     rig.page("a", op, proto=1, environment={})
+    if op == "beat":
+        rig.status("a", "log-late", "connecting", "ended")
     rig.bridge.start()
     assert rig.to("a", "command")[-1]["do"] == "start"
     rig.status("a", "log-a", "connecting")
@@ -370,3 +373,141 @@ async def test_a_headless_session_is_no_pages_to_end(rig):
     rig.page("a", "bye")
     rig.tick(LEASE + 1)
     assert rig.conversation.state.status == "connecting"
+
+
+def starting(rig):
+    """Start in a page, as an agent does; done when its session is live."""
+    before = rig.conversation.log_id
+    live = rig.conversation.wait(started(rig.conversation, lambda log_id: log_id != before))
+    rig.bridge.start()
+    return live
+
+
+def starts(rig):
+    return [message["client"] for message in rig.sent if message.get("do") == "start"]
+
+
+async def test_what_a_page_begins_and_ends_for_a_start_that_was_given_up_is_not_the_next_pages_session(rig):
+    rig.greet("b", "a")
+    live = starting(rig)
+    rig.tick(OBEY)
+    rig.call("a", "1", "open", sdp="v=0")
+    assert (await rig.replied("1"))["problem"]["code"] == "active_elsewhere"
+    rig.status("a", "log-a", "connecting", "ended")
+    assert not live.done() and rig.conversation.log_id == ""
+    rig.status("b", "log-b", "connecting", "live")
+    assert live.result(0) is True
+    rig.status("b", "log-b", "ended", seq=3)
+    rig.status("a", "log-a2", "connecting")
+    assert rig.conversation.log_id == "log-a2"
+
+
+async def test_start_stop_start_is_a_session(rig):
+    rig.greet("a")
+    first = starting(rig)
+    rig.bridge.stop()
+    assert first.exception(0).code == "not_live"
+    second = starting(rig)
+    rig.status("a", "log-1", "connecting", "ended")
+    assert not second.done()
+    rig.status("a", "log-2", "connecting", "live")
+    assert second.result(0) is True
+
+
+async def test_a_second_start_while_a_page_is_asked_asks_no_other(rig):
+    rig.greet("a")
+    rig.bridge.start()
+    rig.greet("b")
+    rig.bridge.start()
+    assert starts(rig) == ["a"]
+
+
+async def test_of_two_pages_that_appear_together_one_is_asked(rig):
+    rig.bridge.start()
+    rig.greet("a", "b")
+    assert starts(rig) == ["a"]
+
+
+async def test_a_page_that_is_reloaded_when_it_is_asked_is_asked_again(rig):
+    rig.greet("a")
+    rig.bridge.start()
+    rig.page("a", "bye")
+    rig.greet("a2")
+    assert starts(rig) == ["a", "a2"]
+
+
+async def test_of_two_pages_that_open_a_call_at_once_the_first_gets_it(rig, endpoint):
+    rig.greet("a", "b")
+    rig.call("a", "1", "open", sdp="v=0")
+    rig.call("b", "2", "open", sdp="v=0")
+    rig.status("b", "log-b", "connecting")
+    rig.status("a", "log-a", "connecting", "live")
+    assert (await rig.replied("1"))["result"]["id"] == "vs_1"
+    assert (await rig.replied("2"))["problem"]["code"] == "active_elsewhere"
+    assert (rig.conversation.log_id, endpoint.paths()) == ("log-a", ["/v1/sessions"])
+
+
+@pytest.mark.parametrize("how", ["its call is over", "it says good-bye", "no log comes of it"])
+async def test_a_page_that_opens_a_call_keeps_no_other_from_it_for_good(rig, how):
+    rig.greet("a", "b")
+    rig.status("a", "log-0", "connecting", "live", "ended")
+    rig.call("a", "1", "open", sdp="v=0")
+    rig.call("b", "2", "open", sdp="v=0")
+    assert (await rig.replied("2"))["problem"]["code"] == "active_elsewhere"
+    assert rig.bridge.busy
+    if how == "its call is over":
+        rig.status("a", "log-a", "connecting", "failed")
+    elif how == "it says good-bye":
+        rig.page("a", "bye")
+    else:
+        rig.tick(CLAIM)
+    rig.call("b", "3", "open", sdp="v=0")
+    assert (await rig.replied("3"))["result"]["id"] == "vs_1"
+
+
+@pytest.mark.parametrize("pages", [(), ("a",)])
+@pytest.mark.parametrize("stopped", [True, False])
+async def test_a_start_that_waits_leaves_a_headless_session_alone_that_is_over(rig, pages, stopped):
+    rig.greet(*pages)
+    rig.bridge.start()
+    rig.conversation.begin("headless-1")
+    rig.conversation.append({"type": "genmb.status", "status": "connecting"})
+    rig.conversation.end("ended")
+    if stopped:
+        rig.bridge.stop()
+    else:
+        rig.tick(OBEY)
+    state = rig.conversation.state
+    assert (rig.conversation.log_id, state.status, state.errors) == ("headless-1", "ended", ())
+    assert [m["do"] for m in rig.sent if m["op"] == "command"] == (["start", "stop"] if pages else [])
+    assert not rig.bridge.busy
+
+
+async def test_a_start_after_a_headless_session_that_overtook_the_one_before_stands(rig):
+    rig.greet("a")
+    rig.bridge.start()
+    rig.conversation.begin("headless-1")
+    rig.conversation.append({"type": "genmb.status", "status": "connecting"})
+    rig.conversation.end("ended")
+    rig.bridge.start()
+    rig.tick(OBEY)
+    assert [error.code for error in rig.conversation.state.errors] == ["no_front_end"]
+
+
+async def test_a_stop_while_a_headless_session_runs_drops_the_start_that_waits(rig):
+    rig.bridge.start()
+    rig.conversation.begin("headless-1")
+    rig.conversation.append({"type": "genmb.status", "status": "connecting"})
+    rig.bridge.stop()
+    rig.greet("a")
+    assert starts(rig) == [] and not rig.bridge.busy
+    assert rig.conversation.log_id == "headless-1"
+
+
+async def test_an_ended_log_takes_no_more_after_a_start_that_nobody_obeyed(rig):
+    rig.greet("a")
+    rig.status("a", "log-a", "connecting", "ended")
+    rig.bridge.start()
+    rig.bridge.stop()
+    rig.status("a", "log-a", "connecting", seq=3)
+    assert rig.conversation.log_id == "kernel-1"

@@ -111,3 +111,42 @@ def test_a_response_outside_the_conversation_is_nobodys_business(sequencer, sent
     sequencer.observe({"type": "response.created", "response": {"id": "x", "conversation_id": None}})
     sequencer.request()
     assert kinds(sent) == ["response.create"]
+
+
+@pytest.mark.parametrize("created_first", [True, False])
+@pytest.mark.parametrize("again", [True, False])
+def test_a_request_that_was_cancelled_and_lost_a_race_is_not_repeated_unless_asked_again(
+    sequencer, sent, created_first, again
+):
+    sequencer.request()
+    sequencer.cancel()
+    if again:
+        sequencer.request()
+    if created_first:
+        sequencer.observe(CREATED)
+    sequencer.observe(refusal(sent[0]["event_id"], "conversation_already_has_active_response"))
+    assert kinds(sent) == ["response.create", "response.cancel"]
+    sequencer.observe(DONE)
+    assert kinds(sent)[2:] == ["response.create"] * again
+    assert sequencer.busy == again
+
+
+def test_a_cancel_of_the_response_that_won_the_race_is_also_of_the_request(sequencer, sent):
+    sequencer.request()
+    sequencer.observe(CREATED)
+    sequencer.cancel()
+    sequencer.observe(refusal(sent[0]["event_id"], "conversation_already_has_active_response"))
+    sequencer.observe(DONE)
+    assert kinds(sent) == ["response.create", "response.cancel"] and not sequencer.busy
+
+
+def test_a_cancel_is_of_one_response_only(sequencer, sent):
+    sequencer.request()
+    sequencer.cancel()
+    sequencer.observe(refusal(sent[0]["event_id"]))
+    sequencer.request()
+    sequencer.observe(CREATED)
+    sequencer.observe(DONE)
+    sequencer.cancel()
+    sequencer.observe(CREATED)
+    assert kinds(sent) == ["response.create"] * 2

@@ -100,7 +100,8 @@ def test_a_wait_begun_when_no_session_runs_waits_for_the_next_one(conversation):
 
 def test_a_start_is_about_the_next_session_only(conversation):
     become(conversation, "connecting", "live", "ended")
-    live = conversation.wait(started(conversation))
+    before = conversation.log_id
+    live = conversation.wait(started(conversation, lambda log_id: log_id != before))
     assert not live.done()
     conversation.begin("next")
     conversation.end("failed", "no_front_end")

@@ -40,10 +40,10 @@ function snapshot(state: State, event: WireEvent): void {
 /** Keep what the provider says about the session; hearing from it means that the session is live. */
 function sessionReported(state: State, event: WireEvent): void {
   const reported = record(event.session);
-  const voice = record(record(reported.audio).output).voice || reported.voice;
+  const output = record(record(reported.audio).output);
   const known = {
     model: name(reported.model),
-    voice: name(voice) ?? name(record(voice).id) ?? name(record(voice).name),
+    voice: voiceOf(output.voice) ?? voiceOf(reported.voice),
     expires_at: count(reported.expires_at),
   };
   state.session = sessionFromJson(known, state.session);
@@ -63,6 +63,10 @@ function errorReported(state: State, event: WireEvent): void {
 /** Wait for the response that we asked for, unless it is to run beside the conversation. */
 function responseRequested(state: State, event: WireEvent): void {
   state.awaiting ||= record(event.response).conversation !== "none";
+}
+
+function voiceOf(voice: unknown): string | null {
+  return name(voice) ?? name(record(voice).id) ?? name(record(voice).name);
 }
 
 function close(state: State): void {

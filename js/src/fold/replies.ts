@@ -105,7 +105,7 @@ function audioDelta(state: State, event: WireEvent): void {
 
 /** Add to the arguments of a call. */
 function argumentsDelta(state: State, event: WireEvent): void {
-  argue(state, event, text(event.delta), false);
+  argue(state, event, piece(event.delta), false);
 }
 
 /** Write down the arguments of a call: it can be made. */
@@ -113,9 +113,12 @@ function argumentsDone(state: State, event: WireEvent): void {
   argue(state, event, text(event.arguments), true);
 }
 
-/** Note that a call which the service made itself (MCP) came to nothing; the item says why. */
+/**
+ * Note that a call which the service made itself (MCP) came to nothing; the item says why. The event names no response,
+ * so an item that is not known may be of one beside the conversation.
+ */
 function callFailed(state: State, event: WireEvent): void {
-  const turn = openTurn(state, event.item_id, "tool");
+  const turn = state.turn(name(event.item_id) ?? "");
   if (turn) state.put(turns.reached(turn, "failed"));
 }
 

@@ -30,12 +30,16 @@ export interface Part {
   readonly half: number;
 }
 
-/** A function that the model called. `arguments` is whole once the turn is completed; `output` is null until known. */
+/**
+ * A function that the model called. `arguments` is whole once the turn is completed; until then `half` is for it what it
+ * is for a part. `output` is null until known.
+ */
 export interface ToolCall {
   readonly call_id: string | null;
   readonly name: string | null;
   readonly arguments: string;
   readonly output: string | null;
+  readonly half: number;
 }
 
 /**
@@ -102,6 +106,7 @@ export function turnFromJson(data: unknown): Turn {
             name: name(call.name),
             arguments: text(call.arguments) ?? "",
             output: text(call.output),
+            half: firstHalf(call.half),
           },
     response_id: name(members.response_id),
     audio_bytes: count(members.audio_bytes) ?? 0,
@@ -111,8 +116,8 @@ export function turnFromJson(data: unknown): Turn {
   for (const part of elements(members.parts).map(record)) {
     const index = count(part.index);
     if (index === null) continue;
-    const half = isFirstHalf(part.half) ? part.half : 0;
-    turn = put(turn, { index, text: text(part.text) ?? "", closed: part.closed === true, half });
+    const words = text(part.text) ?? "";
+    turn = put(turn, { index, text: words, closed: part.closed === true, half: firstHalf(part.half) });
   }
   return withHeard(turn);
 }
@@ -121,10 +126,7 @@ export function turnFromJson(data: unknown): Turn {
 export function appended(turn: Turn, index: number, delta: string): Turn {
   const part = partAt(turn, index);
   if (part.closed || delta === "") return turn;
-  const more = part.half ? String.fromCharCode(part.half) + delta : delta;
-  const last = more.charCodeAt(more.length - 1);
-  const half = isFirstHalf(last) ? last : 0;
-  const words = (half ? more.slice(0, -1) : more).toWellFormed();
+  const { words, half } = joined(part.half, delta);
   return put(turn, { index, text: part.text + words, closed: false, half });
 }
 
@@ -141,18 +143,20 @@ export function filled(turn: Turn, index: number, words: string): Turn {
 
 /** Make this the turn of a function call; of what is known already nothing changes. */
 export function called(turn: Turn, callId: string | null, called: string | null): Turn {
-  const before = turn.call ?? { call_id: null, name: null, arguments: "", output: null };
+  const before = turn.call ?? { call_id: null, name: null, arguments: "", output: null, half: 0 };
   const call = { ...before, call_id: before.call_id ?? callId, name: before.name ?? called };
   const same = call.call_id === turn.call?.call_id && call.name === turn.call.name;
   return same ? turn : { ...turn, role: "tool", call };
 }
 
 /** Add a delta to the call's arguments, or replace what the deltas said by the whole. */
-export function argued(turn: Turn, words: string, whole: boolean): Turn {
+export function argued(turn: Turn, given: string, whole: boolean): Turn {
   const { call, status } = turn;
-  if (call === null || status === "completed" || (!whole && status !== "in_progress")) return turn;
-  if (!whole) return { ...turn, call: { ...call, arguments: call.arguments + words } };
-  return reached({ ...turn, call: { ...call, arguments: words } }, "completed");
+  if (call === null || status === "completed") return turn;
+  if (whole) return reached({ ...turn, call: { ...call, arguments: given, half: 0 } }, "completed");
+  if (given === "" || status !== "in_progress") return turn;
+  const { words, half } = joined(call.half, given);
+  return { ...turn, call: { ...call, arguments: call.arguments + words, half } };
 }
 
 /** Note what the function gave back; a later output has the last word. */
@@ -192,8 +196,16 @@ function partAt(turn: Turn, index: number): Part {
   return turn.parts.find((part) => part.index === index) ?? { index, text: "", closed: false, half: 0 };
 }
 
-function isFirstHalf(code: unknown): code is number {
-  return Number.isInteger(code) && Number(code) >= 0xd800 && Number(code) <= 0xdbff;
+/** The text that a delta adds after a half, and the half in which it ends. */
+function joined(before: number, delta: string): { words: string; half: number } {
+  const more = before ? String.fromCharCode(before) + delta : delta;
+  const half = firstHalf(more.charCodeAt(more.length - 1));
+  return { words: (half ? more.slice(0, -1) : more).toWellFormed(), half };
+}
+
+function firstHalf(code: unknown): number {
+  const known = count(code) ?? 0;
+  return known >= 0xd800 && known <= 0xdbff ? known : 0;
 }
 
 function put(turn: Turn, part: Part): Turn {
