@@ -1,4 +1,4 @@
-"""The cell magic `%%voice_app`: the cell's HTML as a page with a voice, in a frame that may use the microphone.
+"""The cell magic `%%voice_app`: its HTML as a page with a voice, in a frame that may use the microphone.
 
     %load_ext genmb_voice_widget
 
@@ -81,16 +81,16 @@ def voice_app(line: str, cell: str) -> None:
 
 
 def frame(address: str, height: int) -> str:
-    """Write the frame: it looks whether the page can be reached from this browser, and says what to do if not."""
+    """Write the frame: it looks whether its browser can reach the page, and says what to do if not."""
     port, host = urlsplit(address).port, platform.node() or "HOST"
     forward = f"ssh -L {port}:127.0.0.1:{port} {host}"
     inner = (
         f'<!doctype html><meta charset="utf-8"><style>{_STYLE}</style>'
         '<iframe hidden allow="microphone; autoplay" title="voice app"></iframe>'
         "<div hidden><p><b>This browser cannot reach the notebook's kernel.</b></p>"
-        "<p>The app is served by the kernel, to the machine it runs on alone. If the kernel was restarted, run "
-        f"the cell again. If it runs on another machine (<b>{escape(host)}</b>), forward its port to yours: "
-        f"<code>{escape(forward)}</code></p><p><button>Try again</button></p></div>"
+        "<p>The app is served by the kernel, to the machine it runs on alone. If the kernel was restarted, "
+        f"run the cell again. If it runs on another machine (<b>{escape(host)}</b>), forward its port to "
+        f"yours: <code>{escape(forward)}</code></p><p><button>Try again</button></p></div>"
         f"<script>const page = {json.dumps(address)};{_OPEN}</script>"
     )
     return (

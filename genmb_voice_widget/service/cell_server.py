@@ -1,7 +1,7 @@
 """The endpoint that a kernel serves to this machine's browser, together with the pages of its cells.
 
-A page and its endpoint have one origin, which is not the notebook's: a page can use the voice and cannot touch
-the notebook. Only who runs on this machine reaches it. It must not know notebooks.
+A page and its endpoint have one origin, which is not the notebook's: a page can use the voice and cannot
+touch the notebook. Only who runs on this machine reaches it. It must not know notebooks.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import secrets
 import socket
 import time
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Path, Response
 
@@ -21,6 +22,9 @@ from .policy import NOTEBOOK
 from .problems import Refusal
 from .providers.local import LocalProvider
 from .window import MemoryWindow
+
+if TYPE_CHECKING:
+    import uvicorn
 
 KEPT = 50
 """Pages that are kept; the oldest goes first."""
@@ -34,6 +38,7 @@ class CellServer:
     def __init__(self) -> None:
         self._pages: OrderedDict[str, str] = OrderedDict()
         self._socket = socket.create_server((_HOST, 0))
+        self._server: uvicorn.Server | None = None
         self._serving: asyncio.Task[None] | None = None
 
     @property
@@ -59,8 +64,15 @@ class CellServer:
 
         # Nothing is set up for logging: what it says goes where the kernel's own log goes, if anywhere.
         config = uvicorn.Config(self._app(), log_config=None, access_log=False, server_header=False)
-        server = uvicorn.Server(config)
-        self._serving = asyncio.create_task(server.serve(sockets=[self._socket]))
+        self._server = uvicorn.Server(config)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+
+    async def stop(self) -> None:
+        """End what runs, and leave the port."""
+        if self._server is not None and self._serving is not None:
+            self._server.should_exit = True
+            await self._serving
+        self._socket.close()
 
     def _app(self) -> FastAPI:
         app = make_app(

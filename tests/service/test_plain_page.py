@@ -2,8 +2,12 @@
 
 import asyncio
 
+import httpx
 import pytest
 from harness.browser import chromium
+from harness.lab import free_port
+
+from genmb_voice_widget import cli
 
 pytestmark = pytest.mark.browser
 
@@ -34,6 +38,41 @@ async def test_a_plain_page_holds_a_session_with_the_endpoint_that_served_it(ser
         (f"/v1/sessions/{id}/connected", 200),
         (f"/v1/sessions/{id}/ended", 200),
     ]
+
+
+async def test_the_demonstration_starts_for_the_app_that_its_address_names_and_tells_a_refusal(
+    serving, tmp_path, monkeypatch
+):
+    port = free_port()
+    url = f"http://localhost:{port}"
+    monkeypatch.setenv("GENMB_VOICE_ACCESS", "apps")
+    monkeypatch.setenv("GENMB_VOICE_DATABASE", str(tmp_path / "voice.db"))
+    entered = ["app", "add", "demo", "--owner", "alice", "--plan", "pro", "--origin", url]
+    for command in (entered, ["app", "credit", "demo", "5"]):
+        assert await asyncio.to_thread(cli.main, command) == 0
+    with serving("--port", str(port)):
+        async with chromium() as browser:
+            page = await browser.new_page()
+            for address, said in [
+                (url, "does not know this caller"),
+                (f"{url}/?app=demo", ""),
+                (f"{url}/?app=demo", "no credits left. A session costs 5 credits. Add credits"),
+            ]:
+                await page.goto(address)
+                await page.get_by_role("button", name="Start").click()
+                if said:
+                    await page.get_by_role("alert").filter(has_text=said).wait_for(timeout=20_000)
+                else:
+                    await page.get_by_text("listening").wait_for(timeout=20_000)
+                    async with page.expect_response(lambda response: "/ended?app=demo" in response.url):
+                        await page.get_by_role("button", name="Stop").click()
+
+
+def test_a_page_that_isolates_itself_may_load_the_script(serving):
+    with serving() as (url, _):
+        headers = httpx.get(f"{url}/sdk.js", trust_env=False).headers
+        assert headers["cross-origin-resource-policy"] == "cross-origin"
+        assert "cross-origin-resource-policy" not in httpx.get(url, trust_env=False).headers
 
 
 async def test_a_page_of_another_origin_may_start_only_where_it_is_allowed(serving):
