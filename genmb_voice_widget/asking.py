@@ -15,6 +15,7 @@ from typing import Any
 
 from .conversation import Conversation
 from .errors import VoiceError
+from .fold.replies import reason_of
 from .protocol import Envelope, load
 from .reading import elements, name, record, text
 from .sequencer import BUSY
@@ -225,14 +226,7 @@ def _done(ours: tuple[str, ...], response: Mapping[Any, Any]) -> Stage:
         case "cancelled":
             return Unanswered("response_failed", _CUT, ours)
         case "failed" | "incomplete":
-            return Unanswered("response_failed", _reason(response))
+            return Unanswered("response_failed", reason_of(response))
     if any(record(item).get("type") == "function_call" for item in elements(response.get("output"))):
         return Said(ours)  # the next response has the words; after a call of the service's own none need come
     return Unanswered("response_failed", _NO_WORDS, ours)
-
-
-def _reason(response: Mapping[Any, Any]) -> str | None:
-    details = record(response.get("status_details"))
-    error = record(details.get("error"))
-    said = (error.get("message"), error.get("code"), error.get("type"), details.get("reason"))
-    return next(filter(None, map(name, said)), None)

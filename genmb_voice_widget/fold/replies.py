@@ -6,9 +6,9 @@ js/src/fold/replies.ts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genmb_voice_widget.protocol import Event, problem
 from genmb_voice_widget.reading import count, elements, name, piece, record, text
@@ -66,7 +66,7 @@ def _conclude(state: State, data: Event, response: str | None) -> None:
     for item in elements(data.get("output")):
         fold_item(state, item, None, response, done=False)
     if outcome == "failed":
-        state.add_error(problem("response_failed", _reason(data)))
+        state.add_error(problem("response_failed", reason_of(data)))
     for turn in [] if response is None else state.of_response(response):
         state.put(_ended(turn, outcome))
         # Only a call of ours has an id; after one of the service's own (MCP) no response need follow.
@@ -80,7 +80,8 @@ def _ended(turn: Turn, outcome: TurnStatus) -> Turn:
     return needing_text(reached(turn, outcome))
 
 
-def _reason(response: Event) -> str | None:
+def reason_of(response: Mapping[Any, Any]) -> str | None:
+    """Say why a response failed or is incomplete, in the service's words; None: it does not say."""
     details = record(response.get("status_details"))
     error = record(details.get("error"))
     return (

@@ -90,7 +90,8 @@ class Opening:
     async def _open(self, name: str, caller: Caller, provider: str, request: Request, key: str) -> Opened:
         plan, starts = caller.plan, starts_log(caller.app)
         often = await self._attempt(caller)
-        cost = await self._decide(caller, look=often)
+        # A key may stand for a session that has its credits and its slot: the ledger knows, a look does not.
+        cost = await self._decide(caller, look=often and request.key is None)
         wish = Wish(
             session=name,
             app=caller.app,

@@ -5,7 +5,6 @@ It goes where the provider said and nowhere else, and logs nothing of what is se
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 from .problems import Refusal
 from .providers import Ticket
+from .providers.straight import silent, straight
 
 if TYPE_CHECKING:
     import ssl
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 LARGEST = 16 * 1024 * 1024
 """Bytes of one message: above the fifteen MiB that an event may hold."""
-
-# The library logs header fields, the secret's too, and what was said.
-_silent = logging.getLogger(f"{__name__}.library")
-_silent.setLevel(logging.CRITICAL + 1)
 
 
 @asynccontextmanager
@@ -38,27 +34,21 @@ async def dial(ticket: Ticket, within: float) -> AsyncIterator[ClientConnection]
             talks WebSocket is missing.
     """
     try:
-        from websockets.asyncio.client import connect
+        connect = straight()
         from websockets.exceptions import InvalidStatus
     except ImportError:
         raise Refusal("service_unavailable", "websockets is not installed.") from None
-
-    class Straight(connect):
-        """Follows no redirect, which would take the secret along."""
-
-        def process_redirect(self, exc: Exception) -> Exception:
-            return exc
 
     address = urlsplit(ticket.url)
     here = _is_here(address.hostname or "")
     socket, failure, status = None, "", 0
     try:
-        socket = await Straight(
+        socket = await connect(
             ticket.url,
             additional_headers={"Authorization": f"Bearer {ticket.token.reveal()}"},
             ssl=_tls() if address.scheme == "wss" else None,
             proxy=None if here else True,
-            logger=_silent,
+            logger=silent,
             max_size=LARGEST,
             max_queue=8,
             compression=None,

@@ -22,7 +22,7 @@ Reader = Callable[[Any], Any]
 
 _HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")
 _HOOK = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-_KEY = re.compile(r"[!-~]+")
+_KEY = re.compile(r"[!-~]{1,8192}")
 
 
 def text(value: Any) -> str:

@@ -24,9 +24,10 @@ from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.problems import Refusal
 from genmb_voice_widget.service.providers.azure import AzureProvider
 from genmb_voice_widget.service.providers.azure_endpoint import SUFFIXES, azure_host
-from genmb_voice_widget.service.providers.credential import Key, api_key, sound_key
+from genmb_voice_widget.service.providers.credential import Key, api_key
 from genmb_voice_widget.service.providers.openai import OpenAIProvider
 from genmb_voice_widget.service.providers.upstream import Upstream
+from genmb_voice_widget.service.setting_values import key as read_key
 
 OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 SESSION = {"type": "realtime", "model": DEPLOYMENT}
@@ -323,8 +324,8 @@ async def test_a_page_has_no_say_in_where_requests_go(cloud, make_endpoint, memb
     "key", ["", " ", "k\n", "k\r\nHost: evil.example", "k k", "k\x00", "kéy", "k" * 9000]
 )
 def test_a_key_that_would_break_the_request_is_refused_at_the_start_and_not_repeated(key):
-    with pytest.raises(ValueError, match="The key is empty or has") as refusal:
-        sound_key(key)
+    with pytest.raises(ValueError, match="must be a key") as refusal:
+        read_key(key)
     assert "Host" not in str(refusal.value)
 
 

@@ -185,3 +185,17 @@ async def test_a_session_that_time_ended_while_its_provider_still_answered_is_hu
     assert opening.exception().code == "session_over"
     assert (desk.provider.live, desk.provider.hung_up) == (set(), ["rtc_1"])
     assert [entry.kind for entry in desk.ledger.entries] == ["reserve", "release"]
+
+
+@pytest.mark.parametrize("plan", [Plan("pro", rate=Rate(1)), Plan("pro", rate=Rate(1), attempts=Rate(60))])
+async def test_a_start_repeated_with_its_key_needs_no_second_slot_and_no_second_credits(make_endpoint, plan):
+    async with make_endpoint(plan, granted=5) as endpoint:
+        body = {"provider": "here", "session": {"type": "realtime"}, "sdp": OFFER}
+        key = {"Idempotency-Key": "once"}
+        first = await endpoint.http.post("/v1/sessions", json=body, headers=key)
+        again = await endpoint.http.post("/v1/sessions", json=body, headers=key)
+
+        assert [first.status_code, again.status_code] == [201, 201]
+        assert first.json()["id"] == again.json()["id"]
+        assert endpoint.provider.hung_up == ["rtc_1"]
+        assert [entry.kind for entry in endpoint.ledger.entries] == ["reserve"]

@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 ENTRA_SCOPE = "https://cognitiveservices.azure.com/.default"
 """What a token is asked for (Azure OpenAI how-to, realtime audio by WebRTC)."""
 
-_SENDABLE = re.compile(r"[!-~]{1,8192}")
 _SCOPE = re.compile(r"https://[a-z0-9.-]+/\.default")
 
 
@@ -83,17 +82,6 @@ class Key:
 def api_key(key: Secret) -> Header:
     """Carry the key of an Azure resource."""
     return Header("api-key", key)
-
-
-def sound_key(text: str) -> Secret:
-    """Check a key of the settings; a line end or a blank that was copied along would break the request.
-
-    Raises:
-        ValueError: with a sentence that does not repeat it.
-    """
-    if not _SENDABLE.fullmatch(text):
-        raise ValueError("The key is empty or has blanks, line ends or other signs that no key has.")
-    return Secret(text)
 
 
 class Entra:

@@ -18,6 +18,7 @@ from .credential import Header
 from .exchange import Link, refused
 from .proof import Proof
 from .realtime_http import is_call_id
+from .straight import silent, straight
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -26,10 +27,6 @@ log = logging.getLogger(__name__)
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of one event: a data channel's client cannot have sent more than a quarter of a MiB."""
-
-# The library logs header fields, the credential's too, and what it received.
-_silent = logging.getLogger(f"{__name__}.library")
-_silent.setLevel(logging.CRITICAL + 1)
 
 
 async def sees_the_caller(link: Link, auth: Header, call_id: str, tls: ssl.SSLContext | None) -> bool:
@@ -44,25 +41,19 @@ async def sees_the_caller(link: Link, auth: Header, call_id: str, tls: ssl.SSLCo
     if not is_call_id(call_id):
         return False
     try:
-        from websockets.asyncio.client import connect
+        connect = straight()
         from websockets.exceptions import ConnectionClosed, InvalidStatus
     except ImportError:
         log.warning("websockets is not installed: only its caller can tell that a call stands")
         return False
 
-    class Straight(connect):
-        """Goes where it is sent and nowhere else: of a redirect, the library takes the `api-key` along."""
-
-        def process_redirect(self, exc: Exception) -> Exception:
-            return exc
-
     try:
-        async with Straight(
+        async with connect(
             f"ws{link.base.removeprefix('http')}/realtime?call_id={call_id}",
             additional_headers=auth.field(),
             ssl=tls,
             proxy=None if tls is None else True,
-            logger=_silent,
+            logger=silent,
             max_size=LARGEST,
             compression=None,
             open_timeout=None,
