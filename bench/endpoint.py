@@ -20,11 +20,11 @@ from pathlib import Path
 from harness.redis_server import RedisServer, redis_server
 from report import Row
 
-from genmb_voice_widget.service.app_keys import hash_key, new_key
-from genmb_voice_widget.service.apps import App
-from genmb_voice_widget.service.apps_sql import SqlApps
-from genmb_voice_widget.service.database_sqlite import SqliteDatabase
-from genmb_voice_widget.service.ledger_sql import SqlLedger
+from genmb_voice_widget.service.access.app_keys import hash_key, new_key
+from genmb_voice_widget.service.access.apps import App
+from genmb_voice_widget.service.access.apps_sql import SqlApps
+from genmb_voice_widget.service.database.sqlite import SqliteDatabase
+from genmb_voice_widget.service.ledger.sql import SqlLedger
 
 HERE = Path(__file__).parent
 Process = subprocess.Popen[str]

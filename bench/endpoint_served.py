@@ -14,11 +14,11 @@ HEADERS = {"Authorization": "Bearer sk-bench"}
 def full(base: str, watched: bool) -> int:
     """The endpoint as operators run it."""
     from genmb_voice_widget.secret import Secret
-    from genmb_voice_widget.service.provider_kinds import Kind
     from genmb_voice_widget.service.providers.exchange import BY_STATUS, Link
     from genmb_voice_widget.service.providers.openai import REQUEST_ID, OpenAIProvider
     from genmb_voice_widget.service.providers.sideband import sees_the_caller
     from genmb_voice_widget.service.serve import main
+    from genmb_voice_widget.service.settings.provider_kinds import Kind
 
     class StandIn(OpenAIProvider):
         async def proven(self, call_id: str) -> bool:

@@ -15,9 +15,9 @@ import yaml
 
 from genmb_voice_widget import cli
 from genmb_voice_widget.service import serve
-from genmb_voice_widget.service.provider_kinds import KINDS
 from genmb_voice_widget.service.settings import MAX_BODY
-from genmb_voice_widget.service.settings_file import READERS, read_settings
+from genmb_voice_widget.service.settings.file import READERS, read_settings
+from genmb_voice_widget.service.settings.provider_kinds import KINDS
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"

@@ -1,6 +1,6 @@
 """The endpoint put together from its parts: an ASGI app for one event loop.
 
-It wires and decides nothing: the routes are in `routes`, the order of things in `sessions`.
+It wires and decides nothing: the routes are in `web`, the order of things in `sessions`.
 """
 
 from __future__ import annotations
@@ -22,29 +22,30 @@ from genmb_voice_widget.secret import Secret
 
 from .access import Access, OpenAccess
 from .audit import Audit
-from .audit_requests import AuditRequests
-from .bodies import why_invalid
-from .cors import Cors
+from .audit.requests import AuditRequests
 from .drain import Drain
-from .guard import Guard
-from .hosts import ExpectedHosts
 from .ledger import Ledger
-from .ledger_memory import MemoryLedger
-from .legs import Legs
-from .openapi import describe
-from .ops_routes import add_ops_routes
-from .page_routes import add_page_routes
+from .ledger.memory import MemoryLedger
 from .policy import NOTEBOOK
 from .problems import MEDIA_TYPE, Refusal
 from .providers import Provider
 from .providers.local import LocalProvider
-from .routes import BEACONS, add_routes
-from .seed_routes import add_seed_routes
-from .seed_sockets import Sockets
+from .relay.routes import add_relay_routes
+from .relay.sockets import Sockets
 from .sessions import Sessions
+from .sessions.legs import Legs
+from .sessions.parts import Parts
+from .sessions.sweeper import Sweeper
 from .settings import MAX_BODY, Timing
-from .sweeper import Sweeper
 from .verdict import verdict
+from .web.bodies import why_invalid
+from .web.cors import Cors
+from .web.guard import Guard
+from .web.hosts import ExpectedHosts
+from .web.openapi import describe
+from .web.ops_routes import add_ops_routes
+from .web.page_routes import add_page_routes
+from .web.routes import BEACONS, add_routes
 from .window import MemoryWindow, Window
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def make_app(
     hosts: Sequence[str] | None = None,
     watch: bool = False,
     shared: bool = False,
+    hand_out_secrets: bool = True,
     audit: Audit | None = None,
     metrics: Metrics | None = None,
     metrics_key: Secret | None = None,
@@ -83,6 +85,7 @@ def make_app(
         hosts: the names, without a port, that it may be called by; None: any, where no browser calls.
         watch: whether the providers are asked to prove the handshakes too, not the callers alone.
         shared: whether other nodes have sessions in the ledger too, which this one ends when they are gone.
+        hand_out_secrets: whether those who need no proving (no page) may have a voice service's own secret.
         audit: where decisions are kept; None: nowhere.
         metrics: what is counted, shown at `/metrics`; None: nothing.
         metrics_key: what `/metrics` must be asked with, as a bearer token; None: nothing.
@@ -96,8 +99,8 @@ def make_app(
         providers = metrics.providers(providers)
         window, ledger = metrics.window(window), metrics.ledger(ledger)
     records = [*([audit.record] if audit else []), *([metrics.decided] if metrics else [])]
-    legs = Legs(providers, timing)
-    sessions = Sessions(legs=legs, window=window, ledger=ledger, clock=clock, timing=timing, watch=watch)
+    parts = Parts(Legs(providers, timing), window, ledger, timing, clock, watch)
+    sessions = Sessions(parts)
     sweeper = Sweeper(sessions, ledger, timing, records, shared=shared)
 
     @asynccontextmanager
@@ -120,11 +123,11 @@ def make_app(
         redoc_url=None,
         lifespan=lifespan,
     )
-    add_routes(app, sessions, access, sweeper)
+    add_routes(app, sessions, access, sweeper, hand_out_secrets)
     add_ops_routes(app, sessions, drain, metrics, metrics_key)
     add_page_routes(app)
-    sockets = Sockets(sessions, legs, window, ledger, access, drain, timing, clock, records)
-    add_seed_routes(app, sockets, sweeper)
+    sockets = Sockets(sessions, parts, access, drain, records)
+    add_relay_routes(app, sockets, sweeper)
     app.openapi = describe(app, providers, access.described())  # type: ignore[method-assign]
     _add_problems(app)
     app.add_middleware(Guard, max_body=MAX_BODY, body_within=timing.body_within, beacons=BEACONS)

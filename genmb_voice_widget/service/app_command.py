@@ -18,19 +18,19 @@ from pathlib import Path
 
 from genmb_voice_widget.secret import Secret
 
-from . import setting_values as read
-from .app_keys import APP_ID, hash_key, new_key
-from .apps import App, Apps
-from .apps_sql import SqlApps
+from .access.app_keys import APP_ID, hash_key, new_key
+from .access.apps import App, Apps
+from .access.apps_sql import SqlApps
 from .audit import Audit, Decision
-from .audit_sql import AuditSql
-from .database_choice import open_database
+from .audit.sql import AuditSql
+from .database.choice import open_database
 from .ledger import Ledger
-from .ledger_sql import SqlLedger
+from .ledger.sql import SqlLedger
 from .policy import PLANS
 from .problems import Refusal
 from .settings import SettingsError
-from .settings_file import read_settings
+from .settings import values as read
+from .settings.file import read_settings
 
 
 class Failed(Exception):

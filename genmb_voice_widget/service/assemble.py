@@ -15,21 +15,21 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from .access import OpenAccess
-from .access_apps import AppAccess
+from .access.app_tokens import AppTokens
+from .access.apps_cached import CachedApps
+from .access.apps_sql import SqlApps
+from .access.by_app import AppAccess
+from .access.site_hook import Hook, SiteHook
 from .app import make_app
-from .app_tokens import AppTokens
-from .apps_cached import CachedApps
-from .apps_sql import SqlApps
-from .audit_sql import AuditSql
+from .audit.sql import AuditSql
 from .database import Transaction
-from .database_choice import open_database
+from .database.choice import open_database
 from .drain import Drain
-from .ledger_memory import MemoryLedger
+from .ledger.memory import MemoryLedger
 from .policy import NOTEBOOK
-from .provider_kinds import KINDS, Kind, make_providers
-from .setting_values import bracketed
 from .settings import Settings, SettingsError
-from .site_hook import Hook, SiteHook
+from .settings.provider_kinds import KINDS, Kind, make_providers
+from .settings.values import bracketed
 from .window import MemoryWindow, Window
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _open(settings: Settings, drain: Drain, kinds: Mapping[str, Kind]) -> FastAP
 
 def _for_apps(settings: Settings, drain: Drain, kinds: Mapping[str, Kind]) -> FastAPI:
     """Apps told apart, their credits kept: each node with these settings is as good as the other."""
-    from .ledger_sql import SqlLedger
+    from .ledger.sql import SqlLedger
     from .metrics import Metrics
 
     database = open_database(settings)
@@ -92,6 +92,7 @@ def _for_apps(settings: Settings, drain: Drain, kinds: Mapping[str, Kind]) -> Fa
         watch=True,
         shared=True,
         audit=audit,
+        hand_out_secrets=settings.hand_out_secrets,
         metrics=Metrics(standing, lambda: audit.lost) if settings.metrics_key else None,
         metrics_key=settings.metrics_key,
         drain=drain,
@@ -110,7 +111,7 @@ def _counts_if_installed() -> Metrics | None:
 def _window(settings: Settings) -> Window:
     if settings.redis is None:
         return MemoryWindow()
-    from .window_redis import RedisWindow
+    from .window.redis import RedisWindow
 
     return RedisWindow(settings.redis)
 

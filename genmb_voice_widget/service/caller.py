@@ -18,11 +18,9 @@ class Caller:
     Attributes:
         app: whose slots a session takes, and whose sessions it may touch.
         owner: who pays.
-        user: whom the app's server gave its token to, in the server's own words, if it said so.
     """
 
     app: str
     owner: str
     plan: Plan
     via: Via
-    user: str | None = None

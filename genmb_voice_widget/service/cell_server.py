@@ -17,7 +17,7 @@ from fastapi import FastAPI, Path, Response
 
 from .access import OpenAccess
 from .app import make_app
-from .ledger_memory import MemoryLedger
+from .ledger.memory import MemoryLedger
 from .policy import NOTEBOOK
 from .problems import Refusal
 from .providers.local import LocalProvider

@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from . import setting_values as read
 from .assemble import assemble
 from .drain import Drain
-from .provider_kinds import KINDS, Kind
 from .settings import Settings, SettingsError
-from .settings_file import read_settings
+from .settings import values as read
+from .settings.file import read_settings
+from .settings.provider_kinds import KINDS, Kind
 
 if TYPE_CHECKING:
     import uvicorn

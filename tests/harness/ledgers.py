@@ -8,11 +8,11 @@ from harness.postgres import PostgresServer
 
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.database import Database
-from genmb_voice_widget.service.database_postgres import PostgresDatabase
-from genmb_voice_widget.service.database_sqlite import SqliteDatabase
+from genmb_voice_widget.service.database.postgres import PostgresDatabase
+from genmb_voice_widget.service.database.sqlite import SqliteDatabase
 from genmb_voice_widget.service.ledger import Entry, Ledger, Wish
-from genmb_voice_widget.service.ledger_memory import MemoryLedger
-from genmb_voice_widget.service.ledger_sql import SqlLedger
+from genmb_voice_widget.service.ledger.memory import MemoryLedger
+from genmb_voice_widget.service.ledger.sql import SqlLedger
 
 BEGINNING = 1_000_000.0
 PATIENT = 20.0

@@ -12,25 +12,26 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from harness.apps_memory import MemoryApps
+from harness.audit_log import AuditLog
 
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.access import OpenAccess
-from genmb_voice_widget.service.access_apps import AppAccess
+from genmb_voice_widget.service.access.app_keys import hash_key, new_key
+from genmb_voice_widget.service.access.app_tokens import AppTokens
+from genmb_voice_widget.service.access.apps import App
+from genmb_voice_widget.service.access.by_app import AppAccess
 from genmb_voice_widget.service.app import make_app, shut_down
-from genmb_voice_widget.service.app_keys import hash_key, new_key
-from genmb_voice_widget.service.app_tokens import AppTokens
-from genmb_voice_widget.service.apps import App
-from genmb_voice_widget.service.apps_memory import MemoryApps
-from genmb_voice_widget.service.audit import AuditLog
 from genmb_voice_widget.service.caller import Caller
-from genmb_voice_widget.service.ledger_memory import MemoryLedger
-from genmb_voice_widget.service.legs import Legs
-from genmb_voice_widget.service.opening import Request
+from genmb_voice_widget.service.ledger.memory import MemoryLedger
 from genmb_voice_widget.service.policy import NOTEBOOK, Plan, Rate
 from genmb_voice_widget.service.providers import Answer, Ticket
 from genmb_voice_widget.service.sessions import Sessions
+from genmb_voice_widget.service.sessions.legs import Legs
+from genmb_voice_widget.service.sessions.opening import Request
+from genmb_voice_widget.service.sessions.parts import Parts
+from genmb_voice_widget.service.sessions.sweeper import Sweeper
 from genmb_voice_widget.service.settings import Timing
-from genmb_voice_widget.service.sweeper import Sweeper
 from genmb_voice_widget.service.window import MemoryWindow
 
 OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
@@ -263,14 +264,7 @@ def make_desk(clock):
         timing = timing or Timing()
         ledger, window, provider = MemoryLedger(clock, 100), MemoryWindow(clock), ObedientProvider()
         plan = Plan("limited", rate=Rate(20))
-        sessions = Sessions(
-            legs=Legs({"here": provider}, timing),
-            window=window,
-            ledger=ledger,
-            clock=clock,
-            timing=timing,
-            watch=False,
-        )
+        sessions = Sessions(Parts(Legs({"here": provider}, timing), window, ledger, timing, clock))
         return Desk(sessions, Sweeper(sessions, ledger, timing), ledger, window, provider, clock, plan)
 
     return make

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from genmb_voice_widget.service.app_keys import app_of, hash_key, new_key, opens
-from genmb_voice_widget.service.origins import is_origin
+from genmb_voice_widget.service.access.app_keys import app_of, hash_key, new_key, opens
+from genmb_voice_widget.service.access.origins import is_origin
 
 OFFER = "v=0\r\ns=-\r\n"
 BODY = {"session": {"type": "realtime"}, "sdp": OFFER}
@@ -164,7 +164,7 @@ def test_a_key_tells_its_app_and_only_its_hash_opens():
 
 
 def test_a_key_for_an_app_that_does_not_exist_is_compared_all_the_same(monkeypatch):
-    from genmb_voice_widget.service import app_keys
+    from genmb_voice_widget.service.access import app_keys
 
     compared = []
     monkeypatch.setattr(app_keys.hmac, "compare_digest", lambda *pair: compared.append(pair))
@@ -393,3 +393,33 @@ async def test_an_app_without_voice_in_its_plan_is_told_so_once_it_has_shown_its
     response = await ask("open", headers=register.bearer("free"))
 
     assert (response.status_code, response.json()["code"]) == (403, "plan_required")
+
+
+# A voice service's own secrets
+
+
+@pytest.mark.parametrize("path", ["/v1/sessions", "/v1/sessions/{id}/offer"])
+async def test_a_pages_caller_never_gets_the_services_secret_neither_at_once_nor_for_a_session_that_stands(
+    service, register, path
+):
+    made = await service.http.post("/v1/sessions", json=BODY, headers=register.bearer("shop"))
+    path = path.format(id=made.json()["id"])
+    body = {"session": {"type": "realtime"}} | ({} if "offer" in path else {"transport": "websocket"})
+    page = {"params": {"app": "shop"}, "headers": {"Origin": "https://shop.example"}}
+    for shown in (page, {"headers": register.token("shop")}):
+        answer = await service.http.post(path, json=body, **shown)
+        assert (answer.status_code, answer.json()["code"]) == (403, "secret_refused")
+    assert service.provider.sessions == [{"type": "realtime"}]
+
+
+async def test_a_server_gets_the_services_secret_only_where_the_operator_hands_them_out(
+    make_endpoint, register, service
+):
+    wish = {"session": {"type": "realtime"}, "transport": "websocket"}
+    key = {"headers": register.bearer("shop")}
+    assert (await service.http.post("/v1/sessions", json=wish, **key)).status_code == 201
+
+    async with make_endpoint(granted=100, access=register.access(), hand_out_secrets=False) as closed:
+        answer = await closed.http.post("/v1/sessions", json=wish, **key)
+        assert (answer.status_code, answer.json()["code"]) == (403, "secret_refused")
+        assert (await closed.http.post("/v1/sessions", json=BODY, **key)).status_code == 201

@@ -5,11 +5,11 @@ import time
 from contextlib import asynccontextmanager
 
 import pytest
+from harness.audit_log import AuditLog
 from harness.browser import chromium
 
 from genmb_voice_widget.service.app import make_app
-from genmb_voice_widget.service.audit import AuditLog
-from genmb_voice_widget.service.ledger_memory import MemoryLedger
+from genmb_voice_widget.service.ledger.memory import MemoryLedger
 from genmb_voice_widget.service.window import MemoryWindow
 
 pytestmark = pytest.mark.browser

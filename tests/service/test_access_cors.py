@@ -4,10 +4,10 @@ import asyncio
 import json
 
 import pytest
+from harness.apps_memory import MemoryApps
 
-from genmb_voice_widget.service.apps import App
-from genmb_voice_widget.service.apps_cached import CachedApps
-from genmb_voice_widget.service.apps_memory import MemoryApps
+from genmb_voice_widget.service.access.apps import App
+from genmb_voice_widget.service.access.apps_cached import CachedApps
 from genmb_voice_widget.service.problems import Refusal
 
 BODY = {"session": {"type": "realtime"}, "sdp": "v=0\r\ns=-\r\n"}

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from genmb_voice_widget.service.site_hook import SiteHook
+from genmb_voice_widget.service.access.site_hook import SiteHook
 
 BODY = {"session": {"type": "realtime"}, "sdp": "v=0\r\ns=-\r\n"}
 PAGE = {"Origin": "https://shop.example"}

@@ -9,7 +9,7 @@ import jwt
 import pytest
 
 from genmb_voice_widget.secret import Secret
-from genmb_voice_widget.service.app_tokens import AppTokens
+from genmb_voice_widget.service.access.app_tokens import AppTokens
 
 BODY = {"session": {"type": "realtime"}, "sdp": "v=0\r\ns=-\r\n"}
 KEY = "canary-signing-key-0123456789abcdef"
@@ -116,11 +116,9 @@ async def test_a_token_for_an_origin_that_the_app_no_longer_has_opens_nothing(st
         {"seconds": "60"},
         {"seconds": True},
         {"seconds": None},
-        {"user": ""},
-        {"user": "x" * 129},
-        {"user": "a b"},
-        {"user": "é"},
-        {"user": 7},
+        {"seconds": 3600.5},
+        {"seconds": 1e300},
+        {"user": "u-1"},
         {"origin": 7},
         {"origin": "x" * 301},
         {"app": "other"},
@@ -129,6 +127,10 @@ async def test_a_token_for_an_origin_that_the_app_no_longer_has_opens_nothing(st
 )
 async def test_a_wish_of_another_shape_is_refused(make, body):
     assert (await make(**body)).status_code == 422
+
+
+async def test_a_whole_number_may_be_written_with_a_point(make):
+    assert (await make(seconds=60.0)).status_code == 201
 
 
 async def test_a_token_cannot_have_another_made(make, service):
@@ -149,7 +151,7 @@ async def test_a_token_dies_with_its_app(make, start, register):
 
 async def test_a_token_made_by_another_node_with_the_same_key_is_good_here(start, claims):
     assert (await start(signed(claims))).status_code == 201
-    assert (await start(signed(claims | {"user": "u-1", "origin": PAGE}), Origin=PAGE)).status_code == 201
+    assert (await start(signed(claims | {"origin": PAGE}), Origin=PAGE)).status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ async def test_a_token_made_by_another_node_with_the_same_key_is_good_here(start
         {"iat": "now"},
         {"iat": -1e308},
         {"origin": ["https://shop.example"]},
-        {"user": {"$ne": None}},
+        {"user": "u-1"},
         {"admin": True},
         {"scope": "all"},
         {"nbf": 0},
@@ -282,20 +284,7 @@ def test_a_signing_key_that_is_too_short_is_refused_and_none_shows_itself(clock)
         AppTokens(Secret("canary-short"), clock)
     assert "canary" not in str(error.value)
 
-    token, leave = AppTokens(Secret(KEY), clock).issue("shop", 10_000, user="u-1")
+    token, leave = AppTokens(Secret(KEY), clock).issue("shop", 10_000)
     assert leave.expires_at == int(clock()) + 3600
     assert "canary" not in repr(vars(AppTokens(Secret(KEY), clock)))
     assert token.reveal() not in repr((token, leave))
-
-
-async def test_whom_a_token_was_given_to_is_known_to_the_endpoint(register, service, clock):
-    from starlette.requests import Request
-
-    access = register.access()
-    token = register.token("shop", user="u-1042")
-    headers = [(b"authorization", token["Authorization"].encode())]
-    caller = await access.caller(
-        Request({"type": "http", "method": "POST", "headers": headers, "query_string": b""})
-    )
-
-    assert (caller.app, caller.via, caller.user) == ("shop", "token", "u-1042")

@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 import pytest
+from harness.apps_memory import MemoryApps
 
 from genmb_voice_widget.secret import Secret
-from genmb_voice_widget.service.app_keys import hash_key, new_key
-from genmb_voice_widget.service.apps import App
-from genmb_voice_widget.service.apps_memory import MemoryApps
-from genmb_voice_widget.service.apps_sql import SqlApps
-from genmb_voice_widget.service.database_postgres import PostgresDatabase
-from genmb_voice_widget.service.database_sqlite import SqliteDatabase
+from genmb_voice_widget.service.access.app_keys import hash_key, new_key
+from genmb_voice_widget.service.access.apps import App
+from genmb_voice_widget.service.access.apps_sql import SqlApps
+from genmb_voice_widget.service.database.postgres import PostgresDatabase
+from genmb_voice_widget.service.database.sqlite import SqliteDatabase
 
 pytest_plugins = ["harness.postgres_plugin"]
 

@@ -8,9 +8,9 @@ import pytest
 
 from genmb_voice_widget import cli
 from genmb_voice_widget.secret import Secret
-from genmb_voice_widget.service.app_keys import app_of, hash_key
-from genmb_voice_widget.service.apps_sql import SqlApps
-from genmb_voice_widget.service.database_sqlite import SqliteDatabase
+from genmb_voice_widget.service.access.app_keys import app_of, hash_key
+from genmb_voice_widget.service.access.apps_sql import SqlApps
+from genmb_voice_widget.service.database.sqlite import SqliteDatabase
 
 ADD = ("add", "shop", "--owner", "alice", "--plan", "pro", "--origin", "https://shop.example")
 

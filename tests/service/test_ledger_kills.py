@@ -8,7 +8,7 @@ import pytest
 from soak.ledger_kills import series
 from soak.ledger_writer import database
 
-from genmb_voice_widget.service.ledger_sql import SqlLedger
+from genmb_voice_widget.service.ledger.sql import SqlLedger
 
 pytest_plugins = ["harness.postgres_plugin"]
 
@@ -16,7 +16,7 @@ HOLD_ALL = """
 import asyncio, sys
 from harness.ledgers import wish
 from genmb_voice_widget.service.ledger import Hold
-from genmb_voice_widget.service.ledger_sql import SqlLedger
+from genmb_voice_widget.service.ledger.sql import SqlLedger
 from genmb_voice_widget.service.problems import Refusal
 from soak.ledger_writer import database
 

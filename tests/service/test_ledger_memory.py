@@ -3,7 +3,7 @@
 from harness.ledgers import BEGINNING, wish
 
 from genmb_voice_widget.service.ledger import Balance, Lacking
-from genmb_voice_widget.service.ledger_memory import ENTRIES, MemoryLedger
+from genmb_voice_widget.service.ledger.memory import ENTRIES, MemoryLedger
 
 
 class Clock:

@@ -12,7 +12,7 @@ from harness.postgres import PASSWORD
 
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.database import FOR_UPDATE
-from genmb_voice_widget.service.database_postgres import PostgresDatabase
+from genmb_voice_widget.service.database.postgres import PostgresDatabase
 from genmb_voice_widget.service.problems import Refusal
 
 pytest_plugins = ["harness.postgres_plugin"]

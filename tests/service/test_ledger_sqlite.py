@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from genmb_voice_widget.service.database_sqlite import BUSY, SqliteDatabase
+from genmb_voice_widget.service.database.sqlite import BUSY, SqliteDatabase
 from genmb_voice_widget.service.problems import Refusal
 
 

@@ -7,9 +7,9 @@ import psycopg
 import pytest
 from harness.ledgers import PostgresBook, SqliteBook, wish
 
+from genmb_voice_widget.service.database.schema import VERSION
 from genmb_voice_widget.service.ledger import Balance
 from genmb_voice_widget.service.problems import Refusal
-from genmb_voice_widget.service.schema import VERSION
 
 pytest_plugins = ["harness.postgres_plugin"]
 

@@ -14,7 +14,7 @@ from aiortc.mediastreams import AudioStreamTrack
 from genmb_voice_widget.say import spoken
 from genmb_voice_widget.service.access import OpenAccess
 from genmb_voice_widget.service.app import in_process, make_app, shut_down
-from genmb_voice_widget.service.ledger_memory import MemoryLedger
+from genmb_voice_widget.service.ledger.memory import MemoryLedger
 from genmb_voice_widget.service.policy import Plan, Rate
 from genmb_voice_widget.service.providers.local import LocalProvider
 from genmb_voice_widget.service.settings import Timing

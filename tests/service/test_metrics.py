@@ -86,7 +86,7 @@ async def test_what_the_audit_lost_and_when_the_sweeper_looked_is_shown(counted)
 
 
 async def test_the_sweepers_look_is_noted(clock):
-    from genmb_voice_widget.service.ledger_memory import MemoryLedger
+    from genmb_voice_widget.service.ledger.memory import MemoryLedger
 
     metrics = Metrics()
     await metrics.ledger(MemoryLedger(clock)).due()

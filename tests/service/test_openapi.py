@@ -10,7 +10,7 @@ import pytest
 
 from genmb_voice_widget.service import policy
 from genmb_voice_widget.service.app import make_app
-from genmb_voice_widget.service.ledger_memory import MemoryLedger
+from genmb_voice_widget.service.ledger.memory import MemoryLedger
 from genmb_voice_widget.service.window import MemoryWindow
 
 FUZZ = (sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()", "run")
@@ -113,7 +113,7 @@ async def test_the_page_for_people_shows_every_route_and_loads_nothing_from_anyw
 
 
 async def test_the_page_for_people_shows_what_is_described_as_text_and_not_as_markup():
-    from genmb_voice_widget.service.docs_page import docs_page
+    from genmb_voice_widget.service.web.docs_page import docs_page
 
     hostile = "<script>alert(1)</script>"
     page = docs_page(

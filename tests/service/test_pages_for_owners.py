@@ -11,10 +11,10 @@ from genmb_voice_widget.service import app_command
 from genmb_voice_widget.service.metrics import Metrics
 from genmb_voice_widget.service.policy import PLANS
 from genmb_voice_widget.service.problems import Refusal
-from genmb_voice_widget.service.provider_kinds import KINDS
 from genmb_voice_widget.service.providers.exchange import BY_STATUS
 from genmb_voice_widget.service.settings import Timing
-from genmb_voice_widget.service.settings_file import READERS
+from genmb_voice_widget.service.settings.file import READERS
+from genmb_voice_widget.service.settings.provider_kinds import KINDS
 
 DOCS = Path(__file__).parents[2] / "docs"
 OWNERS = (DOCS / "token_service.md").read_text()

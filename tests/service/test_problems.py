@@ -324,7 +324,7 @@ async def test_what_is_no_address_and_no_expected_name_is_refused(make_endpoint,
 
 
 async def test_a_websocket_by_an_unexpected_name_is_closed_before_it_is_accepted():
-    from genmb_voice_widget.service.hosts import ExpectedHosts
+    from genmb_voice_widget.service.web.hosts import ExpectedHosts
 
     async def app(scope, receive, send):
         await send({"type": "websocket.accept"})

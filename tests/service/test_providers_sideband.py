@@ -11,7 +11,7 @@ from harness.upstream import AZURE_KEY, ENTRA_TOKEN, OPENAI_KEY, PROVIDERS, RESO
 
 from genmb_voice_widget.service.access import OpenAccess
 from genmb_voice_widget.service.app import make_app, shut_down
-from genmb_voice_widget.service.ledger_memory import MemoryLedger
+from genmb_voice_widget.service.ledger.memory import MemoryLedger
 from genmb_voice_widget.service.policy import NOTEBOOK
 from genmb_voice_widget.service.problems import Refusal
 from genmb_voice_widget.service.providers.proof import Proof

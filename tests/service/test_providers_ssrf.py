@@ -27,7 +27,7 @@ from genmb_voice_widget.service.providers.azure_endpoint import SUFFIXES, azure_
 from genmb_voice_widget.service.providers.credential import Key, api_key
 from genmb_voice_widget.service.providers.openai import OpenAIProvider
 from genmb_voice_widget.service.providers.upstream import Upstream
-from genmb_voice_widget.service.setting_values import key as read_key
+from genmb_voice_widget.service.settings.values import key as read_key
 
 OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 SESSION = {"type": "realtime", "model": DEPLOYMENT}

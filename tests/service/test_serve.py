@@ -16,7 +16,7 @@ from genmb_voice_widget.service import serve
 BODY = {"session": {"type": "realtime"}, "sdp": "v=0\r\ns=-\r\n"}
 GATED = """
 import asyncio, secrets, sys
-from genmb_voice_widget.service.provider_kinds import Kind
+from genmb_voice_widget.service.settings.provider_kinds import Kind
 from genmb_voice_widget.service.providers import Answer
 from genmb_voice_widget.service.serve import main
 

@@ -7,10 +7,10 @@ import pytest
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.assemble import assemble
 from genmb_voice_widget.service.drain import Drain
-from genmb_voice_widget.service.provider_kinds import KINDS, make_providers
-from genmb_voice_widget.service.setting_values import is_loopback
 from genmb_voice_widget.service.settings import Settings, SettingsError
-from genmb_voice_widget.service.settings_file import PREFIX, READERS, read_settings
+from genmb_voice_widget.service.settings.file import PREFIX, READERS, read_settings
+from genmb_voice_widget.service.settings.provider_kinds import KINDS, make_providers
+from genmb_voice_widget.service.settings.values import is_loopback
 
 CANARY = "canary-5b21"
 KEY = f"{CANARY}-0123456789abcdef0123456789"
@@ -61,6 +61,7 @@ def test_without_any_it_is_open_on_this_machine_alone_with_the_local_peer_and_in
         "redis": None,
         "signing_key": None,
         "site_hook": None,
+        "hand_out_secrets": False,
         "metrics_key": None,
         "drain_seconds": 8.0,
         "providers": {"local": {}},
@@ -76,6 +77,7 @@ database = "postgresql://voice:{CANARY}@db.example/voice"
 redis = "redis://:{CANARY}@redis.example:6379/0"
 signing_key = "{KEY}"
 site_hook = "shop.voice:who"
+hand_out_secrets = true
 metrics_key = "{CANARY}"
 drain_seconds = 30
 
@@ -96,6 +98,7 @@ ENVIRON = {
     "GENMB_VOICE_REDIS": f"redis://:{CANARY}@redis.example:6379/0",
     "GENMB_VOICE_SIGNING_KEY": KEY,
     "GENMB_VOICE_SITE_HOOK": "shop.voice:who",
+    "GENMB_VOICE_HAND_OUT_SECRETS": "true",
     "GENMB_VOICE_METRICS_KEY": CANARY,
     "GENMB_VOICE_DRAIN_SECONDS": "30",
     "GENMB_VOICE_PROVIDERS": "azure, local",
@@ -168,6 +171,7 @@ def test_a_name_that_is_not_known_is_wrong_and_the_nearest_one_is_named(read, so
         ("redis", ["", 7, f"http://{CANARY}", f"{CANARY}:6379"], "must be"),
         ("signing_key", ["", 7, CANARY, " " * 40, f"{CANARY} {CANARY} {CANARY}", "x" * 31, "é" * 40], "at least 32 characters"),
         ("metrics_key", ["", 7, f"{CANARY} x", f"{CANARY}\n"], "must be a key"),
+        ("hand_out_secrets", ["", 7, "yes", 1, "True"], "must be true or false"),
         ("site_hook", ["", 7, "module", "module:", ":who", "a b:c", "os:system()", "../x:y"], "as module:function"),
         ("drain_seconds", [0, 3, 301, -1, "x", True, "nan", "inf", "1e3"], "a number from 4 to 300"),
     ],
@@ -345,7 +349,7 @@ def test_what_is_not_installed_is_told_with_what_to_install(tmp_path, monkeypatc
 
     for name in [name for name in sys.modules if name.partition(".")[0] == missing]:
         monkeypatch.delitem(sys.modules, name)
-    for name in ("window_redis", "database_postgres", "metrics"):
+    for name in ("window.redis", "database.postgres", "metrics"):
         monkeypatch.delitem(sys.modules, f"genmb_voice_widget.service.{name}", raising=False)
     monkeypatch.setitem(sys.modules, missing, None)
     settings = {

@@ -3,8 +3,8 @@
 import asyncio
 
 from genmb_voice_widget.service.problems import Refusal
+from genmb_voice_widget.service.sessions.sweeper import LEASE, Sweeper
 from genmb_voice_widget.service.settings import Timing
-from genmb_voice_widget.service.sweeper import LEASE, Sweeper
 
 
 async def test_without_a_proof_the_call_is_hung_up_and_released_after_thirty_seconds_and_not_before(desk):

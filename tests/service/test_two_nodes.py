@@ -24,7 +24,7 @@ from functools import partial
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service import assemble
 from genmb_voice_widget.service.app import make_app
-from genmb_voice_widget.service.provider_kinds import Kind
+from genmb_voice_widget.service.settings.provider_kinds import Kind
 from genmb_voice_widget.service.providers.exchange import BY_STATUS, Link
 from genmb_voice_widget.service.providers.openai import REQUEST_ID, OpenAIProvider
 from genmb_voice_widget.service.providers.sideband import sees_the_caller

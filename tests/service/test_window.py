@@ -15,9 +15,9 @@ from limits.storage import RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from genmb_voice_widget.secret import Secret
-from genmb_voice_widget.service import window_redis
 from genmb_voice_widget.service.policy import Rate
 from genmb_voice_widget.service.window import Full, MemoryWindow, Taken
+from genmb_voice_widget.service.window import redis as window_redis
 
 RATE = Rate(5, 100.0)
 # Quarters of a second add up without rounding, so that the edges of the window are hit exactly.

@@ -16,13 +16,13 @@ from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.policy import Rate, too_many_sessions
 from genmb_voice_widget.service.problems import Refusal
 from genmb_voice_widget.service.window import Full, Taken
-from genmb_voice_widget.service.window_redis import RedisWindow
+from genmb_voice_widget.service.window.redis import RedisWindow
 
 RATE = Rate(20)
 HUNG_WITHIN, DOWN_WITHIN = 0.6, 0.1
 CALLERS = 64
 CANARY = "canary-7f3a"
-LOGGER = "genmb_voice_widget.service.window_redis"
+LOGGER = "genmb_voice_widget.service.window.redis"
 AOF = ("--appendonly", "yes", "--appendfsync", "always")
 
 

@@ -13,8 +13,8 @@ from harness.postgres import postgres_server
 from soak.ledger_writer import database
 
 from genmb_voice_widget.service.ledger import Wish
-from genmb_voice_widget.service.ledger_memory import MemoryLedger
-from genmb_voice_widget.service.ledger_sql import SqlLedger
+from genmb_voice_widget.service.ledger.memory import MemoryLedger
+from genmb_voice_widget.service.ledger.sql import SqlLedger
 
 APPS = 40
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.database import Database
-from genmb_voice_widget.service.database_sqlite import SqliteDatabase
+from genmb_voice_widget.service.database.sqlite import SqliteDatabase
 from genmb_voice_widget.service.ledger import DuplicateCall, Hold, Lacking, Wish
-from genmb_voice_widget.service.ledger_sql import SqlLedger
+from genmb_voice_widget.service.ledger.sql import SqlLedger
 from genmb_voice_widget.service.problems import Refusal
 
 OWNERS = ("rich", "well-off", "poor")
@@ -27,7 +27,7 @@ def database(store: str) -> Database:
     """Open what `store` names: a file, or a server."""
     if not store.startswith("postgresql:"):
         return SqliteDatabase(store)
-    from genmb_voice_widget.service.database_postgres import PostgresDatabase
+    from genmb_voice_widget.service.database.postgres import PostgresDatabase
 
     return PostgresDatabase(Secret(store))
 

@@ -18,7 +18,7 @@ from harness.redis_server import RedisServer, redis_server
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.policy import Rate
 from genmb_voice_widget.service.problems import Refusal
-from genmb_voice_widget.service.window_redis import RedisWindow
+from genmb_voice_widget.service.window.redis import RedisWindow
 
 RATE = Rate(20)
 TAKES = 6000

@@ -27,7 +27,7 @@ def ours(url: str) -> Attempt:
     from genmb_voice_widget.secret import Secret
     from genmb_voice_widget.service.policy import Rate
     from genmb_voice_widget.service.window import Taken
-    from genmb_voice_widget.service.window_redis import RedisWindow
+    from genmb_voice_widget.service.window.redis import RedisWindow
 
     window, rate = RedisWindow(Secret(url)), Rate(LIMIT, SECONDS)
 

@@ -1,0 +1,177 @@
+"""Who may ask, where apps are told apart: by a key, a token, a page's origin or the owner's site.
+
+| what a request shows                              | `Caller.via` | `Origin`                               |
+|---------------------------------------------------|--------------|----------------------------------------|
+| `Authorization: Bearer gvk_…`, an app's key       | `key`        | none, or one of the app's              |
+| `Authorization: Bearer gvt_…`, made with the key  | `token`      | the token's; if it has none, as above  |
+| `?app=ID`                                         | `page`       | one of the app's                       |
+| a cookie or header that the owner's function knows | `site`      | one of the app's; none for an own GET  |
+
+An app is named in the query and not in a header, because `navigator.sendBeacon` can set no header and because
+a preflight shows the query but no header's value. Where the owner's function is asked, pages are let in by it
+alone: an origin is a public fact, and anything but a browser can claim one.
+
+Everything that fails before the app is known fails alike.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
+
+from genmb_voice_widget.secret import Secret
+from genmb_voice_widget.service.caller import Caller, Via
+from genmb_voice_widget.service.policy import PLANS
+from genmb_voice_widget.service.problems import Refusal
+
+from .app_keys import APP_ID, app_of, opens
+from .app_keys import PREFIX as KEY
+from .app_tokens import PREFIX as TOKEN
+from .app_tokens import AppTokens, Leave
+from .apps import App, AppsLookup
+from .origins import is_origin, origin_of, refused
+from .site_hook import SiteHook
+
+
+class AppAccess:
+    """Tells apps apart.
+
+    Args:
+        apps: the register.
+        tokens: reads app tokens; without it there are none.
+        site: the owner's function; without it an app's pages are told by their origin.
+    """
+
+    def __init__(
+        self, apps: AppsLookup, *, tokens: AppTokens | None = None, site: SiteHook | None = None
+    ) -> None:
+        self._apps = apps
+        self._tokens = tokens
+        self._site = site
+
+    @property
+    def cookies(self) -> bool:
+        """See `Access.cookies`: only where somebody looks at them."""
+        return self._site is not None
+
+    async def welcomes(self, origin: str) -> bool:
+        """See `Access.welcomes`."""
+        return is_origin(origin) and await self._apps.origin_known(origin)
+
+    async def caller(self, request: HTTPConnection) -> Caller:
+        """See `Access.caller`."""
+        match _credential(request.headers):
+            case str(key) if key.startswith(KEY):
+                return await self._by_key(key, request)
+            case str(token) if token.startswith(TOKEN):
+                return await self._by_token(token, request)
+            case _ if self._site is not None:
+                return await self._by_site(self._site, request)
+            case None:
+                return await self._by_page(request)
+            case _:
+                raise unauthorized()
+
+    def described(self) -> dict[str, Any]:
+        """See `Access.described`."""
+        key = "An app key, gvk_…, or a token made with one, gvt_…"
+        page = "The app's id, from a page whose Origin is one of the app's."
+        return {
+            "key": {"type": "http", "scheme": "bearer", "description": key},
+            "page": {"type": "apiKey", "in": "query", "name": "app", "description": page},
+        }
+
+    @property
+    def signs(self) -> bool:
+        """Whether there are app tokens."""
+        return self._tokens is not None
+
+    async def issue(self, caller: Caller, seconds: int, origin: str | None) -> tuple[Secret, Leave]:
+        """Make a token for an app that showed its key.
+
+        Raises:
+            Refusal: `unauthorized`, for any other caller; `origin_refused`, when the origin is not the app's.
+        """
+        app = await self._find(caller.app)
+        if caller.via != "key" or app is None or self._tokens is None:
+            raise unauthorized()
+        if origin is not None and origin not in app.origins:
+            raise refused()
+        return self._tokens.issue(app.id, seconds, origin)
+
+    async def _by_key(self, key: str, request: HTTPConnection) -> Caller:
+        app = await self._find(app_of(key))
+        if not opens(key, app.key_hash if app else None) or app is None:
+            raise unauthorized()
+        _check_origin(app, origin_of(request.headers), or_none=True)
+        return _caller(app, "key")
+
+    async def _by_token(self, token: str, request: HTTPConnection) -> Caller:
+        leave = self._tokens.read(token) if self._tokens is not None else None
+        app = await self._find(leave.app if leave else None)
+        if leave is None or app is None:
+            raise unauthorized()
+        origin = origin_of(request.headers)
+        if leave.origin is not None and origin != leave.origin:
+            raise refused()
+        _check_origin(app, origin, or_none=True)
+        return _caller(app, "token")
+
+    async def _by_page(self, request: HTTPConnection) -> Caller:
+        origin = origin_of(request.headers)
+        app = await self._find(_named(request))
+        if origin is None or app is None:
+            raise unauthorized()
+        _check_origin(app, origin, or_none=False)
+        return _caller(app, "page")
+
+    async def _by_site(self, site: SiteHook, request: HTTPConnection) -> Caller:
+        id = await site.app(request)
+        app = await self._find(id)
+        named = request.query_params.getlist("app")
+        if app is None or named not in ([], [id]):
+            raise unauthorized()
+        own = request.scope.get("method") == "GET" and request.headers.get("sec-fetch-site") == "same-origin"
+        _check_origin(app, origin_of(request.headers), or_none=own)
+        return _caller(app, "site")
+
+    async def _find(self, id: str | None) -> App | None:
+        """Look up an app that is let in."""
+        if id is None or not APP_ID.fullmatch(id):
+            return None
+        app = await self._apps.find(id)
+        return None if app is None or app.revoked else app
+
+
+def unauthorized() -> Refusal:
+    """Answer for everyone who is not known, whyever that is."""
+    return Refusal("unauthorized", "The request shows no app that may ask here.")
+
+
+def _credential(headers: Headers) -> str | None:
+    """Read the bearer token (RFC 6750 §2.1); any other credential, or several, is one that opens nothing."""
+    match headers.getlist("authorization"):
+        case []:
+            return None
+        case [field]:
+            scheme, _, value = field.partition(" ")
+            return value.strip() if scheme.lower() == "bearer" else ""
+        case _:
+            return ""
+
+
+def _named(request: HTTPConnection) -> str | None:
+    named = request.query_params.getlist("app")
+    return named[0] if len(named) == 1 else None
+
+
+def _check_origin(app: App, origin: str | None, *, or_none: bool) -> None:
+    """Check which page asks: exactly one of the app's, or none at all where a server or an own page may."""
+    if origin not in app.origins and not (origin is None and or_none):
+        raise refused()
+
+
+def _caller(app: App, via: Via) -> Caller:
+    return Caller(app.id, app.owner, PLANS[app.plan], via)

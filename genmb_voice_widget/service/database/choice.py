@@ -1,0 +1,34 @@
+"""Which database the settings want: SQLite in a file, or PostgreSQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from genmb_voice_widget.service.settings import Settings, SettingsError
+
+from . import Database
+
+
+def open_database(settings: Settings) -> Database:
+    """Return the database of the settings, not yet asked.
+
+    Raises:
+        SettingsError: there is none, or its address is none.
+    """
+    if settings.database is None:
+        raise SettingsError("Apps are kept in a database: set database, or GENMB_VOICE_DATABASE.")
+    address = settings.database.reveal()
+    if not address.startswith(("postgresql://", "postgres://")):
+        from .sqlite import SqliteDatabase
+
+        return SqliteDatabase(Path(address))
+    try:
+        from .postgres import PostgresDatabase
+
+        return PostgresDatabase(settings.database)
+    except ModuleNotFoundError as missing:
+        raise SettingsError(
+            f"{missing.name} is not installed: pip install 'genmb-voice-widget[service]'."
+        ) from None
+    except ValueError as error:
+        raise SettingsError(f"The setting database: {error}.") from None

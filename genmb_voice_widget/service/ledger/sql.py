@@ -1,0 +1,221 @@
+"""The account in a database, for one node or several; always with a limit.
+
+An owner without an account has no credits. What depends on a row is decided after that row was locked: first
+the session's, then its owner's account. That an app has too many sessions standing is decided under its
+owner's lock, so an app has one owner at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from operator import attrgetter
+
+from genmb_voice_widget.service.database import FOR_UPDATE, Database, Transaction
+
+from . import Balance, DuplicateCall, Hold, Lacking, Renewed, Step, Wish, steps
+
+_BATCH = 100
+_NAMES = [field.name for field in fields(Hold)]
+_COLUMNS = ", ".join(_NAMES)
+_MARKS = ", ".join("?" for _ in _NAMES)
+_values = attrgetter(*_NAMES)
+
+_BALANCE = "SELECT granted, reserved, captured FROM accounts WHERE owner = ?"
+_GRANT = """
+INSERT INTO accounts (owner, granted, reserved, captured) VALUES (?, ?, 0, 0)
+ON CONFLICT (owner) DO UPDATE SET granted = accounts.granted + excluded.granted
+RETURNING granted, reserved, captured"""
+_LOCK = """
+INSERT INTO accounts (owner, granted, reserved, captured) VALUES (?, 0, 0, 0)
+ON CONFLICT (owner) DO UPDATE SET granted = accounts.granted
+RETURNING granted, reserved, captured"""
+_MOVE = "UPDATE accounts SET reserved = reserved + ?, captured = captured + ? WHERE owner = ?"
+_ENTRY = "INSERT INTO entries (kind, session, app, owner, credits, at) VALUES (?, ?, ?, ?, ?, ?)"
+
+_FIND = f"SELECT {_COLUMNS} FROM holds WHERE session = ?"  # noqa: S608
+_KNOWN = f"""
+SELECT {_COLUMNS} FROM holds WHERE session = ? OR (app = ? AND key = ?)
+ORDER BY CASE session WHEN ? THEN 0 ELSE 1 END LIMIT 1"""  # noqa: S608
+_DUE = f"SELECT {_COLUMNS} FROM holds WHERE due <= ? ORDER BY due, session LIMIT {_BATCH}"  # noqa: S608
+_LIVE = "SELECT count(*) FROM holds WHERE app = ? AND ended IS NULL"
+_UNSETTLED = "SELECT 1 FROM holds WHERE due IS NOT NULL LIMIT 1"
+_ADD = f"INSERT INTO holds ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT DO NOTHING RETURNING session"  # noqa: S608
+_CHANGE = """
+UPDATE holds SET due = ?, call_id = ?, phase = ?, reason = ?, answered = ?, began = ?, ended = ?
+WHERE session = ?"""
+
+_CLAIM = (
+    "INSERT INTO calls (provider, call_id, session) VALUES (?, ?, ?) ON CONFLICT DO NOTHING RETURNING session"
+)
+_CLAIMED = "SELECT session FROM calls WHERE provider = ? AND call_id = ?"
+
+_LEASE = """
+INSERT INTO leases (name, holder, until) VALUES (?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
+WHERE leases.holder = excluded.holder OR leases.until <= ?
+RETURNING name"""
+
+
+class SqlLedger:
+    """A `Ledger` in a database, which is closed with it: of those who share it, the ledger is closed last."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def balance(self, owner: str) -> Balance:
+        """See `Ledger.balance`."""
+        return await self._database.transact(lambda tx: _balance(tx, owner))
+
+    async def grant(self, owner: str, credits: int) -> Balance:
+        """See `Ledger.grant`."""
+        if credits < 1:
+            raise ValueError("credits are granted by whole numbers above zero")
+        return await self._database.transact(lambda tx: _grant(tx, owner, credits))
+
+    async def hold(self, wish: Wish) -> Hold | Lacking:
+        """See `Ledger.hold`."""
+        return await self._database.transact(lambda tx: _hold(tx, wish))
+
+    async def answered(self, session: str, call_id: str | None, within: float) -> Hold:
+        """See `Ledger.answered`."""
+        return await self._database.transact(lambda tx: _answered(tx, session, call_id, within))
+
+    async def renew(self, session: str, call_id: str | None, grace: float) -> Renewed | None:
+        """See `Ledger.renew`."""
+        return await self._database.transact(lambda tx: _renew(tx, session, call_id, grace))
+
+    async def step(self, session: str, step: Step, reason: str | None = None) -> Hold | None:
+        """See `Ledger.step`."""
+        return await self._database.transact(lambda tx: _step(tx, session, step, reason))
+
+    async def find(self, session: str) -> Hold | None:
+        """See `Ledger.find`."""
+        return await self._database.transact(lambda tx: _find(tx, _FIND, session))
+
+    async def live(self, app: str) -> int:
+        """See `Ledger.live`."""
+        return await self._database.transact(lambda tx: _live(tx, app))
+
+    async def due(self) -> tuple[Hold, ...]:
+        """See `Ledger.due`."""
+        return await self._database.transact(_due)
+
+    async def unsettled(self) -> bool:
+        """See `Ledger.unsettled`."""
+        return await self._database.transact(_unsettled)
+
+    async def lease(self, name: str, holder: str, seconds: float) -> bool:
+        """See `Ledger.lease`."""
+        return await self._database.transact(lambda tx: _lease(tx, name, holder, seconds))
+
+    async def ready(self) -> None:
+        """See `Ledger.ready`."""
+        await self._database.ready()
+
+    async def close(self) -> None:
+        """See `Ledger.close`."""
+        await self._database.close()
+
+
+async def _balance(tx: Transaction, owner: str) -> Balance:
+    rows = await tx.rows(_BALANCE, owner)
+    return Balance(*rows[0]) if rows else Balance(0, 0, 0)
+
+
+async def _grant(tx: Transaction, owner: str, credits: int) -> Balance:
+    [row] = await tx.rows(_GRANT, owner, credits)
+    await tx.rows(_ENTRY, "grant", None, None, owner, credits, tx.now)
+    return Balance(*row)
+
+
+async def _hold(tx: Transaction, wish: Wish) -> Hold | Lacking:
+    [account] = await tx.rows(_LOCK, wish.owner)
+    if known := await _known(tx, wish):
+        return known
+    if wish.max_live is not None and await _live(tx, wish.app) >= wish.max_live:
+        return Lacking("live")
+    if (Balance(*account).available or 0) < wish.credits:
+        return Lacking("credits")
+    hold = steps.begun(wish, tx.now)
+    if not await tx.rows(_ADD, *_values(hold)) and (known := await _known(tx, wish)):
+        return known  # The same key came under another owner's lock.
+    await _move(tx, hold)
+    return hold
+
+
+async def _known(tx: Transaction, wish: Wish) -> Hold | None:
+    return await _find(tx, _KNOWN, wish.session, wish.app, wish.key, wish.session)
+
+
+async def _answered(tx: Transaction, session: str, call_id: str | None, within: float) -> Hold:
+    hold = await _find(tx, _FIND + FOR_UPDATE, session)
+    if hold is None:
+        raise KeyError(session)
+    answered = steps.answered(hold, call_id, within, tx.now)
+    if answered is None:
+        return hold
+    await _claim(tx, answered)
+    return await _change(tx, answered)
+
+
+async def _renew(tx: Transaction, session: str, call_id: str | None, grace: float) -> Renewed | None:
+    hold = await _find(tx, _FIND + FOR_UPDATE, session)
+    renewed = steps.renewed(hold, call_id, grace, tx.now) if hold else None
+    if renewed is not None:
+        await _claim(tx, renewed.hold)
+        await _change(tx, renewed.hold)
+    return renewed
+
+
+async def _step(tx: Transaction, session: str, step: Step, reason: str | None) -> Hold | None:
+    hold = await _find(tx, _FIND + FOR_UPDATE, session)
+    stepped = steps.stepped(hold, step, reason, tx.now) if hold else None
+    if stepped is None:
+        return hold
+    await _move(tx, stepped)
+    return await _change(tx, stepped)
+
+
+async def _live(tx: Transaction, app: str) -> int:
+    [(count,)] = await tx.rows(_LIVE, app)
+    return int(count)
+
+
+async def _due(tx: Transaction) -> tuple[Hold, ...]:
+    return tuple(Hold(*row) for row in await tx.rows(_DUE, tx.now))
+
+
+async def _unsettled(tx: Transaction) -> bool:
+    return bool(await tx.rows(_UNSETTLED))
+
+
+async def _lease(tx: Transaction, name: str, holder: str, seconds: float) -> bool:
+    return bool(await tx.rows(_LEASE, name, holder, tx.now + seconds, tx.now))
+
+
+async def _find(tx: Transaction, statement: str, *by: str | None) -> Hold | None:
+    rows = await tx.rows(statement, *by)
+    return Hold(*rows[0]) if rows else None
+
+
+async def _change(tx: Transaction, hold: Hold) -> Hold:
+    changing = hold.due, hold.call_id, hold.phase, hold.reason, hold.answered, hold.began, hold.ended
+    await tx.rows(_CHANGE, *changing, hold.session)
+    return hold
+
+
+async def _claim(tx: Transaction, hold: Hold) -> None:
+    """Enter the hold's call as this session's, unless it is another's."""
+    if hold.call_id is None or await tx.rows(_CLAIM, hold.provider, hold.call_id, hold.session):
+        return
+    if await tx.rows(_CLAIMED, hold.provider, hold.call_id) != [(hold.session,)]:
+        raise DuplicateCall(hold.call_id)
+
+
+async def _move(tx: Transaction, hold: Hold) -> None:
+    """Add the line that a new phase gives, and move the credits that it stands for."""
+    kind = steps.MOVED_BY.get(hold.phase)
+    if kind is not None:
+        reserved, captured = steps.MOVES[kind]
+        await tx.rows(_MOVE, reserved * hold.credits, captured * hold.credits, hold.owner)
+        await tx.rows(_ENTRY, kind, hold.session, hold.app, hold.owner, hold.credits, tx.now)

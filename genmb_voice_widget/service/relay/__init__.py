@@ -1,0 +1,1 @@
+"""For pages without our script: `POST /api/voice-agent`, and a relayed WebSocket whose key stays home."""

@@ -1,0 +1,86 @@
+"""Opens the WebSocket to a voice service with the short-lived secret that was made for one session.
+
+It goes where the provider said and nowhere else, and logs nothing of what is sent. It knows no page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from genmb_voice_widget.service.problems import Refusal
+from genmb_voice_widget.service.providers import Ticket
+from genmb_voice_widget.service.providers.straight import silent, straight
+
+if TYPE_CHECKING:
+    import ssl
+
+    from websockets.asyncio.client import ClientConnection
+
+LARGEST = 16 * 1024 * 1024
+"""Bytes of one message: above the fifteen MiB that an event may hold."""
+
+
+@asynccontextmanager
+async def dial(ticket: Ticket, within: float) -> AsyncIterator[ClientConnection]:
+    """Open the socket, in so many seconds, and close it in the end.
+
+    Raises:
+        Refusal: `provider_unreachable` or `provider_refused`; `service_unavailable` where the package that
+            talks WebSocket is missing.
+    """
+    try:
+        connect = straight()
+        from websockets.exceptions import InvalidStatus
+    except ImportError:
+        raise Refusal("service_unavailable", "websockets is not installed.") from None
+
+    address = urlsplit(ticket.url)
+    here = _is_here(address.hostname or "")
+    socket, failure, status = None, "", 0
+    try:
+        socket = await connect(
+            ticket.url,
+            additional_headers={"Authorization": f"Bearer {ticket.token.reveal()}"},
+            ssl=_tls() if address.scheme == "wss" else None,
+            proxy=None if here else True,
+            logger=silent,
+            max_size=LARGEST,
+            max_queue=8,
+            compression=None,
+            open_timeout=within,
+            close_timeout=1.0,
+        )
+    except InvalidStatus as error:
+        status = error.response.status_code
+    except Exception as error:  # the handshake's, the proxy's, the network's: none is a bug of ours
+        failure = type(error).__name__
+    # Raised out of the handlers, whose exceptions hold the request with its secret.
+    if status:
+        raise Refusal("provider_refused", f"The voice service answered with HTTP status {status}.")
+    if socket is None:
+        raise Refusal("provider_unreachable", f"The socket ended with {failure}.")
+    try:
+        yield socket
+    finally:
+        await socket.close()
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Read the certificates to trust, once: it takes 20 ms."""
+    import httpx
+
+    return httpx.create_ssl_context()
+
+
+def _is_here(host: str) -> bool:
+    """Tell whether it is this machine, which no proxy of the environment can reach."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,228 @@
+"""One page's socket and one service's, joined: what either says goes on to the other, in the other's names.
+
+It ends when either closes, when nobody has said anything for long, when the session's time is over, when a
+page sends too much at once or reads too slowly, and when the endpoint is being stopped. Each side is read
+only as fast as the other one takes it, so nothing piles up here. Nothing that is said is logged. It knows no
+account; who is to know that the service has begun is told through `begun`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from .dialect import to_beta, to_ga
+from .replies import Replies
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
+log = logging.getLogger(__name__)
+
+LARGEST = 4 * 1024 * 1024
+"""Characters of one message of a page: a minute of its sound at once."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """All in seconds.
+
+    Attributes:
+        idle: how long nobody may say anything.
+        accept: how long a side may take to accept one message.
+        found: how long a page's commit waits for the service to find the turn by itself.
+        look: how often the account is asked whether somebody else has ended the session.
+    """
+
+    idle: float = 600.0
+    accept: float = 20.0
+    found: float = 0.3
+    look: float = 5.0
+
+
+@dataclass(frozen=True)
+class End:
+    """How a relay ended: a word for the account, and what a page is told that is there (RFC 6455 §7.4)."""
+
+    reason: str
+    code: int = 1000
+    said: str = ""
+
+
+PAGE_CLOSED = End("page_closed")
+SERVICE_CLOSED = End("service_closed", said="The voice service has ended the session.")
+IDLE = End("idle", said="Nothing has been said for long.")
+TIME_OVER = End("time_over", said="The session has reached its longest time.")
+STOPPING = End("stopping", 1001, "This node is being stopped.")
+NOT_TEXT = End("not_text", 1003, "Events are sent as text.")
+TOO_SLOW = End("too_slow", 1008, "The page does not read.")
+TOO_LARGE = End("too_large", 1009, f"An event may have {LARGEST} characters.")
+LOST = End("service_lost", 1011, "The connection to the voice service was lost.")
+
+
+class Relay:
+    """Joins the two.
+
+    Args:
+        begun: is awaited at the service's first event.
+        over: returns why the session must end, when it must; it is cancelled with the relay.
+    """
+
+    def __init__(
+        self,
+        page: WebSocket,
+        service: ClientConnection,
+        *,
+        begun: Callable[[], Awaitable[None]],
+        over: Callable[[], Awaitable[End]],
+        patience: Patience,
+    ) -> None:
+        self._page = page
+        self._service = service
+        self._begun = begun
+        self._over = over
+        self._patience = patience
+        self._replies = Replies()
+        self._news = asyncio.Event()
+        self._heard = asyncio.get_running_loop().time()
+
+    async def run(self) -> End:
+        """Relay until the end."""
+        works = (self._upwards(), self._downwards(), self._silence(), self._over())
+        tasks = [asyncio.ensure_future(work) for work in works]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            # The page's own end goes before what it causes.
+            return next(task for task in tasks if task in done).result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _upwards(self) -> End:
+        """Take what the page says to the service."""
+        while True:
+            message = await self._page.receive()
+            self._heard = asyncio.get_running_loop().time()
+            text = message.get("text")
+            if message["type"] != "websocket.receive":
+                return PAGE_CLOSED
+            if text is None:
+                return NOT_TEXT
+            if len(text) > LARGEST:
+                return TOO_LARGE
+            event = _event(text)
+            if event is None:
+                if not await tell(
+                    self._page, "invalid_event", "The message is no event.", self._patience.accept
+                ):
+                    return TOO_SLOW
+                continue
+            event = to_ga(event)
+            if event["type"] == "input_audio_buffer.commit" and await self._found_already():
+                continue
+            self._replies.sent(event)
+            if not await self._ask(event):
+                return LOST
+
+    async def _downwards(self) -> End:
+        """Take what the service says to the page."""
+        from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
+
+        first = True
+        while True:
+            try:
+                event = _event(await self._service.recv())
+            except ConnectionClosedOK:
+                return SERVICE_CLOSED
+            except ConnectionClosed:
+                return LOST
+            self._heard = asyncio.get_running_loop().time()
+            if event is None:
+                continue
+            wanted = self._replies.received(event)
+            self._news.set()
+            reply = self._replies.to_send()
+            if reply is not None and not await self._ask(reply):
+                return LOST
+            translated = to_beta(event) if wanted else None
+            if translated is not None and not await send(self._page, translated, self._patience.accept):
+                return TOO_SLOW
+            if first:
+                first = False
+                await self._begun()
+
+    async def _found_already(self) -> bool:
+        """Tell whether the service has found the turn that a page commits.
+
+        What is left then is the silence after it, which must not become a turn of its own.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._patience.found):
+                while self._replies.detects and not self._replies.found:
+                    self._news.clear()
+                    await self._news.wait()
+        return self._replies.detects and self._replies.found
+
+    async def _silence(self) -> End:
+        """Wait until nobody has said anything for long."""
+        while True:
+            left = self._heard + self._patience.idle - asyncio.get_running_loop().time()
+            if left <= 0:
+                return IDLE
+            await asyncio.sleep(left)
+
+    async def _ask(self, event: dict[str, Any]) -> bool:
+        """Send the service an event; False when it does not take it."""
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            async with asyncio.timeout(self._patience.accept):
+                await self._service.send(json.dumps(event))
+        except (ConnectionClosed, TimeoutError):
+            return False
+        return True
+
+
+async def send(page: WebSocket, event: dict[str, Any], within: float) -> bool:
+    """Send the page an event; False when it does not take it in time."""
+    try:
+        async with asyncio.timeout(within):
+            await page.send_text(json.dumps(event))
+    except TimeoutError:
+        return False
+    except (WebSocketDisconnect, RuntimeError):
+        pass  # It is gone: whoever reads from it is told.
+    return True
+
+
+async def tell(page: WebSocket, code: str, why: str, within: float) -> bool:
+    """Send the page an `error` (OpenAI Realtime API reference, error event) in words of ours."""
+    error = {"type": "invalid_request_error", "code": code, "message": why, "param": None, "event_id": None}
+    return await send(page, {"type": "error", "error": error}, within)
+
+
+async def close(page: WebSocket, end: End, within: float) -> None:
+    """Close the page's socket, unless it has."""
+    if WebSocketState.DISCONNECTED in (page.client_state, page.application_state):
+        return
+    try:
+        async with asyncio.timeout(within):
+            await page.close(end.code, end.said)
+    except (TimeoutError, WebSocketDisconnect, RuntimeError):
+        log.info("a page's socket was not closed in good order")
+
+
+def _event(text: str | bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) and isinstance(value.get("type"), str) else None

@@ -1,0 +1,97 @@
+"""A session by one WebSocket: `POST /api/voice-agent {model, voice}`, and the socket that its answer names.
+
+Its errors are `{"error": sentence}`, with the status that the endpoint has for them everywhere; what a voice
+service did wrong is 500 here. It decides nothing. The endpoint's description leaves it out, because all that
+is described there answers with problems.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.responses import JSONResponse
+
+from genmb_voice_widget.service.access.origins import origin_of
+from genmb_voice_widget.service.problems import Refusal
+from genmb_voice_widget.service.sessions.sweeper import Sweeper
+from genmb_voice_widget.service.verdict import verdict
+from genmb_voice_widget.service.web.routes import rate_headers, who
+
+from .shape import PATH, Admission, answer, read_wish
+from .sockets import Sockets
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+
+
+def add_relay_routes(app: FastAPI, sockets: Sockets, sweeper: Sweeper) -> None:
+    """Add both."""
+    _keep_tickets_out_of_the_servers_log()
+
+    @app.post(PATH, include_in_schema=False)
+    async def begin(request: Request) -> JSONResponse:
+        try:
+            return await _begin(request, sockets, sweeper)
+        except Refusal as refusal:
+            verdict(request.scope).outcome = refusal.code
+            return _error(refusal)
+
+    @app.websocket(f"{PATH}/{{session}}")
+    async def converse(page: WebSocket, session: str) -> None:
+        await sockets.serve(page, session)
+
+
+def _keep_tickets_out_of_the_servers_log() -> None:
+    """Have uvicorn, which writes down each socket's address as it was asked for, leave out the query."""
+    logger = logging.getLogger("uvicorn.error")
+    if _without_query not in logger.filters:
+        logger.addFilter(_without_query)
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    if isinstance(record.args, tuple) and any(str(each).startswith(f"{PATH}/") for each in record.args):
+        record.args = tuple(each.partition("?")[0] if isinstance(each, str) else each for each in record.args)
+    return True
+
+
+async def _begin(request: Request, sockets: Sockets, sweeper: Sweeper) -> JSONResponse:
+    caller = await who(request)
+    base = _base(request)
+    wish = read_wish(await request.body())
+    admission = Admission.new(wish, origin_of(request.headers))
+    try:
+        opened = await sockets.begin(caller, admission)
+    finally:
+        sweeper.ensure_running()
+    hold, plan = opened.hold, caller.plan
+    verdict(request.scope).session = hold.session
+    address = admission.address(base, hold.session, None if caller.via == "open" else caller.app)
+    good_for = sockets.parts.timing.connect_within
+    headers: dict[str, str] = {}
+    if plan.rate and opened.slot:
+        headers = rate_headers(plan.rate, opened.slot.remaining, opened.slot.reset)
+    body = answer(hold.session, address, wish, sockets.parts.clock(), good_for, hold.lasts)
+    return JSONResponse(body, headers=headers)
+
+
+def _base(request: Request) -> str:
+    """Tell where this endpoint is for the page that asks, as the origin of a socket.
+
+    A proxy that ends TLS says so (`X-Forwarded-Proto`); whoever makes that up has only its own answer wrong.
+
+    Raises:
+        Refusal: `bad_request`, when the request does not say how it calls the endpoint.
+    """
+    host = request.headers.get("host", "")
+    if not _HOST.fullmatch(host):
+        raise Refusal("bad_request", "The request's Host is no name.", status=400)
+    forwarded = request.headers.get("x-forwarded-proto", request.url.scheme)
+    return f"{'wss' if forwarded == 'https' else 'ws'}://{host}"
+
+
+def _error(refusal: Refusal) -> JSONResponse:
+    said: dict[str, Any] = refusal.to_json()
+    status = 500 if refusal.status == 502 else refusal.status
+    return JSONResponse({"error": f"{said['title']} {refusal.detail}"}, status, refusal.headers())

@@ -1,0 +1,138 @@
+"""What a page asks for with `POST /api/voice-agent`, and what it is answered.
+
+The answer has the shape of the beta's sessions (OpenAI Realtime API, beta, `POST /v1/realtime/sessions`), but
+for `client_secret.value`, which is the address that a page opens its WebSocket with.
+
+Pure. The address in `client_secret.value` leads to this endpoint and holds a ticket: a random secret that
+opens one socket. Only a hash of the ticket, and of everything that the address says with it, is kept, as the
+session's key in the account; so every node can check a ticket, and no part of an address can be changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from genmb_voice_widget.service.problems import Refusal
+from genmb_voice_widget.service.providers import Wire
+from genmb_voice_widget.service.web.bodies import Word
+
+from .dialect import ga_session
+
+PATH = "/api/voice-agent"
+LONGEST = 3600.0
+"""Seconds that the services let a session last at most."""
+
+INSTRUCTIONS = (
+    "You are a voice AI assistant. Speak as in a conversation: short, friendly and natural sentences, "
+    "without Markdown, lists or code."
+)
+
+
+class Wish(BaseModel):
+    """The body, of which every member may be left out."""
+
+    model_config = ConfigDict(strict=True, hide_input_in_errors=True)
+
+    model: Word = "gpt-realtime-mini"
+    voice: Word = "ash"
+
+
+def read_wish(body: bytes) -> Wish:
+    """Read a body.
+
+    Raises:
+        Refusal: `bad_request`.
+    """
+    try:
+        return Wish.model_validate_json(body or b"{}")
+    except ValidationError:
+        why = "The body must be JSON such as {model, voice}, both names."
+        raise Refusal("bad_request", why) from None
+
+
+@dataclass(frozen=True)
+class Admission:
+    """What the address of a socket says beside its session: the wish, and a secret.
+
+    Attributes:
+        origin: of the page that asked, whose pages alone may use the address; '' if no page did.
+    """
+
+    ticket: str
+    model: str
+    voice: str
+    origin: str
+
+    @classmethod
+    def new(cls, wish: Wish, origin: str | None) -> Admission:
+        """Make one with a new ticket."""
+        return cls(secrets.token_urlsafe(32), wish.model, wish.voice, origin or "")
+
+    @classmethod
+    def read(cls, query: Mapping[str, str]) -> Admission:
+        """Read the address that a socket was opened with; whether it is one of ours, its key tells."""
+        return cls(*(query.get(name, "") for name in ("ticket", "model", "voice", "origin")))
+
+    @property
+    def key(self) -> str:
+        """What stands for it in the account."""
+        said = json.dumps([self.ticket, self.model, self.voice, self.origin])
+        return f"socket:{hashlib.sha256(said.encode()).hexdigest()}"
+
+    def address(self, base: str, session: str, app: str | None) -> str:
+        """Write the address: `base` is as `wss://voice.example`, `app` what the caller named itself by."""
+        query = {"model": self.model, "voice": self.voice, "origin": self.origin, "app": app or ""}
+        given = {name: value for name, value in query.items() if value}
+        return f"{base}{PATH}/{session}?{urlencode({**given, 'ticket': self.ticket})}"
+
+
+def flat_session(model: str, voice: str) -> dict[str, Any]:
+    """Give the session in the beta's flat form."""
+    return {
+        "model": model,
+        "modalities": ["text", "audio"],
+        "instructions": INSTRUCTIONS,
+        "voice": voice,
+        "input_audio_format": "pcm16",
+        "output_audio_format": "pcm16",
+        "input_audio_transcription": {"model": "whisper-1"},
+        "turn_detection": {"type": "server_vad"},
+        "tools": [],
+    }
+
+
+def wire_session(admission: Admission) -> Wire:
+    """Give the session that the service is asked for."""
+    return ga_session(flat_session(admission.model, admission.voice))
+
+
+def answer(
+    id: str, address: str, wish: Wish, now: float, good_for: float, lasts: float | None
+) -> dict[str, Any]:
+    """Write the answer; all moments in it are whole unix seconds.
+
+    Args:
+        id: the session's.
+        address: of the socket, with its ticket.
+        wish: what was asked for.
+        now: unix seconds.
+        good_for: seconds in which the socket must be opened.
+        lasts: seconds that the session may last; None: as long as the service lets it.
+    """
+    session = flat_session(wish.model, wish.voice)
+    return {
+        "id": id,
+        "model": session.pop("model"),
+        "expires_at": math.floor(now + min(LONGEST, lasts or LONGEST)),
+        "client_secret": {"value": address, "expires_at": math.floor(now + good_for)},
+        **session,
+    }

@@ -1,0 +1,186 @@
+"""A session by `/api/voice-agent` from its ticket to its end: begin it, admit its page, join the two, settle.
+
+It is held, charged and limited as every session is; what proves it is the service's first event on the
+socket that the page has opened. Knows the ports and, of HTTP, only the handshake of the page's socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import secrets
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from starlette.websockets import WebSocket
+
+from genmb_voice_widget.service.access import Access
+from genmb_voice_widget.service.access.by_app import unauthorized
+from genmb_voice_widget.service.access.origins import origin_of, refused
+from genmb_voice_widget.service.audit import Decision, Record
+from genmb_voice_widget.service.caller import Caller
+from genmb_voice_widget.service.drain import Drain
+from genmb_voice_widget.service.ledger import Hold
+from genmb_voice_widget.service.policy import NOTEBOOK, Rate
+from genmb_voice_widget.service.problems import Refusal
+from genmb_voice_widget.service.providers import Ticket
+from genmb_voice_widget.service.sessions import Sessions
+from genmb_voice_widget.service.sessions.opening import Opened, Request
+from genmb_voice_widget.service.sessions.parts import Parts
+from genmb_voice_widget.service.window import Full
+
+from .dial import dial
+from .relay import STOPPING, TIME_OVER, End, Patience, Relay, close, tell
+from .shape import Admission, wire_session
+
+log = logging.getLogger(__name__)
+
+_TICK = 0.25
+"""Seconds between two looks at the clock, and at whether the endpoint is being stopped."""
+_ENDED = End("ended", said="The session was ended.")
+_FAILED = End("failed", 1011, "internal")
+
+
+@dataclass(frozen=True)
+class Sockets:
+    """The sessions of this form, of one endpoint. One event loop for its whole life."""
+
+    sessions: Sessions
+    parts: Parts
+    access: Access
+    drain: Drain
+    records: Sequence[Record] = ()
+    patience: Patience = field(default_factory=Patience)
+
+    async def begin(self, caller: Caller, admission: Admission) -> Opened:
+        """Hold a session, and see that the service would give it.
+
+        Raises:
+            Refusal: as `Sessions.open`.
+        """
+        self.drain.check()
+        return await self.sessions.open(caller, Request(None, wire_session(admission), None, admission.key))
+
+    async def serve(self, page: WebSocket, session: str) -> None:
+        """Hold the conversation of a page's socket that has not been accepted yet."""
+        admission, use = Admission.read(page.query_params), secrets.token_hex(8)
+        try:
+            hold = await self._admit(page, session, admission, use)
+        except Refusal as refusal:
+            self._note("other", refusal.code, None)
+            await page.close(1008)  # before it was accepted: the handshake is refused, with status 403
+            return
+        # Whoever holds the ticket acts for the session, whatever the plan is by now.
+        caller = Caller(hold.app, hold.owner, NOTEBOOK, "token")
+        end = _FAILED
+        try:
+            end = await self._hold(page, caller, hold, admission)
+        except Exception as error:
+            # An exception's own text may hold what was said: only its kind and its places are logged.
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            log.error("session %s: %s\n%s", session, type(error).__name__, frames)
+        finally:
+            settling = asyncio.ensure_future(self._settle(caller, session, end.reason, use))
+            await asyncio.shield(settling)
+        await close(page, end, self.patience.accept)
+
+    async def _admit(self, page: WebSocket, session: str, admission: Admission, use: str) -> Hold:
+        """Check the ticket and take it: it opens one socket, on whichever node.
+
+        Raises:
+            Refusal: `unauthorized` for every ticket that opens nothing (any more); `origin_refused`.
+        """
+        self.drain.check()
+        found = await self.parts.ledger.find(session)
+        if found is None or not hmac.compare_digest((found.key or "").encode(), admission.key.encode()):
+            raise unauthorized()
+        hold = await self.sessions.expire(found)
+        if hold.phase != "reserved" or hold.transport != "websocket":
+            raise unauthorized()
+        # Where a server asked and gave the address to its page, that must be one of the same app.
+        if (origin_of(page.headers) or "") != admission.origin and (
+            admission.origin or (await self.access.caller(page)).app != hold.app
+        ):
+            raise refused()
+        once = Rate(1, self.parts.timing.connect_within * 2)
+        if isinstance(await self.parts.window.take(_uses(session), use, once), Full):
+            raise unauthorized()
+        return hold
+
+    async def _hold(self, page: WebSocket, caller: Caller, hold: Hold, admission: Admission) -> End:
+        """Accept the page, reach the service, relay.
+
+        The secret is made anew: the node that held the session may be another one, and none keeps a secret.
+        """
+        await page.accept()
+        try:
+            leg = await self.parts.legs.reach(hold.provider, wire_session(admission), None)
+            assert isinstance(leg, Ticket)
+            async with dial(leg, self.parts.timing.open_within) as service:
+                return await Relay(
+                    page,
+                    service,
+                    begun=lambda: self._capture(caller, hold),
+                    over=lambda: self._over(hold),
+                    patience=self.patience,
+                ).run()
+        except Refusal as refusal:
+            log.warning("session %s: %s", hold.session, refusal.code)
+            why = f"{refusal.to_json()['title']} {refusal.detail}"
+            await tell(page, refusal.code, why, self.patience.accept)
+            return End(refusal.code, 1011, refusal.code)
+
+    async def _capture(self, caller: Caller, hold: Hold) -> None:
+        """Charge: the service has spoken on the socket of a page that is there."""
+        try:
+            await self.sessions.connected(caller, hold.session)
+        except Refusal as refusal:
+            self._note("connected", refusal.code, hold)
+            raise
+        self._note("connected", "ok", hold)
+
+    async def _over(self, hold: Hold) -> End:
+        """Wait until the session must end: its time, another's word, or the endpoint's own end."""
+        now = asyncio.get_running_loop().time
+        until = None if hold.lasts is None else now() + hold.lasts
+        look = now() + self.patience.look
+        while True:
+            await asyncio.sleep(_TICK)
+            if self.drain.begun:
+                return STOPPING
+            if until is not None and now() >= until:
+                return TIME_OVER
+            if now() >= look:
+                look = now() + self.patience.look
+                if await self._ended_elsewhere(hold.session):
+                    return _ENDED
+
+    async def _ended_elsewhere(self, session: str) -> bool:
+        try:
+            found = await self.parts.ledger.find(session)
+        except Refusal:
+            return False
+        return found is None or found.phase not in ("reserved", "live")
+
+    async def _settle(self, caller: Caller, session: str, reason: str, use: str) -> None:
+        """End it in the account, and let go of what the ticket took."""
+        outcome = "ok"
+        try:
+            hold = await self.sessions.ended(caller, session, reason)
+            await self.parts.window.give_back(_uses(session), use)
+        except Refusal as refusal:
+            outcome, hold = refusal.code, None
+            log.warning("session %s is left to the sweeper: %s", session, refusal.code)
+        self._note("ended", outcome, hold)
+
+    def _note(self, action: str, outcome: str, hold: Hold | None) -> None:
+        app, session = (hold.app, hold.session) if hold else (None, None)
+        for record in self.records:
+            record(Decision(action, outcome, app, "socket", session))
+
+
+def _uses(session: str) -> str:
+    """Name the log of a ticket's uses, in which there is room for one."""
+    return f"tickets:{session}"

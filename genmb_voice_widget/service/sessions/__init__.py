@@ -1,0 +1,126 @@
+"""A session's life as its caller sees it: open, connected, ended; and only the caller's own sessions.
+
+Knows who asks and no HTTP. How each step is done is in `opening` and `settling`; what only time can end is
+the sweeper's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from genmb_voice_widget.service.caller import Caller
+from genmb_voice_widget.service.ledger import Hold
+from genmb_voice_widget.service.policy import Plan
+from genmb_voice_widget.service.problems import Refusal
+from genmb_voice_widget.service.providers import Wire
+from genmb_voice_widget.service.window import starts_log
+
+from .opening import Opened, Opening, Request
+from .parts import Parts
+from .settling import Settling, known, over
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What a caller has left: its credits and the sessions of the window (`None`: no limit).
+
+    Attributes:
+        reset: seconds until one more slot is free; 0.0 when none is in use.
+    """
+
+    plan: Plan
+    credits: int | None
+    sessions: int | None
+    reset: float
+
+
+class Sessions:
+    """Opens, confirms and ends sessions. One event loop for its whole life."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._settling = Settling(parts)
+        self._opening = Opening(parts, self._settling)
+
+    async def open(self, caller: Caller, request: Request) -> Opened:
+        """Start a session: relay an offer or, without one, have a secret made for a WebSocket.
+
+        A caller that goes away meanwhile has its session ended as soon as there is one. A request that is
+        repeated with its key gets the first one's answer while that is under way; afterwards its offer is
+        relayed anew and takes the first one's place, under the same hold.
+
+        Raises:
+            Refusal: and then nothing is held, no slot is taken and no call is left.
+        """
+        return await self._opening.open(caller, request)
+
+    async def reoffer(self, caller: Caller, session: str, wire: Wire, sdp: str | None) -> Opened:
+        """Put another call in the place of a session's, at no charge: its connection was lost.
+
+        Raises:
+            Refusal: `session_not_found`; `session_over` when it was ended too long ago or never confirmed.
+        """
+        hold = await self.find(caller, session)
+        if hold.phase not in ("live", "over"):
+            raise over()
+        return await self._opening.reoffer(caller, hold, wire, sdp)
+
+    async def connected(self, caller: Caller, session: str, call_id: str | None = None) -> Hold:
+        """Take the caller's proof of the handshake: capture the credits, once.
+
+        Raises:
+            Refusal: `session_not_found`; `session_over` when it was let go before the proof came;
+                `bad_request` when the proof names another call.
+        """
+        hold = await self.find(caller, session)
+        if call_id is not None and call_id != hold.call_id:
+            raise Refusal("bad_request", "That call does not belong to this session.", status=409)
+        return await self._settling.capture(session)
+
+    async def ended(self, caller: Caller, session: str, reason: str | None = None) -> Hold:
+        """End the call: hang up; give credits and slot back if the handshake was never proven.
+
+        Raises:
+            Refusal: `session_not_found`.
+        """
+        await self.find(caller, session)
+        return await self._settling.end(session, reason)
+
+    async def expire(self, hold: Hold) -> Hold:
+        """End a session whose time is over by the ledger's clock; any other stays as it is."""
+        return await self._settling.expire(hold)
+
+    async def find(self, caller: Caller, session: str) -> Hold:
+        """Look a session up.
+
+        Raises:
+            Refusal: `session_not_found`, also for a session of another app.
+        """
+        hold = known(await self._parts.ledger.find(session))
+        return known(hold if hold.app == caller.app else None)
+
+    async def allowance(self, caller: Caller) -> Allowance:
+        """Tell what the caller has left."""
+        rate = caller.plan.rate
+        ages = await self._parts.window.ages(starts_log(caller.app), rate) if rate else ()
+        credits = (await self._parts.ledger.balance(caller.owner)).available
+        if rate is None:
+            return Allowance(caller.plan, credits, None, 0.0)
+        reset = rate.seconds - ages[0] if ages else 0.0
+        return Allowance(caller.plan, credits, max(0, rate.sessions - len(ages)), reset)
+
+    async def ready(self) -> None:
+        """Do ahead what the first session would have to wait for.
+
+        Raises:
+            Refusal: a session could not be started now.
+        """
+        await asyncio.gather(self._parts.window.ready(), self._parts.ledger.ready(), self._parts.legs.ready())
+
+    async def close(self) -> None:
+        """Let what is under way come to its end, stop watching for proofs, then free everything."""
+        await self._parts.flights.drain()
+        await self._parts.legs.close()
+        await self._parts.window.close()
+        await self._parts.ledger.close()

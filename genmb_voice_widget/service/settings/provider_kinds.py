@@ -1,0 +1,111 @@
+"""Which voice services there are to choose from, with which options; the one place that knows them all.
+
+What a service needs installed is imported when it is chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from genmb_voice_widget.service.providers import Provider
+
+from . import SettingsError
+from . import values as read
+from .values import Reader
+
+if TYPE_CHECKING:
+    from genmb_voice_widget.service.providers.upstream import Upstream
+
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One sort of voice service.
+
+    Attributes:
+        options: how each of its options is read, by name.
+        make: makes the provider; raises `ValueError` with a sentence when the options do not go together.
+    """
+
+    options: Mapping[str, Reader]
+    make: Callable[[Options, Callable[[], Upstream]], Provider]
+
+
+def _local(options: Options, upstream: Callable[[], Upstream]) -> Provider:
+    from genmb_voice_widget.service.providers.local import LocalProvider
+
+    return LocalProvider()
+
+
+def _azure(options: Options, upstream: Callable[[], Upstream]) -> Provider:
+    from genmb_voice_widget.service.providers.azure import AzureProvider
+    from genmb_voice_widget.service.providers.credential import ENTRA_SCOPE, Entra, Key, api_key
+
+    if "endpoint" not in options:
+        raise ValueError("needs an endpoint: the resource's address, as https://NAME.openai.azure.com.")
+    if ("key" in options) == options.get("entra", False):
+        raise ValueError("needs either a key, or entra = true.")
+    return AzureProvider(
+        options["endpoint"],
+        Key(api_key(options["key"])) if "key" in options else Entra(options.get("scope", ENTRA_SCOPE)),
+        upstream(),
+        deployment=options.get("deployment"),
+        event_filter=options.get("event_filter", False),
+    )
+
+
+def _openai(options: Options, upstream: Callable[[], Upstream]) -> Provider:
+    from genmb_voice_widget.service.providers.openai import OpenAIProvider
+
+    if "key" not in options:
+        raise ValueError("needs a key: an API key of a project.")
+    return OpenAIProvider(
+        options["key"],
+        upstream(),
+        model=options.get("model"),
+        safety_identifier=options.get("safety_identifier"),
+    )
+
+
+KINDS: Mapping[str, Kind] = {
+    "local": Kind({}, _local),
+    "azure": Kind(
+        {
+            "endpoint": read.text,
+            "key": read.key,
+            "entra": read.flag,
+            "scope": read.text,
+            "deployment": read.text,
+            "event_filter": read.flag,
+        },
+        _azure,
+    ),
+    "openai": Kind({"key": read.key, "model": read.text, "safety_identifier": read.text}, _openai),
+}
+
+
+def make_providers(chosen: Mapping[str, Options], kinds: Mapping[str, Kind] = KINDS) -> dict[str, Provider]:
+    """Make the providers that were chosen; those that go over the network share their connections.
+
+    Raises:
+        SettingsError: with a sentence that names the service.
+    """
+    shared: list[Upstream] = []
+
+    def upstream() -> Upstream:
+        from genmb_voice_widget.service.providers.upstream import Upstream
+
+        if not shared:
+            shared.append(Upstream())
+        return shared[0]
+
+    made = {}
+    for name, options in chosen.items():
+        try:
+            made[name] = kinds[name].make(options, upstream)
+        except ValueError as error:
+            raise SettingsError(f"The voice service {name}: {error}") from None
+    return made

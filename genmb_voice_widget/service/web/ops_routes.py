@@ -1,0 +1,73 @@
+"""What whoever runs the endpoint asks it: whether it lives and is ready, what it counts, what it can do.
+
+GET /healthz        the process answers
+GET /readyz         a session could start at once; a local peer is started for it
+GET /metrics        the counts (Prometheus text format)
+GET /docs           the description, for people; /openapi.json is the same for programs
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+
+from genmb_voice_widget.secret import Secret
+from genmb_voice_widget.service.access.origins import of_another_page, refused
+from genmb_voice_widget.service.drain import Drain
+from genmb_voice_widget.service.problems import Refusal
+from genmb_voice_widget.service.sessions import Sessions
+
+from .answers import Health
+from .docs_page import docs_page
+from .openapi import problems
+
+if TYPE_CHECKING:
+    from genmb_voice_widget.service.metrics import Metrics
+
+_NOTHING_ELSE = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+}
+
+
+def add_ops_routes(
+    app: FastAPI, sessions: Sessions, drain: Drain, metrics: Metrics | None, metrics_key: Secret | None
+) -> None:
+    """Add them to the app; without `metrics` nothing is counted, without `metrics_key` anyone may read."""
+
+    @app.get("/healthz", response_model=None, responses={200: {"model": Health}})
+    async def healthz() -> JSONResponse:
+        """Tell that the process answers."""
+        return JSONResponse({"status": "ok"})
+
+    @app.get(
+        "/readyz", response_model=None, responses={200: {"model": Health}, **problems(403, 500, 502, 503)}
+    )
+    async def readyz(request: Request) -> JSONResponse:
+        """Tell whether a session could start at once; what can be done ahead of it is done."""
+        # It may start a program: a page that is only looked at must not bring that about.
+        if of_another_page(request.headers):
+            raise refused()
+        drain.check()
+        await sessions.ready()
+        return JSONResponse({"status": "ready"})
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> Response:
+        return Response(docs_page(app.openapi()), media_type="text/html", headers=_NOTHING_ELSE)
+
+    if metrics is not None:
+
+        @app.get("/metrics", include_in_schema=False)
+        async def read(request: Request) -> Response:
+            if metrics_key is not None and not _shows(request, metrics_key):
+                raise Refusal("unauthorized", "The request does not show the key for the metrics.")
+            text, media_type = await metrics.text()
+            return Response(text, media_type=media_type)
+
+
+def _shows(request: Request, key: Secret) -> bool:
+    shown = request.headers.get("authorization", "")
+    return hmac.compare_digest(shown.encode(), f"Bearer {key.reveal()}".encode())

@@ -1,0 +1,197 @@
+"""The endpoint's routes: bodies in, JSON out. They translate and decide nothing.
+
+POST /v1/sessions                    relay an offer, or have a WebSocket secret made
+POST /v1/sessions/{id}/offer         another call in the place of a lost one, at no charge
+POST /v1/sessions/{id}/connected     the handshake is proven: capture
+POST /v1/sessions/{id}/ended         the call is over: hang up, or give everything back; also as a beacon
+GET  /v1/sessions/{id}               how it stands
+GET  /v1/allowance                   what the caller has left
+POST /v1/app-tokens                  a signed token for one of the app's pages
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Header, Path, Request
+from fastapi.responses import JSONResponse
+
+from genmb_voice_widget.service.access import Access
+from genmb_voice_widget.service.access.by_app import AppAccess
+from genmb_voice_widget.service.caller import Caller, Via
+from genmb_voice_widget.service.ledger import Hold
+from genmb_voice_widget.service.policy import Rate
+from genmb_voice_widget.service.problems import Refusal
+from genmb_voice_widget.service.providers import Answer
+from genmb_voice_widget.service.sessions import Sessions
+from genmb_voice_widget.service.sessions.opening import Opened
+from genmb_voice_widget.service.sessions.opening import Request as Wanted
+from genmb_voice_widget.service.sessions.sweeper import Sweeper
+from genmb_voice_widget.service.verdict import verdict
+
+from .answers import Allowance, AppToken, CallTicket, SocketTicket, State, Status
+from .bodies import Connected, Ended, Offer, Start, TokenWish
+from .openapi import READING, STARTING, WRITING, problems
+
+_TRUSTED: tuple[Via, ...] = ("open", "key")
+"""Who may have a voice service's own secret: such a call is proven by the caller's word alone."""
+_WHY = "a call made with a secret cannot be seen from here"
+
+BEACONS = re.compile(r"/v1/sessions/[^/]+/ended")
+"""The paths that a page may still reach while it is being closed."""
+
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern="^[!-~]{1,128}$",
+        description="The same key is the same session, whatever is offered: repeating costs nothing.",
+    ),
+]
+Id = Annotated[str, Path(description="The session's id.", examples=["vs_7d0f4c1ab2e94d53a8c6f1e20b9d3c44"])]
+
+
+async def who(request: Request) -> Caller:
+    """Tell who asks; on the app it is named by its module, where FastAPI looks types up."""
+    access: Access = request.app.state.access
+    found = verdict(request.scope)
+    found.caller = await access.caller(request)
+    return found.caller
+
+
+Asking = Annotated[Caller, Depends(who)]
+
+
+def add_routes(
+    app: FastAPI,
+    sessions: Sessions,
+    access: Access,
+    sweeper: Sweeper,
+    hand_out_secrets: bool,
+) -> None:
+    """Add them to the app."""
+
+    def check(caller: Caller, sdp: str | None) -> None:
+        if sdp is None and not (hand_out_secrets and caller.via in _TRUSTED):
+            raise Refusal("secret_refused", f"A session of this caller's needs an offer: {_WHY}.")
+
+    app.state.access = access
+    reads, writes, starts = problems(*READING), problems(*WRITING), problems(*STARTING)
+    tickets = {"model": CallTicket | SocketTicket}
+
+    @app.post("/v1/sessions", status_code=201, response_model=None, responses={201: tickets, **starts})
+    async def start(request: Request, body: Start, caller: Asking, key: Key = None) -> JSONResponse:
+        """Start a session: have an offer answered or, with `transport`, a WebSocket secret made."""
+        check(caller, body.sdp)
+        try:
+            opened = await sessions.open(caller, Wanted(body.provider, body.session, body.sdp, key))
+        finally:
+            sweeper.ensure_running()
+        verdict(request.scope).session = opened.hold.session
+        headers = {"Location": f"/v1/sessions/{opened.hold.session}"}
+        if caller.plan.rate and opened.slot:
+            headers |= rate_headers(caller.plan.rate, opened.slot.remaining, opened.slot.reset)
+        return JSONResponse(_ticket(opened), 201, headers)
+
+    @app.post("/v1/sessions/{session}/offer", response_model=None, responses={200: tickets, **starts})
+    async def offer(session: Id, body: Offer, caller: Asking) -> JSONResponse:
+        """Put another call in the place of one that was lost, at no charge."""
+        check(caller, body.sdp)
+        return JSONResponse(_ticket(await sessions.reoffer(caller, session, body.session, body.sdp)))
+
+    @app.post(
+        "/v1/sessions/{session}/connected", response_model=None, responses={200: {"model": State}, **writes}
+    )
+    async def connected(session: Id, body: Connected, caller: Asking) -> JSONResponse:
+        """Tell that the connection stands: the moment a session is charged for, once."""
+        return JSONResponse(_state(await sessions.connected(caller, session, body.call_id)))
+
+    @app.post(
+        "/v1/sessions/{session}/ended", response_model=None, responses={200: {"model": State}, **writes}
+    )
+    async def ended(session: Id, body: Ended, caller: Asking) -> JSONResponse:
+        """Tell that the call is over; it is hung up. `navigator.sendBeacon` may send the JSON as text."""
+        return JSONResponse(_state(await sessions.ended(caller, session, body.reason)))
+
+    @app.get("/v1/sessions/{session}", response_model=None, responses={200: {"model": Status}, **reads})
+    async def status(session: Id, caller: Asking) -> JSONResponse:
+        """Tell how a session stands."""
+        hold = await sessions.find(caller, session)
+        return JSONResponse(
+            {
+                **_state(hold),
+                "provider": hold.provider,
+                "transport": hold.transport,
+                "call_id": hold.call_id,
+                "over": hold.phase in ("over", "released"),
+                "charge": _charge(hold),
+            }
+        )
+
+    @app.get("/v1/allowance", response_model=None, responses={200: {"model": Allowance}, **reads})
+    async def allowance(caller: Asking) -> JSONResponse:
+        """Tell what the caller's app has left."""
+        left = await sessions.allowance(caller)
+        rate = left.plan.rate
+        slots = rate and {
+            "limit": rate.sessions,
+            "seconds": rate.seconds,
+            "remaining": left.sessions,
+            "reset": math.ceil(left.reset),
+        }
+        return JSONResponse(
+            {
+                "plan": left.plan.name,
+                "voice": left.plan.voice,
+                "credits": left.credits,
+                "credits_per_session": left.plan.credits_per_session,
+                "sessions": slots,
+            }
+        )
+
+    if isinstance(access, AppAccess) and access.signs:
+        _add_tokens(app, access)
+
+
+def _add_tokens(app: FastAPI, access: AppAccess) -> None:
+    answers = {201: {"model": AppToken}, **problems(*WRITING)}
+
+    @app.post("/v1/app-tokens", status_code=201, response_model=None, responses=answers)
+    async def token(body: TokenWish, caller: Asking) -> JSONResponse:
+        """Make a signed token that asks for the app for some time; only for who shows the app's key."""
+        made, leave = await access.issue(caller, body.seconds, body.origin)
+        return JSONResponse({"token": made.reveal(), "expires_at": leave.expires_at}, 201)
+
+
+def rate_headers(rate: Rate, remaining: int, reset: float) -> dict[str, str]:
+    """Say what is left of the window (draft-ietf-httpapi-ratelimit-headers)."""
+    return {
+        "RateLimit-Policy": f'"sessions";q={rate.sessions};w={math.ceil(rate.seconds)}',
+        "RateLimit": f'"sessions";r={remaining};t={math.ceil(reset)}',
+    }
+
+
+def _state(hold: Hold) -> dict[str, Any]:
+    return {"id": hold.session, "state": hold.money}
+
+
+def _charge(hold: Hold) -> dict[str, Any]:
+    return {"credits": hold.credits, "state": hold.money}
+
+
+def _ticket(opened: Opened) -> dict[str, Any]:
+    hold, leg = opened.hold, opened.leg
+    common = {
+        "id": hold.session,
+        "provider": hold.provider,
+        "dialect": leg.dialect,
+        "transport": hold.transport,
+        "model": leg.model,
+        "voice": leg.voice,
+        "charge": _charge(hold),
+    }
+    if isinstance(leg, Answer):
+        return {**common, "call_id": leg.call_id, "sdp": leg.sdp}
+    return {**common, "url": leg.url, "token": leg.token.reveal(), "expires_at": leg.expires_at}

@@ -1,0 +1,182 @@
+"""The rolling window for several nodes: in Redis, a sorted set for each log, by the clock of that server.
+
+What is done to a log, in one round trip, is in `window.lua`. Here is how Redis is asked: the answer comes
+soon, whatever state it is in, because a caller waits. Nothing shows the URL, which may hold a password.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from importlib.resources import files
+from typing import Any, TypeVar
+
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from genmb_voice_widget.secret import Secret
+from genmb_voice_widget.service.policy import Rate
+from genmb_voice_widget.service.problems import Refusal
+
+from . import Full, Taken
+
+SCRIPT = files(__package__).joinpath("window.lua").read_text(encoding="utf-8")
+
+_CONNECTIONS = 16
+"""Most that are open at a time; who comes when all are in use waits for its turn, inside `_WITHIN`."""
+_WITHIN = 0.5
+"""Seconds for the whole of one question: the wait for a turn, connecting, the answer and one more try."""
+_TRY_WITHIN = 0.25
+_TRY_AGAIN_IN = 5.0
+_MICROSECONDS = 1_000_000
+_NOT_UNDERSTOOD = (
+    "The Redis URL is not understood. It has the form redis://user:password@host:6379/0, or rediss:// "
+    "for TLS, or unix:///path/to/socket; signs such as @ : / # in a password are %40 %3A %2F %23."
+)
+
+Answer = TypeVar("Answer")
+
+logger = logging.getLogger(__name__)
+
+
+class RedisWindow:
+    """A `Window` in Redis, which every node shares. One event loop for its whole life.
+
+    Args:
+        url: `redis://[user:password@]host[:port][/number]`, `rediss://…` for TLS, or `unix://…`.
+
+    Raises:
+        ValueError: `url` is none of these.
+    """
+
+    def __init__(self, url: Secret) -> None:
+        pool = _pool(url)
+        if pool is None:
+            raise ValueError(_NOT_UNDERSTOOD)
+        self._client = Redis.from_pool(pool)
+        self._turns = asyncio.Semaphore(_CONNECTIONS)
+        self._script = self._client.register_script(SCRIPT)
+        self._answers = True
+        self._outages = 0
+        self._examined = False
+
+    async def ages(self, log: str, rate: Rate) -> tuple[float, ...]:
+        """See `Window.ages`."""
+        ages = await self._ask(list, log, "ages", _microseconds(rate))
+        return tuple(age / _MICROSECONDS for age in ages)
+
+    async def take(self, log: str, entry: str, rate: Rate) -> Taken | Full:
+        """See `Window.take`."""
+        answer = await self._ask(list, log, "take", entry, _microseconds(rate), rate.sessions)
+        granted, wait, remaining = answer
+        seconds = wait / _MICROSECONDS
+        return Taken(remaining, seconds) if granted else Full(seconds)
+
+    async def give_back(self, log: str, entry: str) -> None:
+        """See `Window.give_back`."""
+        await self._ask(int, log, "give_back", entry)
+
+    async def ready(self) -> None:
+        """See `Window.ready`; says in the log, once, what in the server's settings lets a limit be passed."""
+        # It removes nothing, and still fails where nothing can be written, as on a replica.
+        await self.give_back("", "")
+        if not self._examined:
+            self._examined = True
+            self._examined = await self._examine()
+
+    async def close(self) -> None:
+        """See `Window.close`."""
+        try:
+            async with asyncio.timeout(_WITHIN):
+                await self._client.aclose()
+        except (RedisError, OSError):
+            logger.warning(
+                "The connections to the Redis of the rolling window were not closed in good order."
+            )
+
+    async def _ask(self, form: type[Answer], log: str, *request: str | int) -> Answer:
+        """Run the script on a log; it may run twice, which is safe."""
+        outages = self._outages
+        try:
+            async with asyncio.timeout(_WITHIN), self._turns:
+                if outages != self._outages:
+                    # Another found no answer while this one waited: it need not find out for itself.
+                    raise _unavailable()
+                answer = await self._script([f"genmb-voice:{{{log}}}"], request)
+            if not isinstance(answer, form):
+                raise ValueError
+        except ResponseError as error:
+            failed = type(error).__name__
+        except (RedisError, OSError, ValueError) as error:
+            failed = type(error).__name__
+            self._outages += 1
+        else:
+            self._note(None)
+            return answer
+        # Raised out here, the refusal does not carry the client's frames, which know the password.
+        self._note(failed)
+        raise _unavailable()
+
+    def _note(self, failed: str | None) -> None:
+        """Tell the log when Redis stops answering, and when it answers again."""
+        if failed and self._answers:
+            logger.warning("The Redis of the rolling window cannot be used (%s): no session starts.", failed)
+        if not failed and not self._answers:
+            logger.warning("The Redis of the rolling window can be used again.")
+        self._answers = not failed
+
+    async def _examine(self) -> bool:
+        """Warn of settings that make the window forget; False when they could not be seen."""
+        try:
+            async with asyncio.timeout(_WITHIN), self._turns:
+                settings = await self._client.info()
+        except (RedisError, OSError, ValueError):
+            return False
+        if settings.get("aof_enabled") == 0:
+            logger.warning(
+                "The Redis of the rolling window forgets everything when it restarts (appendonly no); every "
+                "app could then start a whole hour's sessions at once. Set: appendonly yes."
+            )
+        policy = settings.get("maxmemory_policy", "noeviction")
+        if policy != "noeviction" and settings.get("maxmemory") != 0:
+            logger.warning(
+                "The Redis of the rolling window may drop data when its memory is full (maxmemory-policy "
+                "%s); an app could then start more sessions than it may. Set: maxmemory-policy noeviction.",
+                policy,
+            )
+        return True
+
+
+def _pool(url: Secret) -> ConnectionPool | None:
+    """Prepare the connections, none of which is opened; `None` when the URL is not understood.
+
+    It raises nothing: what the parser says can quote the password, and so would the frames below it.
+    """
+    try:
+        options: dict[str, Any] = dict(parse_url(url.reveal()))
+        # These come last: a URL can name options too, and none may make a caller wait longer.
+        options |= {
+            "max_connections": _CONNECTIONS,
+            "protocol": 2,
+            "socket_timeout": _TRY_WITHIN,
+            "socket_connect_timeout": _TRY_WITHIN,
+            "retry": Retry(ExponentialBackoff(cap=0.05, base=0.01), 1),
+        }
+        pool = ConnectionPool(**options)
+        pool.make_connection()  # type: ignore[no-untyped-call]
+    except (ValueError, TypeError, RedisError):
+        return None
+    return pool
+
+
+def _microseconds(rate: Rate) -> int:
+    return round(rate.seconds * _MICROSECONDS)
+
+
+def _unavailable() -> Refusal:
+    return Refusal(
+        "service_unavailable", "The store of the rate limits does not answer.", retry_after=_TRY_AGAIN_IN
+    )

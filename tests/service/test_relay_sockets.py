@@ -1,0 +1,540 @@
+"""`/api/voice-agent` and its socket: who gets in, what it costs, and how it ends; the service is a stand-in."""
+
+import asyncio
+import json
+import logging
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from harness.audit_log import AuditLog
+from starlette.datastructures import URL
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from genmb_voice_widget.secret import Secret
+from genmb_voice_widget.service import policy
+from genmb_voice_widget.service.app import make_app
+from genmb_voice_widget.service.drain import Drain
+from genmb_voice_widget.service.ledger.memory import MemoryLedger
+from genmb_voice_widget.service.problems import Refusal
+from genmb_voice_widget.service.providers import Ticket
+from genmb_voice_widget.service.relay.relay import LARGEST, Patience
+from genmb_voice_widget.service.relay.routes import add_relay_routes
+from genmb_voice_widget.service.relay.sockets import Sockets
+from genmb_voice_widget.service.sessions import Sessions
+from genmb_voice_widget.service.sessions.legs import Legs
+from genmb_voice_widget.service.sessions.parts import Parts
+from genmb_voice_widget.service.sessions.sweeper import Sweeper
+from genmb_voice_widget.service.settings import Timing
+from genmb_voice_widget.service.window import MemoryWindow
+
+SHOP, OTHER = "https://shop.example", "https://other.example"
+TOKEN = "ek_canary_7f3a"
+CREATED = {"type": "session.created", "session": {"audio": {"input": {"turn_detection": None}}}}
+
+
+class Service:
+    """A voice service that speaks when it is told to; `held` are its sockets, `heard` what came on each."""
+
+    def __init__(self, make_provider) -> None:
+        self.provider = make_provider()
+        self.provider.mint = self.mint
+        self.minted = []
+        self.held = asyncio.Queue()
+        self.url = ""
+        self.refuses = None
+
+    async def mint(self, session):
+        self.minted.append(session)
+        if self.refuses:
+            raise self.refuses
+        return Ticket("ga", session["model"], "ash", f"{self.url}/v1/realtime", Secret(TOKEN), 1e9)
+
+    async def answer(self, socket):
+        self.held.put_nowait(socket)
+        await socket.wait_closed()
+
+    async def socket(self):
+        return await asyncio.wait_for(self.held.get(), 5)
+
+
+@asynccontextmanager
+async def listening(service, **options):
+    async with serve(service.answer, "127.0.0.1", 0, **options) as server:
+        service.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield
+
+
+@dataclass
+class Booth:
+    """An endpoint that has only `/api/voice-agent`, and what is behind it."""
+
+    url: str
+    service: Service
+    ledger: MemoryLedger
+    window: MemoryWindow
+    sweeper: Sweeper
+    drain: Drain
+    audit: AuditLog
+
+    async def begin(self, query="?app=shop", origin=SHOP, **options):
+        headers = {"Origin": origin, **options.pop("headers", {})} if origin else options.pop("headers", {})
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False) as http:
+            return await http.post(f"/api/voice-agent{query}", headers=headers, **options)
+
+    async def ticket(self, *args, **options):
+        response = await self.begin(*args, **options)
+        assert response.status_code == 200, response.text
+        return response.json()["client_secret"]["value"]
+
+    async def open(self, address, origin=SHOP):
+        return await connect(address, origin=origin, proxy=None, open_timeout=10, compression=None)
+
+    async def refused(self, address, origin=SHOP):
+        with pytest.raises(InvalidStatus) as caught:
+            await self.open(address, origin)
+        return caught.value.response.status_code
+
+    async def visit(self, address, origin=SHOP):
+        """Open a page's socket and close it again, as soon as the service is there."""
+        page = await self.open(address, origin)
+        service = await self.service.socket()
+        await page.close()
+        await asyncio.wait_for(service.wait_closed(), 5)
+
+    async def held(self):
+        """Open a page's socket; returns both ends, when the service has greeted and the session is paid for."""
+        address = await self.ticket()
+        page = await self.open(address)
+        service = await self.service.socket()
+        await service.send(json.dumps(CREATED))
+        await receive(page)
+        session = URL(address).path.rpartition("/")[2]
+        async with asyncio.timeout(5):
+            while self.holds[session].phase != "live":
+                await asyncio.sleep(0.005)
+        return page, service
+
+    async def phase(self, wanted):
+        async with asyncio.timeout(5):
+            while True:
+                [hold] = self.holds.values()
+                if hold.phase == wanted:
+                    return hold
+                await asyncio.sleep(0.01)
+
+    @property
+    def holds(self):
+        return self.ledger._holds
+
+    def kinds(self):
+        return [entry.kind for entry in self.ledger.entries]
+
+
+async def receive(socket):
+    return json.loads(await asyncio.wait_for(socket.recv(), 5))
+
+
+async def closed(socket):
+    """Read on until the socket is closed; gives the code, the reason, and the events before."""
+    events = []
+    with pytest.raises(ConnectionClosed) as caught:
+        while True:
+            events.append(await receive(socket))
+    return caught.value.rcvd.code, caught.value.rcvd.reason, events
+
+
+@pytest.fixture
+def open_booth(make_provider, register, running, clock):
+    @asynccontextmanager
+    async def opening(patience=None, timing=None, granted=100, share=None, listens=None):
+        service = Service(make_provider)
+        timing = timing or Timing()
+        ledger = share.ledger if share else MemoryLedger(clock, granted)
+        window = share.window if share else MemoryWindow(clock)
+        drain, audit = Drain(), AuditLog()
+        parts = Parts(Legs({"here": service.provider}, timing), window, ledger, timing, clock)
+        sessions = Sessions(parts)
+        sweeper = Sweeper(sessions, ledger, timing)
+        app = FastAPI()
+        app.state.access = access = register.access()
+        sockets = Sockets(sessions, parts, access, drain, [audit.record], patience or Patience())
+        add_relay_routes(app, sockets, sweeper)
+        async with listening(service, **listens or {}):
+            with running(app) as url:
+                yield Booth(url, service, ledger, window, sweeper, drain, audit)
+
+    return opening
+
+
+@pytest.fixture
+async def booth(open_booth):
+    async with open_booth() as booth:
+        yield booth
+
+
+async def test_a_session_is_held_when_it_is_asked_for_and_charged_at_the_services_first_event(booth):
+    page = await booth.open(await booth.ticket())
+    service = await booth.service.socket()
+    assert booth.kinds() == ["reserve"]
+    await service.send(json.dumps(CREATED))
+    assert (await receive(page))["type"] == "session.created"
+    await booth.phase("live")
+    await page.close()
+    assert (await booth.phase("over")).reason == "page_closed"
+    assert booth.kinds() == ["reserve", "capture"]
+    await asyncio.wait_for(service.wait_closed(), 5)
+    assert [(decision.action, decision.outcome, decision.app) for decision in booth.audit.decisions] == [
+        ("connected", "ok", "shop"),
+        ("ended", "ok", "shop"),
+    ]
+
+
+async def test_a_page_that_goes_before_the_service_has_spoken_pays_nothing_and_gets_its_slot_back(booth):
+    page = await booth.open(await booth.ticket())
+    await booth.service.socket()
+    await page.close()
+    await booth.phase("released")
+    assert booth.kinds() == ["reserve", "release"]
+    assert booth.window._taken["sessions:shop"] == {}
+
+
+async def test_a_page_that_never_comes_is_let_go_and_its_ticket_is_dead(booth, clock):
+    address = await booth.ticket()
+    clock.advance(30.1)
+    assert await booth.refused(address) == 403
+    await booth.phase("released")
+    other = await booth.ticket()
+    clock.advance(30.1)
+    await booth.sweeper.sweep()
+    assert booth.kinds() == ["reserve", "release"] * 2
+    assert await booth.refused(other) == 403
+
+
+async def test_a_ticket_opens_one_socket_also_when_two_come_at_once_and_not_after_its_end(booth):
+    address = await booth.ticket()
+    opened = await asyncio.gather(*(booth.open(address) for _ in range(5)), return_exceptions=True)
+    [page] = [each for each in opened if not isinstance(each, Exception)]
+    assert all(isinstance(each, InvalidStatus) for each in opened if each is not page)
+    await booth.service.socket()
+    assert booth.service.held.empty()
+    await page.close()
+    await booth.phase("released")
+    assert await booth.refused(address) == 403
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ticket": "x" * 43}, {"ticket": ""}, {"model": "gpt-realtime-2"}, {"voice": "cedar"},
+        {"origin": OTHER}, {"origin": ""},
+    ],
+)  # fmt: skip
+async def test_no_part_of_an_address_can_be_changed(booth, change):
+    address = URL(await booth.ticket())
+    assert await booth.refused(str(address.include_query_params(**change))) == 403
+    another = URL(await booth.ticket())
+    assert await booth.refused(str(address.replace(path=another.path))) == 403
+    assert await booth.refused(str(address.replace(path="/api/voice-agent/vs_0"))) == 403
+    await booth.visit(str(address))
+
+
+@pytest.mark.parametrize("origin", [OTHER, "https://shop.example.evil", "http://shop.example", "null", None])
+async def test_a_ticket_is_for_the_pages_of_the_origin_that_asked(booth, origin):
+    assert await booth.refused(await booth.ticket(), origin) == 403
+    assert booth.service.held.empty()
+
+
+async def test_a_server_may_ask_and_give_the_address_to_a_page_of_its_app(booth, register):
+    async def address():
+        return await booth.ticket(query="", origin=None, headers=register.bearer("shop"))
+
+    for origin in (OTHER, "null"):
+        assert await booth.refused(await address(), origin) == 403
+    for origin in (SHOP, "http://localhost:3000", None):
+        await booth.visit(await address(), origin)
+
+
+async def test_another_node_admits_the_page_and_no_node_twice(booth, open_booth):
+    address = URL(await booth.ticket())
+    async with open_booth(share=booth) as other:
+        elsewhere = str(address.replace(netloc=URL(other.url).netloc))
+        page = await other.open(elsewhere)
+        await other.service.socket()
+        assert await booth.refused(str(address)) == 403
+        assert other.service.minted == booth.service.minted
+        await page.close()
+        await other.phase("released")
+
+
+@pytest.mark.parametrize(
+    ("query", "origin", "status", "granted"),
+    [
+        ("?app=nobody", SHOP, 401, 100),
+        ("", SHOP, 401, 100),
+        ("?app=shop", OTHER, 403, 100),
+        ("?app=free", "https://free.example", 403, 100),
+        ("?app=shop", SHOP, 402, 4),
+    ],
+)
+async def test_refusals_have_the_status_of_everywhere_and_the_words_of_this_form(
+    open_booth, query, origin, status, granted
+):
+    async with open_booth(granted=granted) as booth:
+        response = await booth.begin(query, origin)
+    assert response.status_code == status
+    assert list(response.json()) == ["error"]
+    assert response.json()["error"].endswith(".")
+    assert booth.service.minted == []
+
+
+async def test_the_limit_of_the_hour_says_when_there_is_room_again(open_booth):
+    async with open_booth(granted=1000) as booth:
+        for _ in range(20):
+            page, _ = await booth.held()
+            await page.close()
+            async with asyncio.timeout(5):
+                while any(hold.phase != "over" for hold in booth.holds.values()):
+                    await asyncio.sleep(0.005)
+        response = await booth.begin()
+    assert (response.status_code, response.headers["retry-after"]) == (429, "3600")
+    assert list(response.json()) == ["error"]
+
+
+async def test_what_the_service_did_wrong_is_500_and_costs_nothing(booth):
+    booth.service.refuses = Refusal(
+        "provider_unreachable", "The voice service answered with HTTP status 500."
+    )
+    response = await booth.begin()
+    assert (response.status_code, list(response.json())) == (500, ["error"])
+    assert booth.kinds() == ["reserve", "release"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"[]", b'{"model": 3}', b'{"voice": null}', b"nonsense", b'{"model": "%s"}' % (b"m" * 65)]
+)
+async def test_a_body_that_is_none_is_refused(booth, body):
+    response = await booth.begin(content=body, headers={"Content-Type": "application/json"})
+    assert (response.status_code, list(response.json())) == (422, ["error"])
+
+
+async def test_without_a_word_it_is_the_usual_model_and_voice_and_another_is_what_was_named(booth):
+    await booth.begin()
+    response = await booth.begin(json={"model": "gpt-realtime", "voice": "sage", "more": 1})
+    assert [(wire["model"], wire["audio"]["output"]["voice"]) for wire in booth.service.minted] == [
+        ("gpt-realtime-mini", "ash"),
+        ("gpt-realtime", "sage"),
+    ]
+    answer = response.json()
+    assert (answer["model"], answer["voice"]) == ("gpt-realtime", "sage")
+    assert answer["client_secret"]["expires_at"] == 1_000_030
+    assert answer["expires_at"] == 1_000_000 + 1800
+    assert response.headers["ratelimit"] == '"sessions";r=18;t=3600'
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [({}, "ws"), ({"X-Forwarded-Proto": "https"}, "wss"), ({"X-Forwarded-Proto": "gopher"}, "ws")],
+)
+async def test_the_address_leads_to_where_the_page_asked(booth, headers, expected):
+    address = await booth.ticket(headers={"Host": "voice.example:8443", **headers})
+    assert address.startswith(f"{expected}://voice.example:8443/api/voice-agent/vs_")
+
+
+@pytest.mark.parametrize("host", ["", "a b", "user@voice.example", "voice.example/x"])
+async def test_a_host_that_is_none_is_refused(booth, host):
+    response = await booth.begin(headers={"Host": host})
+    assert (response.status_code, list(response.json())) == (400, ["error"])
+
+
+async def test_what_either_says_reaches_the_other_in_its_own_words(booth):
+    page, service = await booth.held()
+    await page.send(json.dumps({"type": "session.update", "session": {"voice": "sage"}}))
+    update = await receive(service)
+    assert update["session"] == {"type": "realtime", "audio": {"output": {"voice": "sage"}}}
+    item = {"id": "i", "type": "message", "role": "user", "content": []}
+    await service.send(json.dumps({"type": "conversation.item.added", "item": item}))
+    assert (await receive(page))["type"] == "conversation.item.created"
+    assert (await receive(service))["type"] == "response.create"
+
+
+async def test_what_is_no_event_is_told_to_the_page_and_the_session_goes_on(booth):
+    page, service = await booth.held()
+    for text in ("nonsense", "[]", '{"type": 3}', "[" * 5000):
+        await page.send(text)
+        error = await receive(page)
+        assert (error["type"], error["error"]["code"]) == ("error", "invalid_event")
+    await page.send(json.dumps({"type": "response.cancel"}))
+    assert await receive(service) == {"type": "response.cancel"}
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "reason"), [(b"bytes", 1003, "not_text"), ("x" * (LARGEST + 1), 1009, "too_large")]
+)
+async def test_a_page_that_sends_what_cannot_be_is_hung_up_on(booth, message, code, reason):
+    page, service = await booth.held()
+    await page.send(message)
+    assert (await closed(page))[0] == code
+    assert (await booth.phase("over")).reason == reason
+    await asyncio.wait_for(service.wait_closed(), 5)
+
+
+async def test_a_session_ends_with_the_service(booth):
+    page, service = await booth.held()
+    await service.close()
+    assert (await closed(page))[:2] == (1000, "The voice service has ended the session.")
+    assert (await booth.phase("over")).reason == "service_closed"
+
+
+async def test_a_service_that_is_lost_is_told_as_that(booth):
+    page, service = await booth.held()
+    service.transport.abort()
+    assert (await closed(page))[0] == 1011
+    assert (await booth.phase("over")).reason == "service_lost"
+
+
+async def test_silence_of_both_ends_a_session_and_a_word_of_one_prolongs_it(open_booth):
+    async with open_booth(Patience(idle=0.4)) as booth:
+        page, service = await booth.held()
+        began = time.monotonic()
+        for speaker in (page, service, page):
+            await asyncio.sleep(0.25)
+            await speaker.send(json.dumps({"type": "response.cancel"}))
+        assert (await closed(page))[:2] == (1000, "Nothing has been said for long.")
+        assert 1.1 < time.monotonic() - began < 3
+        assert (await booth.phase("over")).reason == "idle"
+
+
+async def test_a_page_that_does_not_read_is_hung_up_on_and_the_service_is_not_read_meanwhile(open_booth):
+    async with open_booth(Patience(accept=0.5)) as booth:
+        page, service = await booth.held()
+        page.transport.pause_reading()
+        flood = json.dumps({"type": "response.output_audio.delta", "delta": "A" * 100_000})
+        sent = 0
+        with pytest.raises(ConnectionClosed):
+            while True:
+                await service.send(flood)
+                sent += 1
+        assert sent * len(flood) < 32 * 1024 * 1024
+        assert (await booth.phase("over")).reason == "too_slow"
+        page.transport.abort()
+        await page.wait_closed()
+
+
+async def test_a_session_that_another_request_has_ended_is_ended(open_booth):
+    async with open_booth(Patience(look=0.3)) as booth:
+        page, _ = await booth.held()
+        [session] = booth.holds
+        await booth.ledger.step(session, "close", "user")
+        assert (await closed(page))[:2] == (1000, "The session was ended.")
+
+
+async def test_a_session_ends_when_its_plans_time_is_over(booth, monkeypatch):
+    monkeypatch.setitem(policy.PLANS, "pro", replace(policy.PLANS["pro"], max_seconds=0.4))
+    page, _ = await booth.held()
+    began = time.monotonic()
+    assert (await closed(page))[:2] == (1000, "The session has reached its longest time.")
+    assert time.monotonic() - began < 2
+    assert (await booth.phase("over")).reason == "time_over"
+
+
+async def test_when_the_endpoint_is_stopped_its_pages_are_told_to_go_elsewhere_and_no_other_gets_in(booth):
+    address = await booth.ticket()
+    page, _ = await booth.held()
+    booth.drain.begin()
+    assert (await closed(page))[:2] == (1001, "This node is being stopped.")
+    assert await booth.refused(address) == 403
+    assert (await booth.begin()).status_code == 503
+
+
+async def test_a_service_that_cannot_be_reached_is_told_and_costs_nothing(open_booth):
+    async with open_booth() as booth:
+        address = await booth.ticket()
+        booth.service.url = "ws://127.0.0.1:9"
+        code, _, [event] = await closed(await booth.open(address))
+        assert (code, event["error"]["code"]) == (1011, "provider_unreachable")
+        await booth.phase("released")
+
+
+@pytest.mark.parametrize("status", [401, 302, 500])
+async def test_a_service_that_refuses_is_told_and_its_redirect_is_not_followed(open_booth, status):
+    asked = []
+
+    def refuse(connection, request):
+        asked.append(request.path)
+        response = connection.respond(status, "canary body")
+        response.headers["Location"] = request.path + "/elsewhere"
+        return response
+
+    async with open_booth(listens={"process_request": refuse}) as booth:
+        code, _, [event] = await closed(await booth.open(await booth.ticket()))
+        assert (code, event["error"]["code"]) == (1011, "provider_refused")
+        assert "canary" not in json.dumps(event)
+        await booth.phase("released")
+    assert asked == ["/v1/realtime"]
+
+
+async def test_neither_the_secret_nor_the_ticket_nor_what_is_said_is_in_any_log(booth, caplog):
+    caplog.set_level(logging.DEBUG, "genmb_voice_widget")
+    address = await booth.ticket()
+    page = await booth.open(address)
+    service = await booth.service.socket()
+    await service.send(json.dumps({**CREATED, "canary": "canary-words"}))
+    await receive(page)
+    await page.send(json.dumps({"type": "canary-words"}))
+    await receive(service)
+    service.transport.abort()
+    await closed(page)
+    assert TOKEN not in address
+    logged = [record.getMessage() for record in caplog.records if record.name.startswith("genmb")]
+    for secret in (TOKEN, URL(address).query.rpartition("ticket=")[2], "canary-words"):
+        assert not [line for line in logged if secret in line]
+
+
+async def test_the_servers_own_log_names_the_address_of_a_socket_without_its_ticket(booth, caplog):
+    server = logging.getLogger("uvicorn.error")
+    server.addHandler(caplog.handler)
+    server.setLevel(logging.DEBUG)
+    addresses = [await booth.ticket() for _ in range(2)]
+    await booth.visit(addresses[0])
+    await booth.refused(addresses[1], OTHER)
+    server.removeHandler(caplog.handler)
+    logged = [record.getMessage() for record in caplog.records]
+    for address, outcome in zip(addresses, ("[accepted]", "403"), strict=True):
+        assert [line for line in logged if URL(address).path in line and outcome in line]
+        assert not [line for line in logged if URL(address).query.rpartition("ticket=")[2] in line]
+
+
+async def test_the_whole_endpoint_has_the_route_and_notes_its_decisions(register, running, make_provider):
+    audit, service = AuditLog(), Service(make_provider)
+    app = make_app(
+        providers={"here": service.provider},
+        access=register.access(),
+        window=MemoryWindow(),
+        ledger=MemoryLedger(time.time, 100),
+        clock=time.time,
+        audit=audit,
+    )
+    async with listening(service):
+        with running(app) as url:
+            http = httpx.AsyncClient(base_url=url, trust_env=False)
+            granted = await http.post("/api/voice-agent?app=shop", headers={"Origin": SHOP}, json={})
+            assert granted.headers["access-control-allow-origin"] == SHOP
+            assert granted.headers["cache-control"] == "no-store"
+            refused = await http.post("/api/voice-agent", headers={"Origin": SHOP}, json={})
+            assert (refused.status_code, refused.headers["www-authenticate"][:6]) == (401, "Bearer")
+            async with connect(granted.json()["client_secret"]["value"], origin=SHOP, proxy=None) as page:
+                await (await service.socket()).send(json.dumps(CREATED))
+                await receive(page)
+            await http.aclose()
+    assert [(each.action, each.outcome, each.via) for each in audit.decisions] == [
+        ("open", "ok", "page"),
+        ("open", "unauthorized", None),
+        ("connected", "ok", "socket"),
+        ("ended", "ok", "socket"),
+    ]
