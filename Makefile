@@ -13,11 +13,12 @@ help: ## list these commands
 demo: .venv/.demo ## open JupyterLab on the first notebook, the local peer behind it
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_hello_voice.ipynb --LabApp.default_url=/lab/tree/01_hello_voice.ipynb
 
+# Tests wait more than they compute (speech takes its time), so several processes fit on two cores.
 test: install check ## install everything the tests need, then run every test
 	scripts/bundle_is_fresh.sh
 	cd js && npm test
-	$(BIN)/pytest tests --ignore=tests/e2e -q
-	$(BIN)/pytest tests/e2e -q
+	$(BIN)/pytest tests --ignore=tests/e2e -q -n 3 --dist loadfile
+	$(BIN)/pytest tests/e2e -q -n 2 --dist loadfile
 	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=120 -p no:cacheprovider -q notebooks
 
 check: .venv/.dev js/node_modules/.stamp ## format, lint and types, both languages

@@ -203,8 +203,7 @@ async def use_up(service: Service, app: str) -> None:
     headers = {"Origin": service.origin(SHOP)}
     async with httpx.AsyncClient(base_url=service.url, headers=headers, trust_env=False) as http:
         for _ in range(20):
-            wish = {"session": {"type": "realtime"}, "transport": "websocket"}
-            started = await http.post(f"/v1/sessions?app={app}", json=wish, timeout=30)
-            assert started.status_code == 201, started.text
+            started = await http.post(f"/api/voice-agent?app={app}", json={}, timeout=30)
+            assert started.status_code == 200, started.text
             for step in ("connected", "ended"):
                 await http.post(f"/v1/sessions/{started.json()['id']}/{step}?app={app}", json={})
