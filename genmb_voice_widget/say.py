@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import VoiceError
-from .peer.espeak_voices import VOICES_SAID, is_voice
+from .peer.speaking.espeak_voices import VOICES_SAID, is_voice
 
 if TYPE_CHECKING:
     from .peer.stages import Pcm
@@ -149,8 +149,8 @@ def _say(sentences: Sequence[str], options: argparse.Namespace) -> Pcm:
     import numpy as np
 
     from .peer.build import build_voice
-    from .peer.espeak_voices import DEFAULT_VOICE
     from .peer.resample import Resampler
+    from .peer.speaking.espeak_voices import DEFAULT_VOICE
     from .peer.stages import SPEAK_RATE
 
     def silence(seconds: float) -> Pcm:

@@ -75,8 +75,6 @@ def _load() -> None:
     """Import the server while the stages load."""
     import uvicorn  # noqa: F401
 
-    from . import server  # noqa: F401
-
 
 async def _serve(listener: socket.socket, stages: Stages, secret: str) -> None:
     import uvicorn

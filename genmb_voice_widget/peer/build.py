@@ -13,12 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
-from .espeak_voices import DEFAULT_VOICE as PLAIN_VOICE
-from .grammar import jsgf, vocabulary
-from .match import match
-from .offered import DEFAULT_VOICE
-from .script import DEMO, Script, ScriptError, load_script
-from .script_agent import ScriptAgent
+from .agent.match import match
+from .agent.script import DEMO, Script, ScriptError, load_script
+from .agent.script_agent import ScriptAgent
+from .hearing.grammar import jsgf, vocabulary
+from .protocol.offered import DEFAULT_VOICE
+from .speaking.espeak_voices import DEFAULT_VOICE as PLAIN_VOICE
 from .stages import Stages, Stt, Tts, Vad
 
 _log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def build_stages(script: Path | None) -> Stages:
 
 def _vad() -> Callable[[], Vad]:
     try:
-        from .vad_silero import SileroModel
+        from .hearing.vad_silero import SileroModel
 
         return SileroModel().detector
     except Exception as problem:
@@ -62,7 +62,7 @@ def _vad() -> Callable[[], Vad]:
             "no Silero voice detection (%s); WebRTC's is used, which noise misleads more easily", problem
         )
     try:
-        from .vad_webrtc import WebRtcVad
+        from .hearing.vad_webrtc import WebRtcVad
 
         WebRtcVad()
     except ImportError as problem:
@@ -79,7 +79,7 @@ def _stt(script: Script, where: str) -> tuple[Stt, Callable[[], None]]:
     if find_spec("pocketsphinx") is None:
         _log.warning("pocketsphinx is not installed; speech is not understood, typed text is")
         return ScriptedStt(), _nothing
-    from .stt_sphinx import Grammar, SphinxStt, UnknownWords
+    from .hearing.stt_sphinx import Grammar, SphinxStt, UnknownWords
 
     def spell(words: str) -> str:
         found = match(script, words)
@@ -117,13 +117,13 @@ def build_voice(default: str) -> tuple[Tts, Callable[[], None]]:
     `default` is espeak-ng's name of the voice for names that nobody knows.
     """
     try:
-        from .tts_espeak import EspeakTts
+        from .speaking.tts_espeak import EspeakTts
 
         tts = EspeakTts(default)
         return tts, tts.close
     except (ImportError, OSError) as problem:
         _log.warning("no espeak-ng library (%s); the program on PATH is used", problem)
-    from .tts_espeak_command import EspeakCommandTts
+    from .speaking.tts_espeak_command import EspeakCommandTts
 
     return EspeakCommandTts(default), _nothing
 

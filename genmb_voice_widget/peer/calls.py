@@ -11,16 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .audience import everything, filtered
+from .legs.audience import everything, filtered
 from .live import LiveSession, new_id
-from .offered import DEFAULT_MODEL, check_model
-from .session_config import new_session, update_session
+from .protocol.offered import DEFAULT_MODEL, check_model
+from .protocol.session_config import new_session, update_session
 from .shapes import Json
 from .stages import Stages
 from .wire_error import WireError
 
 if TYPE_CHECKING:
-    from .rtc import RtcLeg
+    from .legs.rtc import RtcLeg
 
 SESSION_SECONDS = 3600
 """The longest a session lasts, as on the hosted services."""
@@ -28,7 +28,6 @@ SESSION_SECONDS = 3600
 
 def warm_up() -> None:
     """Import what the first call needs; takes a few tenths of a second."""
-    from . import rtc  # noqa: F401
 
 
 def begin_session(settings: Json, now: float) -> Json:
@@ -65,7 +64,7 @@ class Calls:
 
     async def begin(self, offer: str, settings: Json, *, filter_on: bool, azure: bool) -> tuple[str, str]:
         """Answer an SDP offer; returns the call's id and the answer."""
-        from .rtc import RtcLeg
+        from .legs.rtc import RtcLeg
 
         call_id = new_id("rtc")
         session = begin_session(settings, self._clock())

@@ -19,9 +19,6 @@ from typing import Literal
 
 import numpy as np
 
-from .audio_out import AudioOut
-from .client_events import own_id
-from .ear import Ear
 from .facts import (
     Abort,
     Answer,
@@ -37,9 +34,12 @@ from .facts import (
     Hear,
     Transcribe,
 )
-from .mouth import Mouth
+from .hearing.ear import Ear
+from .legs.audio_out import AudioOut
 from .protocol import Protocol
+from .protocol.client_events import own_id
 from .shapes import Json
+from .speaking.mouth import Mouth
 from .stages import Pcm, Stages
 from .wire_error import WireError
 

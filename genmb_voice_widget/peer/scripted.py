@@ -11,17 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from .stages import (
-    SPEAK_RATE,
-    AudioChunk,
-    Call,
-    Pcm,
-    Say,
-    Stages,
-    SttStream,
-    Transcript,
-    UserTurn,
-)
+from .stages import SPEAK_RATE, AudioChunk, Call, Pcm, Say, Stages, SttStream, Transcript, UserTurn
 
 MS_PER_WORD = 240
 CHUNK_MS = 60

@@ -25,12 +25,12 @@ from starlette.websockets import WebSocket
 from .admission import LoopbackOnly, credential, refusal, subprotocols
 from .calls import Calls, begin_session, settings_from
 from .ephemeral import Grant, Secrets
+from .legs.ws import serve_session, serve_sideband
 from .live import LiveSession
-from .session_config import update_session
+from .protocol.session_config import update_session
 from .shapes import Json, shallow
 from .stages import Stages
 from .wire_error import WireError, missing_parameter
-from .ws import serve_session, serve_sideband
 
 SECRET_LIFE = 600
 AZURE_SECRET_LIFE = 7200

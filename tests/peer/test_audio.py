@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from genmb_voice_widget.peer.audio_out import AudioOut
 from genmb_voice_widget.peer.facts import PlaybackStarted, PlaybackStopped, Played
+from genmb_voice_widget.peer.legs.audio_out import AudioOut
 from genmb_voice_widget.peer.wire_audio import WireReader, WireWriter
 
 

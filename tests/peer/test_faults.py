@@ -7,13 +7,13 @@ import time
 import numpy as np
 import pytest
 
-from genmb_voice_widget.peer import ear
-from genmb_voice_widget.peer.ear import Ear
 from genmb_voice_widget.peer.ephemeral import Secrets
+from genmb_voice_widget.peer.hearing import ear
+from genmb_voice_widget.peer.hearing.ear import Ear
 from genmb_voice_widget.peer.live import LiveSession
-from genmb_voice_widget.peer.mouth import LEAD_MS
+from genmb_voice_widget.peer.protocol.session_config import new_session, update_session
 from genmb_voice_widget.peer.scripted import DictAgent, EnergyVad, ScriptedStt, ToneTts, scripted_stages
-from genmb_voice_widget.peer.session_config import new_session, update_session
+from genmb_voice_widget.peer.speaking.mouth import LEAD_MS
 from genmb_voice_widget.peer.stages import Say, Stages, Transcript
 
 SPEECH = (np.sin(np.arange(16_000 * 6 // 10) * 0.3) * 9000).astype(np.int16)
@@ -113,7 +113,7 @@ async def test_a_fault_in_playing_is_silence_and_is_told_once(begin, monkeypatch
         raise RuntimeError("the bug")
 
     with monkeypatch.context() as patch:
-        patch.setattr("genmb_voice_widget.peer.audio_out.AudioOut.pull", stumble)
+        patch.setattr("genmb_voice_widget.peer.legs.audio_out.AudioOut.pull", stumble)
         assert [live.pull(960).any() for _ in range(3)] == [False] * 3
     assert [event["error"]["type"] for event in events] == ["server_error"]
     await live.receive('{"type": "response.create"}')
@@ -131,7 +131,7 @@ async def test_a_fault_in_looking_at_the_clock_leaves_the_clock_running(begin, m
             thrice.set()
         raise RuntimeError("the bug")
 
-    monkeypatch.setattr("genmb_voice_widget.peer.turns.TurnDetector.poll", stumble)
+    monkeypatch.setattr("genmb_voice_widget.peer.hearing.turns.TurnDetector.poll", stumble)
     async with asyncio.timeout(5):
         await thrice.wait()
     assert [event["error"]["type"] for event in events] == ["server_error"]

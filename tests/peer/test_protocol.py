@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genmb_voice_widget.peer import facts
-from genmb_voice_widget.peer.client_events import CLIENT_EVENTS
 from genmb_voice_widget.peer.protocol import Protocol
-from genmb_voice_widget.peer.session_config import DEFAULT_INSTRUCTIONS, new_session, update_session
+from genmb_voice_widget.peer.protocol.client_events import CLIENT_EVENTS
+from genmb_voice_widget.peer.protocol.session_config import DEFAULT_INSTRUCTIONS, new_session, update_session
 from genmb_voice_widget.peer.stages import Message, ToolOutput, Transcript
 from genmb_voice_widget.peer.wire_error import WireError
 

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from genmb_voice_widget.peer.session_config import new_session, update_session
-from genmb_voice_widget.peer.turns import (
+from genmb_voice_widget.peer.hearing.turns import (
     Began,
     Finished,
     Idled,
@@ -13,6 +12,7 @@ from genmb_voice_widget.peer.turns import (
     WentOn,
     turn_rules,
 )
+from genmb_voice_widget.peer.protocol.session_config import new_session, update_session
 
 FRAME_MS = 32
 

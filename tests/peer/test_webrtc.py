@@ -12,12 +12,12 @@ import pytest
 import websockets
 from aiortc import RTCConfiguration, RTCPeerConnection
 
-from genmb_voice_widget.peer.audience import FILTERED
 from genmb_voice_widget.peer.calls import Calls
-from genmb_voice_widget.peer.jitter import ArrivalOrder
+from genmb_voice_widget.peer.legs.audience import FILTERED
+from genmb_voice_widget.peer.legs.jitter import ArrivalOrder
 from genmb_voice_widget.peer.live import LiveSession
+from genmb_voice_widget.peer.protocol.session_config import new_session
 from genmb_voice_widget.peer.scripted import EnergyVad, ScriptedStt, ToneTts, scripted_stages
-from genmb_voice_widget.peer.session_config import new_session
 from genmb_voice_widget.peer.stages import Call, Say, Stages
 
 LONG = " ".join(["well"] * 40)
@@ -387,7 +387,7 @@ async def test_names_that_only_a_browser_can_resolve_cost_no_time(start_peer):
 
 
 async def test_a_call_that_never_connects_is_dropped(start_peer, monkeypatch):
-    monkeypatch.setattr("genmb_voice_widget.peer.rtc.CONNECT_WITHIN", 0.3)
+    monkeypatch.setattr("genmb_voice_widget.peer.legs.rtc.CONNECT_WITHIN", 0.3)
     peer = await start_peer()
     client = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     client.addTransceiver("audio")
@@ -421,7 +421,7 @@ async def test_a_bug_behind_the_microphone_ends_the_call_for_all_to_see(start_pe
 
     peer = await start_peer()
     client = await peer.rtc()
-    monkeypatch.setattr("genmb_voice_widget.peer.rtc._mono", stumble)
+    monkeypatch.setattr("genmb_voice_widget.peer.legs.rtc._mono", stumble)
     await hung_up(peer, client.call_id)
     assert "in stumble" in caplog.text
 
@@ -470,7 +470,7 @@ async def test_one_microphone_is_taken_and_whatever_else_is_offered_declined(sta
 
 
 async def test_a_client_that_does_not_read_its_events_is_dropped(start_peer, monkeypatch):
-    monkeypatch.setattr("genmb_voice_widget.peer.rtc.BACKLOG", 100_000)
+    monkeypatch.setattr("genmb_voice_widget.peer.legs.rtc.BACKLOG", 100_000)
     peer = await start_peer()
     client = await peer.rtc()
     await client.events.wait("session.created")
@@ -500,7 +500,7 @@ async def test_a_call_that_could_not_be_answered_leaves_nothing_behind(start_pee
         raise asyncio.CancelledError
 
     monkeypatch.setattr("genmb_voice_widget.peer.calls.LiveSession", Noted)
-    monkeypatch.setattr("genmb_voice_widget.peer.rtc.RtcLeg.answer", stumble)
+    monkeypatch.setattr("genmb_voice_widget.peer.legs.rtc.RtcLeg.answer", stumble)
     calls = Calls(scripted_stages(), time.time)
     with pytest.raises(asyncio.CancelledError):
         await calls.begin("v=0", new_session("sess_1", "local"), filter_on=False, azure=False)
@@ -514,7 +514,7 @@ async def test_a_bug_behind_an_event_leaves_the_call_alive(start_peer, monkeypat
 
     client = await (await start_peer()).rtc()
     with monkeypatch.context() as patch:
-        patch.setattr("genmb_voice_widget.peer.dialogue.Dialogue.retrieve", stumble)
+        patch.setattr("genmb_voice_widget.peer.protocol.dialogue.Dialogue.retrieve", stumble)
         client.send("conversation.item.retrieve", item_id="x", event_id="mine")
         error = (await client.events.wait("error"))["error"]
         assert (error["type"], error["event_id"]) == ("server_error", "mine")

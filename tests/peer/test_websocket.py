@@ -10,13 +10,7 @@ import numpy as np
 import pytest
 import websockets
 
-from genmb_voice_widget.peer.scripted import (
-    DictAgent,
-    EnergyVad,
-    ScriptedStt,
-    ToneTts,
-    scripted_stages,
-)
+from genmb_voice_widget.peer.scripted import DictAgent, EnergyVad, ScriptedStt, ToneTts, scripted_stages
 from genmb_voice_widget.peer.stages import Call, Say, Stages, Transcript
 
 TRANSCRIBED = {"type": "realtime", "audio": {"input": {"transcription": {"model": "m"}}}}
@@ -399,7 +393,7 @@ def stumble(*_):
 async def test_a_bug_behind_an_event_is_an_error_and_the_session_goes_on(start_peer, monkeypatch, caplog):
     client = await (await start_peer()).ws()
     with monkeypatch.context() as patch:
-        patch.setattr("genmb_voice_widget.peer.dialogue.Dialogue.retrieve", stumble)
+        patch.setattr("genmb_voice_widget.peer.protocol.dialogue.Dialogue.retrieve", stumble)
         await client.send("conversation.item.retrieve", item_id="x", event_id="mine")
         error = (await client.events.wait("error"))["error"]
         assert (error["type"], error["event_id"]) == ("server_error", "mine")
@@ -414,7 +408,7 @@ async def test_a_bug_behind_what_is_heard_is_an_error_and_the_session_goes_on(
 ):
     client = await (await start_peer(["hello"], {"hello": "Hi."})).ws()
     with monkeypatch.context() as patch:
-        patch.setattr("genmb_voice_widget.peer.dialogue.Dialogue.commit_audio", stumble)
+        patch.setattr("genmb_voice_widget.peer.protocol.dialogue.Dialogue.commit_audio", stumble)
         await client.speak()
         error = (await client.events.wait("error"))["error"]
         assert (error["type"], error["event_id"]) == ("server_error", None)

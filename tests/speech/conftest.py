@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from genmb_voice_widget.peer.build import build_stages
+from genmb_voice_widget.peer.hearing.turns import Began, Finished, TurnDetector, TurnRules, WentOn, turn_rules
 from genmb_voice_widget.peer.resample import Resampler
 from genmb_voice_widget.peer.stages import LISTEN_RATE, SPEAK_RATE, Pcm, Stages, Transcript
-from genmb_voice_widget.peer.turns import Began, Finished, TurnDetector, TurnRules, WentOn, turn_rules
 
 SERVER_VAD = {
     "type": "server_vad",

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from genmb_voice_widget.peer import build
+from genmb_voice_widget.peer.agent.script import ScriptError
 from genmb_voice_widget.peer.build import build_stages
 from genmb_voice_widget.peer.calls import settings_from
-from genmb_voice_widget.peer.script import ScriptError
+from genmb_voice_widget.peer.hearing.stt_sphinx import SphinxStt
+from genmb_voice_widget.peer.hearing.vad_silero import SileroVad
+from genmb_voice_widget.peer.hearing.vad_webrtc import WebRtcVad
 from genmb_voice_widget.peer.scripted import EnergyVad, ScriptedStt, ToneTts
+from genmb_voice_widget.peer.speaking.tts_espeak import EspeakTts
+from genmb_voice_widget.peer.speaking.tts_espeak_command import EspeakCommandTts
 from genmb_voice_widget.peer.stages import Say, UserTurn
-from genmb_voice_widget.peer.stt_sphinx import SphinxStt
-from genmb_voice_widget.peer.tts_espeak import EspeakTts
-from genmb_voice_widget.peer.tts_espeak_command import EspeakCommandTts
-from genmb_voice_widget.peer.vad_silero import SileroVad
-from genmb_voice_widget.peer.vad_webrtc import WebRtcVad
 
 pytestmark = pytest.mark.speech
 

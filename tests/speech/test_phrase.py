@@ -2,10 +2,10 @@
 
 import pytest
 
-from genmb_voice_widget.peer.grammar import jsgf, vocabulary
-from genmb_voice_widget.peer.match import match
-from genmb_voice_widget.peer.phrase import parse_phrase, plain_words
-from genmb_voice_widget.peer.script import DEMO, Script, load_script, parse_script
+from genmb_voice_widget.peer.agent.match import match
+from genmb_voice_widget.peer.agent.phrase import parse_phrase, plain_words
+from genmb_voice_widget.peer.agent.script import DEMO, Script, load_script, parse_script
+from genmb_voice_widget.peer.hearing.grammar import jsgf, vocabulary
 
 SCRIPT = """
 name = "shop"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from genmb_voice_widget.peer.script import DEMO, ScriptError, load_script, parse_script
+from genmb_voice_widget.peer.agent.script import DEMO, ScriptError, load_script, parse_script
 
 GOOD = """name = "s"
 description = "d"

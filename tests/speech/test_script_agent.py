@@ -2,10 +2,10 @@
 
 import pytest
 
-from genmb_voice_widget.peer.script import DEMO, load_script, parse_script
-from genmb_voice_widget.peer.script_agent import ScriptAgent, answer
+from genmb_voice_widget.peer.agent.script import DEMO, load_script, parse_script
+from genmb_voice_widget.peer.agent.script_agent import ScriptAgent, answer
+from genmb_voice_widget.peer.agent.template import speakable
 from genmb_voice_widget.peer.stages import Call, Message, Say, ToolOutput, UserTurn
-from genmb_voice_widget.peer.template import speakable
 
 SCRIPT = parse_script("""
 name = "s"

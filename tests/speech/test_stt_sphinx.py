@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genmb_voice_widget.peer.stt_sphinx import Grammar, SphinxStt, UnknownWords
+from genmb_voice_widget.peer.hearing.stt_sphinx import Grammar, SphinxStt, UnknownWords
 
 pytestmark = pytest.mark.speech
 
@@ -137,7 +137,7 @@ def test_closing_ends_the_worker():
 def test_the_worker_dies_with_its_parent_even_when_that_is_killed():
     program = (
         "import sys, time\n"
-        "from genmb_voice_widget.peer.stt_sphinx import Grammar, SphinxStt\n"
+        "from genmb_voice_widget.peer.hearing.stt_sphinx import Grammar, SphinxStt\n"
         f"stt = SphinxStt(Grammar({YES_OR_NO.jsgf!r}, {YES_OR_NO.words!r}, {{}}), str)\n"
         "stt.ready()\n"
         "print(stt._worker._process.pid, flush=True)\n"

@@ -8,14 +8,20 @@ import numpy as np
 import pytest
 from espeakng_loader import get_data_path, get_library_path
 
-from genmb_voice_widget.peer import tts_espeak
-from genmb_voice_widget.peer.espeak_library import EspeakLibrary
-from genmb_voice_widget.peer.espeak_voices import ACCENTS, VOICES, espeak_pace, espeak_voice, is_voice
+from genmb_voice_widget.peer.agent.script import DEMO, load_script
 from genmb_voice_widget.peer.resample import Resampler
-from genmb_voice_widget.peer.script import DEMO, load_script
+from genmb_voice_widget.peer.speaking import tts_espeak
+from genmb_voice_widget.peer.speaking.espeak_library import EspeakLibrary
+from genmb_voice_widget.peer.speaking.espeak_voices import (
+    ACCENTS,
+    VOICES,
+    espeak_pace,
+    espeak_voice,
+    is_voice,
+)
+from genmb_voice_widget.peer.speaking.tts_espeak import EspeakTts
+from genmb_voice_widget.peer.speaking.tts_espeak_command import EspeakCommandTts
 from genmb_voice_widget.peer.stages import SPEAK_RATE, AudioChunk, Pcm, Tts
-from genmb_voice_widget.peer.tts_espeak import EspeakTts
-from genmb_voice_widget.peer.tts_espeak_command import EspeakCommandTts
 
 pytestmark = pytest.mark.speech
 

@@ -17,8 +17,8 @@ from urllib.parse import urlencode
 import httpx
 
 from genmb_voice_widget.errors import VoiceError
-from genmb_voice_widget.peer.espeak_voices import VOICES_SAID
-from genmb_voice_widget.peer.offered import LANGUAGES
+from genmb_voice_widget.peer.protocol.offered import LANGUAGES
+from genmb_voice_widget.peer.speaking.espeak_voices import VOICES_SAID
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.problems import Refusal
 

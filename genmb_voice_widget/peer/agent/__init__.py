@@ -1,0 +1,1 @@
+"""What the peer's agent understands and answers: a script, and how a turn is matched with it."""

@@ -1,0 +1,1 @@
+"""How sound and events travel between the peer and its clients: WebRTC and WebSocket."""

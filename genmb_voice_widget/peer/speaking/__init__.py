@@ -1,0 +1,1 @@
+"""From words to sound: the voices, and when each word begins."""
