@@ -1,4 +1,4 @@
-"""What the page `ledger.py` promises, of every ledger there is."""
+"""What the page `ledger/__init__.py` promises, of every ledger there is."""
 
 import asyncio
 from dataclasses import replace
@@ -270,6 +270,30 @@ async def test_a_session_that_was_just_over_is_live_again_until_its_end_and_cost
     assert await ledger.balance("owner") == Balance(100, 0, 5)
 
 
+async def test_a_session_that_is_over_takes_a_place_again_and_is_not_renewed_where_there_is_none(ledger):
+    over = await bring(ledger, "over")
+    await ledger.hold(wish("b", max_live=2))
+    await ledger.hold(wish("c", max_live=2))
+    assert await ledger.renew("s", "rtc_2", 60.0, max_live=2) == Lacking("live")
+    assert await ledger.find("s") == over
+    assert await ledger.live("app") == 2
+
+    await ledger.answered("b", "rtc_2", 30.0)  # The call that was refused is nobody's.
+    for step in ("close", "settle"):
+        await ledger.step("b", step)
+    renewed = await ledger.renew("s", "rtc_3", 60.0, max_live=2)
+    assert (renewed.hold.phase, renewed.hold.call_id) == ("live", "rtc_3")
+    assert await ledger.hold(wish("d", max_live=2)) == Lacking("live")
+
+
+@pytest.mark.parametrize("phase", ["reserved", "live"])
+async def test_a_session_that_stands_keeps_its_place_when_it_is_renewed(ledger, phase):
+    await bring(ledger, phase)
+    await ledger.hold(wish("b"))
+    renewed = await ledger.renew("s", "rtc_2", 60.0, max_live=1)
+    assert (renewed.hold.phase, renewed.hold.call_id) == (phase, "rtc_2")
+
+
 async def test_after_the_grace_a_session_stays_over(book, ledger):
     over = await bring(ledger, "over")
     book.advance(60)
@@ -535,6 +559,17 @@ async def test_many_at_once_are_as_many_as_may_stand(ledger):
     assert sum(answer == Lacking("live") for answer in answers) == 37
     assert await ledger.live("app") == 3
     assert (await ledger.balance("owner")).reserved == 15
+
+
+async def test_many_renewed_at_once_beside_new_ones_are_as_many_as_may_stand(ledger):
+    for number in range(10):
+        await bring(ledger, "over", f"s{number}", f"rtc_{number}")
+    answers = await asyncio.gather(
+        *(ledger.renew(f"s{number}", f"again_{number}", 60.0, max_live=3) for number in range(10)),
+        *(ledger.hold(wish(f"t{number}", max_live=3)) for number in range(10)),
+    )
+    assert sum(answer == Lacking("live") for answer in answers) == 17
+    assert await ledger.live("app") == 3
 
 
 async def test_many_at_once_with_one_key_are_one_session(ledger):

@@ -10,9 +10,11 @@ from harness.ledgers import BEGINNING, MemoryBook, PostgresBook, SqliteBook, wis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
+    Bundle,
     RuleBasedStateMachine,
     initialize,
     invariant,
+    multiple,
     precondition,
     rule,
     run_state_machine_as_test,
@@ -45,7 +47,9 @@ class Line:
 
 
 class Account(RuleBasedStateMachine):
-    """Made for one ledger by `machine`, which gives it `make`."""
+    """Made for one ledger by `prove`, which gives it `make`."""
+
+    held = Bundle("held")
 
     def __init__(self):
         super().__init__()
@@ -85,6 +89,7 @@ class Account(RuleBasedStateMachine):
         assert (balance.granted, balance.available) == (self.granted[owner], self.available(owner))
 
     @rule(
+        target=held,
         name=SESSIONS,
         app=st.sampled_from(sorted(APPS)),
         credits=st.integers(0, 20),
@@ -117,8 +122,9 @@ class Account(RuleBasedStateMachine):
             self.written.append(("reserve", name, APPS[app], credits))
             if key:
                 self.keys[app, key] = name
+        return name if name in self.lines else multiple()
 
-    @rule(name=SESSIONS, call=st.one_of(st.none(), CALLS))
+    @rule(name=held, call=st.one_of(st.none(), CALLS))
     def answered(self, name, call):
         line = self.lines.get(name)
         if line is None:
@@ -134,8 +140,8 @@ class Account(RuleBasedStateMachine):
             line.answered, line.call, line.due = True, call, self.now + 30
             self.take(call, name)
 
-    @rule(name=SESSIONS, call=st.one_of(st.none(), CALLS))
-    def renew(self, name, call):
+    @rule(name=held, call=st.one_of(st.none(), CALLS), max_live=st.sampled_from((None, 1, 2)))
+    def renew(self, name, call, max_live):
         line = self.lines.get(name)
         match line and line.phase:
             case "reserved":
@@ -147,13 +153,17 @@ class Account(RuleBasedStateMachine):
                 may = self.now - line.ended < GRACE and (ends is None or self.now < ends)
             case _:
                 may = False
-        if may and self.calls.get(call, name) != name:
+        full = may and line.ended is not None and max_live is not None and self.standing(line.app) >= max_live
+        if may and not full and self.calls.get(call, name) != name:
             with pytest.raises(DuplicateCall):
-                self.run(self.book.ledger.renew(name, call, GRACE))
+                self.run(self.book.ledger.renew(name, call, GRACE, max_live))
             return
-        renewed = self.run(self.book.ledger.renew(name, call, GRACE))
+        renewed = self.run(self.book.ledger.renew(name, call, GRACE, max_live))
         if not may:
             assert renewed is None
+            return
+        if full:
+            assert renewed == Lacking("live")
             return
         assert renewed.former == (line.call if line.call != call else None)
         line.call = call
@@ -165,7 +175,7 @@ class Account(RuleBasedStateMachine):
         if call is not None:
             self.calls[call] = name
 
-    @rule(name=SESSIONS, step=st.sampled_from(("capture", "close", "expire", "settle")))
+    @rule(name=held, step=st.sampled_from(("capture", "close", "expire", "settle")))
     def step(self, name, step):
         hold = self.run(self.book.ledger.step(name, step))
         line = self.lines.get(name)
@@ -187,6 +197,13 @@ class Account(RuleBasedStateMachine):
             case "ending", "settle":
                 line.phase, line.ended, line.due = "over", self.now, None
         assert hold.phase == line.phase
+
+    @rule(name=held, call=st.one_of(st.none(), CALLS), max_live=st.sampled_from((None, 1, 2)))
+    def talk_and_come_back(self, name, call, max_live):
+        """A whole life in one go: drawn one by one, few are over while they may still be renewed."""
+        for step in ("capture", "close", "settle"):
+            self.step(name, step)
+        self.renew(name, call, max_live)
 
     @rule(name=st.sampled_from("xy"), holder=st.sampled_from("ab"), seconds=st.sampled_from((5.0, 50.0)))
     def lease(self, name, holder, seconds):

@@ -5,9 +5,10 @@
 
 `close` and `expire` say that the call must be ended, `settle` that it has been; from `closing` nothing can be
 captured any more, so a call is never charged while it is being hung up, nor released while it may still live.
-A call that is `live`, or has been `over` for less than the grace, may be renewed: another call takes its
-place and nothing is spent. It knows no provider and no plan. Entries are only ever added. Where the account
-is kept is told by the files `ledger_*`, which one conformance suite holds to this page.
+A session that is `live`, or has been `over` for less than the grace, may be renewed: another call takes the
+place of the one it had and nothing is spent; one that was over stands again, if one more may. It knows no
+provider and no plan. Entries are only ever added. Where the account is kept is told by `memory` and `sql`,
+which one conformance suite holds to this page.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ class Hold:
 
 @dataclass(frozen=True)
 class Lacking:
-    """Why a wish is not granted: too few credits, or too many sessions standing."""
+    """Why a session may not stand: too few credits, or too many that stand."""
 
     what: Literal["credits", "live"]
 
@@ -184,11 +185,14 @@ class Ledger(Protocol):
         """
         ...
 
-    async def renew(self, session: str, call_id: str | None, grace: float) -> Renewed | None:
+    async def renew(
+        self, session: str, call_id: str | None, grace: float, max_live: int | None = None
+    ) -> Renewed | Lacking | None:
         """Put another call in the place of the one there was; its `due` stays what it was.
 
-        For a hold that is `live`, or `over` for less than `grace` seconds, which is `live` again; or
-        `reserved` and answered. Any other, and one that has had its whole time, returns `None`.
+        For a hold that is `live`, or `over` for less than `grace` seconds, which is `live` again if fewer
+        than `max_live` of its app's sessions stand; or `reserved` and answered. Any other, and one that has
+        had its whole time, returns `None`.
 
         Raises:
             DuplicateCall: another session of that provider has or had this call id.

@@ -82,12 +82,17 @@ class MemoryLedger:
         answered = steps.answered(hold, call_id, within, self._clock())
         return hold if answered is None else self._put(self._claim(answered))
 
-    async def renew(self, session: str, call_id: str | None, grace: float) -> Renewed | None:
+    async def renew(
+        self, session: str, call_id: str | None, grace: float, max_live: int | None = None
+    ) -> Renewed | Lacking | None:
         """See `Ledger.renew`."""
         hold = self._holds.get(session)
         renewed = steps.renewed(hold, call_id, grace, self._clock()) if hold else None
-        if renewed is not None:
-            self._put(self._claim(renewed.hold))
+        if hold is None or renewed is None:
+            return None
+        if hold.phase not in STANDING and max_live is not None and await self.live(hold.app) >= max_live:
+            return Lacking("live")
+        self._put(self._claim(renewed.hold))
         return renewed
 
     async def step(self, session: str, step: Step, reason: str | None = None) -> Hold | None:

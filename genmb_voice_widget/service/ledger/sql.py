@@ -12,7 +12,7 @@ from operator import attrgetter
 
 from genmb_voice_widget.service.database import FOR_UPDATE, Database, Transaction
 
-from . import Balance, DuplicateCall, Hold, Lacking, Renewed, Step, Wish, steps
+from . import STANDING, Balance, DuplicateCall, Hold, Lacking, Renewed, Step, Wish, steps
 
 _BATCH = 100
 _NAMES = [field.name for field in fields(Hold)]
@@ -80,9 +80,11 @@ class SqlLedger:
         """See `Ledger.answered`."""
         return await self._database.transact(lambda tx: _answered(tx, session, call_id, within))
 
-    async def renew(self, session: str, call_id: str | None, grace: float) -> Renewed | None:
+    async def renew(
+        self, session: str, call_id: str | None, grace: float, max_live: int | None = None
+    ) -> Renewed | Lacking | None:
         """See `Ledger.renew`."""
-        return await self._database.transact(lambda tx: _renew(tx, session, call_id, grace))
+        return await self._database.transact(lambda tx: _renew(tx, session, call_id, grace, max_live))
 
     async def step(self, session: str, step: Step, reason: str | None = None) -> Hold | None:
         """See `Ledger.step`."""
@@ -158,12 +160,19 @@ async def _answered(tx: Transaction, session: str, call_id: str | None, within: 
     return await _change(tx, answered)
 
 
-async def _renew(tx: Transaction, session: str, call_id: str | None, grace: float) -> Renewed | None:
+async def _renew(
+    tx: Transaction, session: str, call_id: str | None, grace: float, max_live: int | None
+) -> Renewed | Lacking | None:
     hold = await _find(tx, _FIND + FOR_UPDATE, session)
     renewed = steps.renewed(hold, call_id, grace, tx.now) if hold else None
-    if renewed is not None:
-        await _claim(tx, renewed.hold)
-        await _change(tx, renewed.hold)
+    if hold is None or renewed is None:
+        return None
+    if hold.phase not in STANDING and max_live is not None:
+        await tx.rows(_LOCK, hold.owner)
+        if await _live(tx, hold.app) >= max_live:
+            return Lacking("live")
+    await _claim(tx, renewed.hold)
+    await _change(tx, renewed.hold)
     return renewed
 
 

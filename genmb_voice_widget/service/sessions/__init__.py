@@ -59,7 +59,8 @@ class Sessions:
         """Put another call in the place of a session's, at no charge: its connection was lost.
 
         Raises:
-            Refusal: `session_not_found`; `session_over` when it was ended too long ago or never confirmed.
+            Refusal: `session_not_found`; `session_over` when it was ended too long ago or never confirmed;
+                `too_many_live` when it was ended and others stand in its place.
         """
         hold = await self.find(caller, session)
         if hold.phase not in ("live", "over"):

@@ -12,10 +12,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 from genmb_voice_widget.service.caller import Caller
-from genmb_voice_widget.service.ledger import DuplicateCall, Hold, Lacking, Wish
+from genmb_voice_widget.service.ledger import DuplicateCall, Hold, Lacking, Renewed, Wish
 from genmb_voice_widget.service.policy import (
     Allow,
     Deny,
+    Plan,
     decide,
     too_few_credits,
     too_many_attempts,
@@ -82,7 +83,7 @@ class Opening:
     async def reoffer(self, caller: Caller, hold: Hold, wire: Wire, sdp: str | None) -> Opened:
         """Put another call in the place of a session's; see `Sessions.reoffer`."""
         await self._attempt(caller)
-        return await asyncio.shield(self._parts.flights.start(self._reoffer(hold, wire, sdp)))
+        return await asyncio.shield(self._parts.flights.start(self._reoffer(hold, caller.plan, wire, sdp)))
 
     async def _open(self, name: str, caller: Caller, provider: str, request: Request, key: str) -> Opened:
         plan, starts = caller.plan, starts_log(caller.app)
@@ -105,7 +106,7 @@ class Opening:
         if isinstance(hold, Lacking):
             raise _refusal(too_few_credits(plan) if hold.what == "credits" else too_many_live(plan))
         if hold.session != name:
-            return await self._reoffer(hold, request.session, request.sdp)
+            return await self._reoffer(hold, plan, request.session, request.sdp)
         try:
             slot = await self._parts.window.take(starts, name, plan.rate) if plan.rate else None
             if plan.rate and isinstance(slot, Full):
@@ -162,7 +163,7 @@ class Opening:
         self._settling.watch(hold)
         return hold
 
-    async def _reoffer(self, hold: Hold, wire: Wire, sdp: str | None) -> Opened:
+    async def _reoffer(self, hold: Hold, plan: Plan, wire: Wire, sdp: str | None) -> Opened:
         if (sdp is None) != (hold.transport == "websocket"):
             raise Refusal("bad_request", "The session uses another transport.", status=409)
         if hold.phase == "reserved" and hold.answered is None:
@@ -170,15 +171,17 @@ class Opening:
         leg = await self._parts.legs.reach(hold.provider, wire, sdp)
         call_id = _call(leg)
         try:
-            renewed = await self._parts.ledger.renew(hold.session, call_id, self._parts.timing.grace)
+            renewed = await self._parts.ledger.renew(
+                hold.session, call_id, self._parts.timing.grace, plan.max_live
+            )
         except DuplicateCall:
             raise _misunderstood() from None
         except BaseException:
             await self._settling.hang_up(hold.provider, call_id)
             raise
-        if renewed is None:
+        if not isinstance(renewed, Renewed):
             await self._settling.hang_up(hold.provider, call_id)
-            raise over()
+            raise over() if renewed is None else _refusal(too_many_live(plan))
         self._parts.flights.start(self._settling.hang_up(hold.provider, renewed.former))
         self._settling.watch(renewed.hold)
         return Opened(renewed.hold, leg, None)
