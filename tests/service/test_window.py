@@ -305,3 +305,15 @@ async def test_what_has_left_the_window_leaves_the_memory(clock):
 
     assert await window.ages("busy", RATE) == ()
     assert not window._taken
+
+
+async def test_what_is_given_back_leaves_the_memory_with_its_log(clock):
+    window = MemoryWindow(clock)
+    for number in range(200):
+        await window.take(f"ticket {number}", "one", RATE)
+        await window.take(f"ticket {number}", "two", RATE)
+        await window.give_back(f"ticket {number}", "one")
+        assert await window.ages(f"ticket {number}", RATE) == (0.0,)
+        await window.give_back(f"ticket {number}", "two")
+        await window.give_back(f"ticket {number}", "two")
+    assert not window._taken

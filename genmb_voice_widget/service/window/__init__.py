@@ -94,7 +94,10 @@ class MemoryWindow:
 
     async def give_back(self, log: str, entry: str) -> None:
         """See `Window.give_back`."""
-        self._taken.get(log, {}).pop(entry, None)
+        taken = self._taken.get(log, {})
+        taken.pop(entry, None)
+        if not taken:
+            self._taken.pop(log, None)
 
     async def ready(self) -> None:
         """See `Window.ready`."""
