@@ -23,6 +23,7 @@ from fastapi import FastAPI
 
 from .assemble import assemble
 from .drain import Drain
+from .relay.relay import LARGEST
 from .settings import Settings, SettingsError
 from .settings import values as read
 from .settings.file import read_settings
@@ -101,6 +102,12 @@ def _server(app: FastAPI, settings: Settings, drain: Drain) -> uvicorn.Server:
         # The access log doubles the server's work for a request, and the endpoint has nothing to say in it.
         access_log=False,
         server_header=False,
+        # A message is put together in memory before the relay can refuse it: this limit, in bytes, is the one
+        # that keeps a page from filling it.
+        ws_max_size=LARGEST,
+        # Sound in base64 shrinks by a quarter at the most; what a compressed socket costs is memory and time
+        # for each one that is open, and that some bytes of a page could stand for megabytes, again and again.
+        ws_per_message_deflate=False,
         timeout_graceful_shutdown=int(notice * 0.75),
     )
     return Server(config)

@@ -1,5 +1,6 @@
 """The endpoint as a program: the options it takes, what a plain page gets from it, and that it goes when told to."""
 
+import json
 import signal
 import socket
 import sqlite3
@@ -9,15 +10,20 @@ import time
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.server import ServerProtocol
+from websockets.sync.client import connect
 
 from genmb_voice_widget import cli
 from genmb_voice_widget.service import serve
+from genmb_voice_widget.service.relay.relay import LARGEST
 
 BODY = {"session": {"type": "realtime"}, "sdp": "v=0\r\ns=-\r\n"}
 GATED = """
 import asyncio, secrets, sys
 from genmb_voice_widget.service.settings.provider_kinds import Kind
-from genmb_voice_widget.service.providers import Answer
+from genmb_voice_widget.secret import Secret
+from genmb_voice_widget.service.providers import Answer, Ticket
 from genmb_voice_widget.service.serve import main
 
 class Gated:
@@ -26,7 +32,8 @@ class Gated:
         await reader.read(1)
         writer.close()
         return Answer("ga", "gated", None, "rtc_" + secrets.token_hex(4), "v=0\\r\\n")
-    async def mint(self, session): ...
+    async def mint(self, session):
+        return Ticket("ga", "gated", None, "ws://127.0.0.1:{port}/v1/realtime", Secret("ek_gated"), 1e10)
     async def proven(self, call_id): return False
     async def hang_up(self, call_id): ...
     async def ready(self): ...
@@ -34,7 +41,7 @@ class Gated:
 
 sys.exit(main(sys.argv[1:], {{"gated": Kind({{}}, lambda options, upstream: Gated())}}))
 """
-"""The endpoint with a provider that answers when the test lets it."""
+"""The endpoint with a provider that answers when the test lets it, and whose sockets are on the same port."""
 
 
 def test_a_plain_page_gets_the_demonstration_the_script_and_the_routes_from_one_origin(serving):
@@ -175,6 +182,32 @@ def test_told_twice_it_closes_its_door_at_once(gated, second):
         until(lambda: http.get("/readyz").status_code == 503)
         process.send_signal(second)
         assert process.wait(10) == 0
+
+
+def test_a_page_speaks_uncompressed_and_what_is_larger_than_an_event_may_be_is_not_taken_in(gated):
+    run, accept = gated
+    with run(seconds=4) as (url, _):
+        asked = httpx.post(f"{url}/api/voice-agent", json={"model": "gpt-realtime"}, trust_env=False)
+        address = asked.json()["client_secret"]["value"]
+        with connect(address, proxy=None, compression="deflate") as page, accept() as service:
+            serve_socket(service)
+            assert "Sec-WebSocket-Extensions" not in page.response.headers
+            page.send("x" * LARGEST)
+            assert json.loads(page.recv(10))["error"]["code"] == "invalid_event"
+            page.send(["€" * (LARGEST // 3), "€"])  # three bytes each: fewer characters, and yet too large
+            with pytest.raises(ConnectionClosed) as closed:
+                page.recv(10)
+    assert closed.value.rcvd.code == 1009
+
+
+def serve_socket(connection):
+    """Accept what asks there for a WebSocket, and say nothing."""
+    protocol = ServerProtocol()
+    while not (events := protocol.events_received()):
+        protocol.receive_data(connection.recv(65536))
+    protocol.send_response(protocol.accept(events[0]))
+    for data in protocol.data_to_send():
+        connection.sendall(data)
 
 
 def test_apps_are_entered_asked_for_and_told_apart_across_restarts(gated, tmp_path, capsys, monkeypatch):

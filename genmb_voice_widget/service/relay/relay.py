@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LARGEST = 4 * 1024 * 1024
-"""Characters of one message of a page: a minute of its sound at once."""
+"""Characters of one message of a page, all ASCII as a rule: a minute of its sound at once."""
 
 
 @dataclass(frozen=True)
