@@ -54,3 +54,8 @@ class Refusal(Exception):
         """Give the header fields that go with it (RFC 9110 §10.2.3 and §11.6.1)."""
         fields = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
         return {**fields, "WWW-Authenticate": _CHALLENGE} if self.status == 401 else fields
+
+
+def named(error: BaseException) -> str:
+    """Name an error for the log: a refusal by its code, others by their class; words may hold a secret."""
+    return error.code if isinstance(error, Refusal) else type(error).__name__

@@ -3,6 +3,7 @@
 import asyncio
 
 from genmb_voice_widget.service.problems import Refusal
+from genmb_voice_widget.service.sessions.legs import Legs
 from genmb_voice_widget.service.sessions.sweeper import LEASE, Sweeper
 from genmb_voice_widget.service.settings import Timing
 
@@ -104,7 +105,7 @@ async def test_a_hang_up_that_fails_keeps_the_credits_held_and_is_tried_again(de
     await desk.sweeper.sweep()
     assert (await desk.sessions.find(desk.caller, hold.session)).phase == "released"
     assert desk.provider.hung_up == ["rtc_1"]
-    assert "could not be hung up: Refusal" in caplog.text
+    assert "could not be hung up: provider_unreachable" in caplog.text
 
 
 async def test_a_provider_that_stays_away_does_not_hold_the_credits_for_ever(desk):
@@ -170,7 +171,7 @@ async def test_one_session_that_cannot_be_ended_keeps_none_of_the_others(desk, c
 
     phases = [(await desk.sessions.find(desk.caller, hold.session)).phase for hold in holds]
     assert phases == ["closing", "released", "released"]
-    assert "could not be ended: RuntimeError" in caplog.text
+    assert "could not be ended yet: RuntimeError" in caplog.text
 
 
 async def test_while_one_sweeps_another_leaves_it_alone_and_afterwards_it_may(desk):
@@ -254,4 +255,55 @@ async def test_a_ledger_that_is_away_for_a_while_does_not_end_the_sweeper(make_e
         endpoint.provider.before_hang_up = note
         endpoint.clock.advance(30)
         await asyncio.wait_for(hung_up.wait(), 2)
-    assert "the sweep failed: ConnectionError" in caplog.text
+    assert "sessions whose time is over cannot be looked for: ConnectionError" in caplog.text
+
+
+async def test_the_log_tells_once_that_the_ledger_is_away_and_once_that_it_is_back(desk, caplog):
+    looks, done = iter(["away"] * 3 + ["there"] * 3), asyncio.Event()
+
+    async def look():
+        match next(looks, None):
+            case "away":
+                raise Refusal("service_unavailable", "The account cannot be asked just now.")
+            case None:
+                done.set()
+        return ()
+
+    desk.ledger.due = look
+    sweeper = Sweeper(desk.sessions, desk.ledger, Timing(sweep_every=0.001), shared=True)
+    sweeper.ensure_running()
+    await asyncio.wait_for(done.wait(), 2)
+    await sweeper.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        "sessions whose time is over cannot be looked for: service_unavailable",
+        "sessions whose time is over are looked for again",
+    ]
+
+
+async def test_the_log_tells_once_of_each_session_that_cannot_be_ended_for_a_while(desk, caplog):
+    first = await desk.open()
+
+    async def fail(log, entry):
+        raise Refusal("service_unavailable", "The store of the rate limits does not answer.")
+
+    desk.window.give_back = fail
+    desk.clock.advance(30)
+    for _ in range(3):
+        await desk.sweeper.sweep()
+    second = await desk.open()
+    desk.clock.advance(30)
+    for _ in range(3):
+        await desk.sweeper.sweep()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"session {each.session} could not be ended yet: service_unavailable" for each in (first, second)
+    ]
+
+
+async def test_the_log_tells_by_its_code_why_a_call_could_not_be_watched(desk, caplog):
+    async def fail(call_id):
+        raise Refusal("provider_key_refused", "No.")
+
+    desk.provider.proven = fail
+    with caplog.at_level("INFO"):
+        assert not await Legs({"here": desk.provider}, Timing()).proven("here", "rtc_1")
+    assert "call rtc_1 could not be watched: provider_key_refused" in caplog.text

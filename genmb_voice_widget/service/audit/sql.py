@@ -16,6 +16,8 @@ from collections.abc import Callable
 from itertools import islice
 
 from genmb_voice_widget.service.database import Database, Transaction
+from genmb_voice_widget.service.outage import Outage
+from genmb_voice_widget.service.problems import named
 
 from . import Decision
 
@@ -53,6 +55,7 @@ class AuditSql:
         self._lost = 0
         self._confessed = 0
         self._writer: asyncio.Task[None] | None = None
+        self._outage = Outage("decisions cannot be written yet", "decisions are written again")
 
     @property
     def lost(self) -> int:
@@ -88,9 +91,10 @@ class AuditSql:
             try:
                 await self._insert(batch)
             except Exception as error:
-                log.warning("decisions could not be written yet: %s", type(error).__name__)
+                self._outage.failed(named(error))
                 await asyncio.sleep(self._pause)
                 continue
+            self._outage.worked()
             for _ in range(taken):
                 self._waiting.popleft()
             self._confessed = lost

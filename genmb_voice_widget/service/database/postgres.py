@@ -20,9 +20,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.flights import Flights
+from genmb_voice_widget.service.outage import Outage
 
 from . import Row, T, Work, storable, unavailable
-from .outage import Outage
 from .schema import prepare
 
 _CONNECTIONS = 8
@@ -58,7 +58,7 @@ class PostgresDatabase:
         self._idle: list[psycopg.AsyncConnection] = []
         self._has_tables = False
         self._flights = Flights()
-        self._outage = Outage("the database")
+        self._outage = Outage("the database cannot be asked", "the database can be asked again")
 
     async def transact(self, work: Work[T]) -> T:
         """See `Database.transact`."""

@@ -20,10 +20,10 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from genmb_voice_widget.service.outage import Outage
 from genmb_voice_widget.service.problems import Refusal
 
 from . import FOR_UPDATE, Row, T, Work, storable, unavailable
-from .outage import Outage
 from .schema import prepare
 
 BUSY = 1.0
@@ -65,7 +65,7 @@ class SqliteDatabase:
         self._clock = clock
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._outage = Outage("the database")
+        self._outage = Outage("the database cannot be asked", "the database can be asked again")
 
     async def transact(self, work: Work[T]) -> T:
         """See `Database.transact`."""

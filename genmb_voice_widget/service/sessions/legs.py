@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from genmb_voice_widget.service.problems import Refusal
+from genmb_voice_widget.service.problems import Refusal, named
 from genmb_voice_widget.service.providers import Answer, Provider, Ticket, Wire
 from genmb_voice_widget.service.settings import Timing
 
@@ -57,7 +57,7 @@ class Legs:
             async with asyncio.timeout(self._timing.hang_up_within):
                 await self._providers[provider].hang_up(call_id)
         except Exception as error:
-            log.warning("call %s could not be hung up: %s", call_id, type(error).__name__)
+            log.warning("call %s could not be hung up: %s", call_id, named(error))
             return False
         return True
 
@@ -67,7 +67,7 @@ class Legs:
             async with asyncio.timeout(self._timing.connect_within):
                 return await self._providers[provider].proven(call_id)
         except Exception as error:
-            log.info("call %s could not be watched: %s", call_id, type(error).__name__)
+            log.info("call %s could not be watched: %s", call_id, named(error))
             return False
 
     async def ready(self) -> None:

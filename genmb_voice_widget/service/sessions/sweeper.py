@@ -15,6 +15,8 @@ from collections.abc import Sequence
 
 from genmb_voice_widget.service.audit import Decision, Record
 from genmb_voice_widget.service.ledger import Ledger
+from genmb_voice_widget.service.outage import Outage
+from genmb_voice_widget.service.problems import named
 from genmb_voice_widget.service.settings import Timing
 
 from . import Sessions
@@ -50,6 +52,11 @@ class Sweeper:
         self._records = records
         self._shared = shared
         self._asked = False
+        self._stuck = set[str]()
+        self._outage = Outage(
+            "sessions whose time is over cannot be looked for",
+            "sessions whose time is over are looked for again",
+        )
         self._task: asyncio.Task[None] | None = None
 
     async def sweep(self) -> bool:
@@ -83,14 +90,17 @@ class Sweeper:
         """End what is due now that nobody else does; one that cannot be ended keeps none of the others."""
         due = await self._ledger.due()
         results = await asyncio.gather(*(self._sessions.expire(hold) for hold in due), return_exceptions=True)
-        ended = False
+        ended, stuck = False, set[str]()
         for hold, result in zip(due, results, strict=True):
             if isinstance(result, BaseException):
-                log.error("session %s could not be ended: %s", hold.session, type(result).__name__)
+                stuck.add(hold.session)
+                if hold.session not in self._stuck:
+                    log.error("session %s could not be ended yet: %s", hold.session, named(result))
             elif result.ended is not None:
                 ended = True
                 for record in self._records:
                     record(Decision("expired", "ok", hold.app, "sweeper", hold.session))
+        self._stuck = stuck
         return ended
 
     async def _run(self) -> None:
@@ -101,6 +111,7 @@ class Sweeper:
                 while await self.sweep():
                     pass
                 self._asked |= self._shared or await self._ledger.unsettled()
+                self._outage.worked()
             except Exception as error:
-                log.error("the sweep failed: %s", type(error).__name__)
+                self._outage.failed(named(error))
                 self._asked = True
