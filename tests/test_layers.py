@@ -177,6 +177,16 @@ def test_the_question_is_recognised_in_its_usual_forms(code, found):
     assert bool(list(compared_names(ast.parse(code)))) == found
 
 
+TABLES = tuple(f"service.{room}" for room in ("access", "audit", "database", "ledger"))
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if not within(module, *TABLES)])
+def test_only_the_rooms_that_own_a_table_speak_to_the_database(module):
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert not used & {"transact", "rows"}
+
+
 @pytest.mark.parametrize("module", ["", ".service", ".service.policy", ".service.ledger", ".service.window"])
 def test_importing_it_pulls_in_nothing_heavy(module):
     code = (

@@ -22,9 +22,9 @@ from .access.by_app import AppAccess
 from .access.site_hook import Hook, SiteHook
 from .app import make_app
 from .audit.sql import AuditSql
-from .database import Transaction
 from .database.choice import open_database
 from .drain import Drain
+from .ledger import Ledger
 from .ledger.memory import MemoryLedger
 from .policy import NOTEBOOK
 from .settings import Settings, SettingsError
@@ -56,14 +56,15 @@ def assemble(settings: Settings, drain: Drain, kinds: Mapping[str, Kind] = KINDS
 
 def _open(settings: Settings, drain: Drain, kinds: Mapping[str, Kind]) -> FastAPI:
     """One user on one machine: nobody is asked who they are, and everything is in memory."""
+    ledger = MemoryLedger(time.time)
     return make_app(
         providers=make_providers(settings.providers, kinds),
         access=OpenAccess(NOTEBOOK, settings.origins),
         window=MemoryWindow(),
-        ledger=MemoryLedger(time.time),
+        ledger=ledger,
         clock=time.time,
         hosts=[*_LOOPBACK, bracketed(settings.host), *settings.hosts],
-        metrics=_counts_if_installed(),
+        metrics=_counts_if_installed(ledger),
         drain=drain,
     )
 
@@ -77,15 +78,12 @@ def _for_apps(settings: Settings, drain: Drain, kinds: Mapping[str, Kind]) -> Fa
     audit = AuditSql(database)
     tokens = AppTokens(settings.signing_key, time.time) if settings.signing_key else None
     site = SiteHook(_load(settings.site_hook)) if settings.site_hook else None
-
-    async def standing() -> int:
-        return await database.transact(_standing)
-
+    ledger = SqlLedger(database)
     return make_app(
         providers=make_providers(settings.providers, kinds),
         access=AppAccess(CachedApps(SqlApps(database), time.monotonic), tokens=tokens, site=site),
         window=_window(settings),
-        ledger=SqlLedger(database),
+        ledger=ledger,
         clock=time.time,
         # Whoever asks shows who they are, so a page whose name was made to lead here gains nothing by it.
         hosts=[*_LOOPBACK, bracketed(settings.host), *settings.hosts] if settings.hosts else None,
@@ -93,19 +91,19 @@ def _for_apps(settings: Settings, drain: Drain, kinds: Mapping[str, Kind]) -> Fa
         shared=True,
         audit=audit,
         hand_out_secrets=settings.hand_out_secrets,
-        metrics=Metrics(standing, lambda: audit.lost) if settings.metrics_key else None,
+        metrics=Metrics(ledger.standing, lambda: audit.lost) if settings.metrics_key else None,
         metrics_key=settings.metrics_key,
         drain=drain,
     )
 
 
-def _counts_if_installed() -> Metrics | None:
+def _counts_if_installed(ledger: Ledger) -> Metrics | None:
     """Count, unless only what the local peer needs is installed."""
     if not find_spec("prometheus_client"):
         return None
     from .metrics import Metrics
 
-    return Metrics()
+    return Metrics(ledger.standing)
 
 
 def _window(settings: Settings) -> Window:
@@ -114,11 +112,6 @@ def _window(settings: Settings) -> Window:
     from .window.redis import RedisWindow
 
     return RedisWindow(settings.redis)
-
-
-async def _standing(transaction: Transaction) -> int:
-    [(count,)] = await transaction.rows("SELECT count(*) FROM holds WHERE ended IS NULL")
-    return int(count)
 
 
 def _load(hook: str) -> Hook:

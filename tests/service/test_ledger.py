@@ -164,13 +164,14 @@ async def test_an_app_has_no_more_sessions_standing_than_it_may(ledger):
     assert (await ledger.hold(wish("d", max_live=2, app="other"))).phase == "reserved"
     assert await ledger.live("app") == 2
     assert await ledger.live("nobody's") == 0
+    assert await ledger.standing() == 3
 
 
 @pytest.mark.parametrize("phase", PHASES)
 async def test_a_session_stands_until_its_call_is_known_to_have_ended(ledger, phase):
     await bring(ledger, phase, "a")
     stands = phase not in ("over", "released")
-    assert await ledger.live("app") == stands
+    assert await ledger.live("app") == await ledger.standing() == stands
     assert isinstance(await ledger.hold(wish("b", max_live=1)), Lacking) == stands
 
 

@@ -262,6 +262,7 @@ class Account(RuleBasedStateMachine):
         assert self.run(self.book.ledger.unsettled()) == ever
         for app in APPS:
             assert self.run(self.book.ledger.live(app)) == self.standing(app)
+        assert self.run(self.book.ledger.standing()) == sum(map(self.standing, APPS))
 
 
 def prove(make, examples):

@@ -2,11 +2,15 @@
 
 import re
 
+import httpx
 import pytest
 
 from genmb_voice_widget.secret import Secret
+from genmb_voice_widget.service.assemble import assemble
+from genmb_voice_widget.service.drain import Drain
 from genmb_voice_widget.service.metrics import Metrics
 from genmb_voice_widget.service.problems import Refusal
+from genmb_voice_widget.service.settings import Settings
 
 BODY = {"session": {"type": "realtime"}, "sdp": "v=0\r\ns=-\r\n"}
 
@@ -55,6 +59,12 @@ async def test_the_sessions_that_stand_are_counted_when_the_counts_are_read(coun
     assert (await read(counted))["genmb_voice_sessions_live"] == 3
     await counted.http.post(f"/v1/sessions/{ids[0]}/ended", json={}, headers=register.bearer("shop"))
     assert (await read(counted))["genmb_voice_sessions_live"] == 2
+
+
+async def test_an_endpoint_for_one_user_counts_the_sessions_that_stand_too():
+    app = assemble(Settings(), Drain())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
+        assert "genmb_voice_sessions_live 0.0" in (await http.get("/metrics")).text
 
 
 async def test_calls_of_providers_window_and_ledger_are_timed_with_their_outcome(counted, register):

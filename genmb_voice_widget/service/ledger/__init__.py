@@ -215,6 +215,10 @@ class Ledger(Protocol):
         """Count the app's sessions that stand."""
         ...
 
+    async def standing(self) -> int:
+        """Count the sessions that stand, of all apps."""
+        ...
+
     async def due(self) -> tuple[Hold, ...]:
         """List the holds whose time has come, the longest due first, not more than a sweep can manage."""
         ...

@@ -109,6 +109,10 @@ class MemoryLedger:
         """See `Ledger.live`."""
         return sum(hold.app == app and hold.phase in STANDING for hold in self._holds.values())
 
+    async def standing(self) -> int:
+        """See `Ledger.standing`."""
+        return sum(hold.phase in STANDING for hold in self._holds.values())
+
     async def due(self) -> tuple[Hold, ...]:
         """See `Ledger.due`."""
         now = self._clock()

@@ -38,6 +38,7 @@ SELECT {_COLUMNS} FROM holds WHERE session = ? OR (app = ? AND key = ?)
 ORDER BY CASE session WHEN ? THEN 0 ELSE 1 END LIMIT 1"""  # noqa: S608
 _DUE = f"SELECT {_COLUMNS} FROM holds WHERE due <= ? ORDER BY due, session LIMIT {_BATCH}"  # noqa: S608
 _LIVE = "SELECT count(*) FROM holds WHERE app = ? AND ended IS NULL"
+_STANDING = "SELECT count(*) FROM holds WHERE ended IS NULL"
 _UNSETTLED = "SELECT 1 FROM holds WHERE due IS NOT NULL LIMIT 1"
 _ADD = f"INSERT INTO holds ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT DO NOTHING RETURNING session"  # noqa: S608
 _CHANGE = """
@@ -97,6 +98,10 @@ class SqlLedger:
     async def live(self, app: str) -> int:
         """See `Ledger.live`."""
         return await self._database.transact(lambda tx: _live(tx, app))
+
+    async def standing(self) -> int:
+        """See `Ledger.standing`."""
+        return await self._database.transact(_standing)
 
     async def due(self) -> tuple[Hold, ...]:
         """See `Ledger.due`."""
@@ -187,6 +192,11 @@ async def _step(tx: Transaction, session: str, step: Step, reason: str | None) -
 
 async def _live(tx: Transaction, app: str) -> int:
     [(count,)] = await tx.rows(_LIVE, app)
+    return int(count)
+
+
+async def _standing(tx: Transaction) -> int:
+    [(count,)] = await tx.rows(_STANDING)
     return int(count)
 
 
