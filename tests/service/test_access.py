@@ -58,6 +58,26 @@ async def test_an_apps_key_opens_everything_to_its_server(ask, register):
     assert (await ask("ended", id, key)).json()["state"] == "captured"
 
 
+@pytest.mark.parametrize("way", ["key", "token", "page"])
+async def test_an_app_on_a_plan_of_a_newer_release_is_told_so_and_the_log_is_once(ask, register, caplog, way):
+    await register.enter("ahead", "alice", "galactic", "https://ahead.example")
+    for _ in range(3):
+        match way:
+            case "key":
+                refused = await ask("open", headers=register.bearer("ahead"))
+            case "token":
+                refused = await ask("open", headers=register.token("ahead"))
+            case _:
+                refused = await ask("open", headers={"Origin": "https://ahead.example"}, app="ahead")
+        assert (refused.status_code, refused.json()["code"]) == (503, "service_unavailable")
+        assert "newer release" in refused.json()["detail"]
+        assert refused.headers["retry-after"] == "5"
+    assert [record.getMessage() for record in caplog.records] == [
+        "this release knows no plan galactic: apps on it are refused"
+    ]
+    assert (await ask("open", headers=register.bearer("shop"))).status_code == 201
+
+
 async def test_a_session_is_paid_by_the_owner_of_the_app_whose_key_was_shown(ask, register, service):
     await ask(
         "connected",

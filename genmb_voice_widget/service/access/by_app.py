@@ -16,6 +16,7 @@ Everything that fails before the app is known fails alike.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -34,6 +35,8 @@ from .apps import App, AppsLookup
 from .origins import is_origin, origin_of, refused
 from .site_hook import SiteHook
 
+log = logging.getLogger(__name__)
+
 
 class AppAccess:
     """Tells apps apart.
@@ -50,6 +53,7 @@ class AppAccess:
         self._apps = apps
         self._tokens = tokens
         self._site = site
+        self._unknown_plans = set[str]()
 
     @property
     def cookies(self) -> bool:
@@ -106,7 +110,7 @@ class AppAccess:
         if not opens(key, app.key_hash if app else None) or app is None:
             raise unauthorized()
         _check_origin(app, origin_of(request.headers), or_none=True)
-        return _caller(app, "key")
+        return self._caller(app, "key")
 
     async def _by_token(self, token: str, request: HTTPConnection) -> Caller:
         leave = self._tokens.read(token) if self._tokens is not None else None
@@ -117,7 +121,7 @@ class AppAccess:
         if leave.origin is not None and origin != leave.origin:
             raise refused()
         _check_origin(app, origin, or_none=True)
-        return _caller(app, "token")
+        return self._caller(app, "token")
 
     async def _by_page(self, request: HTTPConnection) -> Caller:
         origin = origin_of(request.headers)
@@ -125,7 +129,7 @@ class AppAccess:
         if origin is None or app is None:
             raise unauthorized()
         _check_origin(app, origin, or_none=False)
-        return _caller(app, "page")
+        return self._caller(app, "page")
 
     async def _by_site(self, site: SiteHook, request: HTTPConnection) -> Caller:
         id = await site.app(request)
@@ -135,7 +139,17 @@ class AppAccess:
             raise unauthorized()
         own = request.scope.get("method") == "GET" and request.headers.get("sec-fetch-site") == "same-origin"
         _check_origin(app, origin_of(request.headers), or_none=own)
-        return _caller(app, "site")
+        return self._caller(app, "site")
+
+    def _caller(self, app: App, via: Via) -> Caller:
+        """Make the caller of an app that has shown itself, unless its plan is one of a newer release."""
+        plan = PLANS.get(app.plan)
+        if plan is None:
+            if app.plan not in self._unknown_plans:
+                self._unknown_plans.add(app.plan)
+                log.error("this release knows no plan %s: apps on it are refused", app.plan)
+            raise Refusal("service_unavailable", "The app is on a plan of a newer release.", retry_after=5.0)
+        return Caller(app.id, app.owner, plan, via)
 
     async def _find(self, id: str | None) -> App | None:
         """Look up an app that is let in."""
@@ -171,7 +185,3 @@ def _check_origin(app: App, origin: str | None, *, or_none: bool) -> None:
     """Check which page asks: exactly one of the app's, or none at all where a server or an own page may."""
     if origin not in app.origins and not (origin is None and or_none):
         raise refused()
-
-
-def _caller(app: App, via: Via) -> Caller:
-    return Caller(app.id, app.owner, PLANS[app.plan], via)
