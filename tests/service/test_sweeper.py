@@ -2,10 +2,17 @@
 
 import asyncio
 
+from genmb_voice_widget.service.policy import Plan
 from genmb_voice_widget.service.problems import Refusal
 from genmb_voice_widget.service.sessions.legs import Legs
 from genmb_voice_widget.service.sessions.sweeper import LEASE, Sweeper
 from genmb_voice_widget.service.settings import Timing
+
+
+async def nothing_else_runs():
+    async with asyncio.timeout(2):
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(others)
 
 
 async def test_without_a_proof_the_call_is_hung_up_and_released_after_thirty_seconds_and_not_before(desk):
@@ -233,10 +240,40 @@ async def test_the_sweeper_begins_with_the_first_session_and_stops_when_nothing_
         endpoint.provider.before_hang_up = note
         endpoint.clock.advance(30)
         await asyncio.wait_for(hung_up.wait(), 2)
-        async with asyncio.timeout(2):
-            while others := asyncio.all_tasks() - {asyncio.current_task()}:
-                await asyncio.wait(others)
+        await nothing_else_runs()
         assert endpoint.provider.live == set()
+
+
+async def test_a_session_that_is_renewed_after_the_sweeper_had_stopped_still_ends_in_time(make_endpoint):
+    async with make_endpoint(Plan("timed", max_seconds=100.0), timing=Timing(sweep_every=0.005)) as endpoint:
+        id = (await endpoint.start()).json()["id"]
+        await endpoint.connected(id)
+        await endpoint.ended(id)
+        await nothing_else_runs()
+        body = {"session": {"type": "realtime"}, "sdp": "v=0\r\n"}
+        assert (await endpoint.http.post(f"/v1/sessions/{id}/offer", json=body)).status_code == 200
+        endpoint.clock.advance(100)
+        await nothing_else_runs()
+        assert endpoint.provider.live == set()
+
+
+async def test_a_hang_up_that_failed_after_the_sweeper_had_stopped_is_tried_again(make_endpoint):
+    async with make_endpoint(timing=Timing(sweep_every=0.005)) as endpoint:
+        id = (await endpoint.start()).json()["id"]
+        await endpoint.connected(id)
+        await nothing_else_runs()
+        hung_up = asyncio.Event()
+
+        async def fail_once():
+            endpoint.provider.before_hang_up = note
+            raise ConnectionError
+
+        async def note():
+            hung_up.set()
+
+        endpoint.provider.before_hang_up = fail_once
+        await endpoint.ended(id)
+        await asyncio.wait_for(hung_up.wait(), 2)
 
 
 async def test_a_ledger_that_is_away_for_a_while_does_not_end_the_sweeper(make_endpoint, caplog):

@@ -99,7 +99,9 @@ def add_routes(
     async def offer(session: Id, body: Offer, caller: Asking) -> JSONResponse:
         """Put another call in the place of one that was lost, at no charge."""
         check(caller, body.sdp)
-        return JSONResponse(_ticket(await sessions.reoffer(caller, session, body.session, body.sdp)))
+        opened = await sessions.reoffer(caller, session, body.session, body.sdp)
+        sweeper.ensure_running()
+        return JSONResponse(_ticket(opened))
 
     @app.post(
         "/v1/sessions/{session}/connected", response_model=None, responses={200: {"model": State}, **writes}
@@ -113,7 +115,10 @@ def add_routes(
     )
     async def ended(session: Id, body: Ended, caller: Asking) -> JSONResponse:
         """Tell that the call is over; it is hung up. `navigator.sendBeacon` may send the JSON as text."""
-        return JSONResponse(_state(await sessions.ended(caller, session, body.reason)))
+        hold = await sessions.ended(caller, session, body.reason)
+        if hold.ended is None:  # The hang-up failed.
+            sweeper.ensure_running()
+        return JSONResponse(_state(hold))
 
     @app.get("/v1/sessions/{session}", response_model=None, responses={200: {"model": Status}, **reads})
     async def status(session: Id, caller: Asking) -> JSONResponse:
