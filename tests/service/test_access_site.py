@@ -2,10 +2,13 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from starlette.requests import Request
 
 from genmb_voice_widget.service.access.site_hook import SiteHook
+from genmb_voice_widget.service.problems import Refusal
 
 BODY = {"session": {"type": "realtime"}, "sdp": "v=0\r\ns=-\r\n"}
 PAGE = {"Origin": "https://shop.example"}
@@ -147,3 +150,16 @@ async def test_cookies_are_asked_of_pages_only_where_somebody_looks_at_them(make
     preflight = await service.http.options("/v1/sessions", headers=asked)
     assert preflight.status_code == 204
     assert "access-control-allow-credentials" not in preflight.headers
+
+
+async def test_a_function_that_hangs_leaves_everyone_elses_threads_alone():
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    go_on = threading.Event()
+    request = Request({"type": "http", "headers": [(b"cookie", b"sid=alice")]})
+    hook = SiteHook(lambda headers, cookies: go_on.wait(10), within=0.01)
+    with pytest.raises(Refusal):
+        await hook.app(request)
+    try:
+        await asyncio.wait_for(asyncio.to_thread(int), 2)
+    finally:
+        go_on.set()

@@ -5,7 +5,8 @@ None:
 
     def voice_app(headers: Mapping[str, str], cookies: Mapping[str, str]) -> str | None: ...
 
-It may be `async`; one that is not runs in a thread. One that fails or takes too long lets nobody in.
+It may be `async`; one that is not runs in a thread. One that fails or takes too long lets nobody in. The
+threads are its own: one that hangs keeps its thread, and the loop's are what names are looked up with.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from starlette.requests import HTTPConnection
 
@@ -26,6 +28,8 @@ Hook = Callable[[Fields, Fields], str | None] | Callable[[Fields, Fields], Await
 
 WITHIN = 5.0
 """Seconds that the function has."""
+_THREADS = 8
+"""How many requests may ask a function at a time that is not `async`; the others wait, inside `WITHIN`."""
 
 
 class SiteHook:
@@ -34,6 +38,7 @@ class SiteHook:
     def __init__(self, hook: Hook, within: float = WITHIN) -> None:
         self._hook = hook
         self._within = within
+        self._threads = ThreadPoolExecutor(_THREADS, "site-hook")
 
     async def app(self, request: HTTPConnection) -> str | None:
         """Tell which app the request's user is signed in for.
@@ -58,7 +63,7 @@ class SiteHook:
     async def _ask(self, headers: Fields, cookies: Fields) -> object:
         if inspect.iscoroutinefunction(self._hook):
             return await self._hook(headers, cookies)
-        answer = await asyncio.to_thread(self._hook, headers, cookies)
+        answer = await asyncio.get_running_loop().run_in_executor(self._threads, self._hook, headers, cookies)
         return await answer if inspect.isawaitable(answer) else answer
 
 
