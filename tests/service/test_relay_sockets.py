@@ -6,18 +6,20 @@ import logging
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import httpx
 import pytest
 from fastapi import FastAPI
 from harness.audit_log import AuditLog
-from starlette.datastructures import URL
+from starlette.datastructures import URL, Headers
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service import policy
+from genmb_voice_widget.service.access import OpenAccess
 from genmb_voice_widget.service.app import make_app
 from genmb_voice_widget.service.drain import Drain
 from genmb_voice_widget.service.ledger.memory import MemoryLedger
@@ -25,6 +27,7 @@ from genmb_voice_widget.service.problems import Refusal
 from genmb_voice_widget.service.providers import Ticket
 from genmb_voice_widget.service.relay.relay import LARGEST, Patience
 from genmb_voice_widget.service.relay.routes import add_relay_routes
+from genmb_voice_widget.service.relay.shape import Admission
 from genmb_voice_widget.service.relay.sockets import Sockets
 from genmb_voice_widget.service.sessions import Sessions
 from genmb_voice_widget.service.sessions.legs import Legs
@@ -508,6 +511,39 @@ async def test_the_servers_own_log_names_the_address_of_a_socket_without_its_tic
     for address, outcome in zip(addresses, ("[accepted]", "403"), strict=True):
         assert [line for line in logged if URL(address).path in line and outcome in line]
         assert not [line for line in logged if URL(address).query.rpartition("ticket=")[2] in line]
+
+
+async def test_an_end_is_carried_out_though_its_socket_was_cut_off_and_the_endpoint_waits_for_it(desk):
+    parts = Parts(Legs({"here": desk.provider}, Timing()), desk.window, desk.ledger, Timing(), desk.clock)
+    sockets = Sockets(Sessions(parts), parts, OpenAccess(desk.plan), Drain())
+    admission = Admission("ticket", "gpt-realtime", "ash", "")
+    session = (await sockets.begin(desk.caller, admission)).hold.session
+    accepting, settling, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    step = desk.ledger.step
+
+    async def step_later(*args):
+        settling.set()
+        await go_on.wait()
+        return await step(*args)
+
+    async def accept():
+        accepting.set()
+        await asyncio.Event().wait()
+
+    query = {"ticket": "ticket", "model": "gpt-realtime", "voice": "ash"}
+    page = SimpleNamespace(query_params=query, headers=Headers({}), accept=accept)
+    serving = asyncio.create_task(sockets.serve(page, session))
+    await asyncio.wait_for(accepting.wait(), 2)
+    desk.ledger.step = step_later
+    for cut_off in (settling.wait(), asyncio.wait([serving])):
+        serving.cancel()
+        await asyncio.wait_for(cut_off, 2)
+    stopping = asyncio.create_task(sockets.sessions.close())
+    stopped, _ = await asyncio.wait([stopping], timeout=0.01)
+    go_on.set()
+    assert not stopped
+    await asyncio.wait_for(stopping, 2)
+    assert (await desk.ledger.find(session)).phase == "released"
 
 
 async def test_the_whole_endpoint_has_the_route_and_notes_its_decisions(register, running, make_provider):

@@ -82,7 +82,7 @@ class Sockets:
             frames = "".join(traceback.format_tb(error.__traceback__))
             log.error("session %s: %s\n%s", session, type(error).__name__, frames)
         finally:
-            settling = asyncio.ensure_future(self._settle(caller, session, end.reason, use))
+            settling = self.parts.flights.start(self._settle(caller, session, end.reason, use))
             await asyncio.shield(settling)
         await close(page, end, self.patience.accept)
 
