@@ -4,7 +4,6 @@ import asyncio
 
 from genmb_voice_widget.service.policy import Plan
 from genmb_voice_widget.service.problems import Refusal
-from genmb_voice_widget.service.sessions.legs import Legs
 from genmb_voice_widget.service.sessions.sweeper import LEASE, Sweeper
 from genmb_voice_widget.service.settings import Timing
 
@@ -334,13 +333,3 @@ async def test_the_log_tells_once_of_each_session_that_cannot_be_ended_for_a_whi
     assert [record.getMessage() for record in caplog.records] == [
         f"session {each.session} could not be ended yet: service_unavailable" for each in (first, second)
     ]
-
-
-async def test_the_log_tells_by_its_code_why_a_call_could_not_be_watched(desk, caplog):
-    async def fail(call_id):
-        raise Refusal("provider_key_refused", "No.")
-
-    desk.provider.proven = fail
-    with caplog.at_level("INFO"):
-        assert not await Legs({"here": desk.provider}, Timing()).proven("here", "rtc_1")
-    assert "call rtc_1 could not be watched: provider_key_refused" in caplog.text

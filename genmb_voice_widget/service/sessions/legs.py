@@ -83,6 +83,9 @@ class Legs:
             raise Refusal("provider_unreachable", "The voice service took too long to get ready.") from None
 
     async def close(self) -> None:
-        """Close the providers."""
-        for provider in self._providers.values():
-            await provider.close()
+        """Close the providers; one that cannot be closed keeps nothing else open."""
+        for name, provider in self._providers.items():
+            try:
+                await provider.close()
+            except Exception as error:
+                log.warning("%s could not be closed: %s", name, named(error))

@@ -56,7 +56,13 @@ class Settling:
     async def _proof(self, session: str, provider: str, call_id: str) -> None:
         if await self._parts.legs.proven(provider, call_id):
             # What was seen is not lost, even if the watching is stopped just now.
-            await asyncio.shield(self._parts.flights.start(self._parts.ledger.step(session, "capture")))
+            await asyncio.shield(self._parts.flights.start(self._note_proof(session)))
+
+    async def _note_proof(self, session: str) -> None:
+        try:
+            await self._parts.ledger.step(session, "capture")
+        except Refusal as refusal:
+            log.warning("session %s: its proof could not be noted: %s", session, refusal.code)
 
     async def _finish(self, hold: Hold) -> Hold:
         if hold.phase not in ("closing", "ending"):
