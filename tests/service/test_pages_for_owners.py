@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from genmb_voice_widget.service.metrics import Metrics
 from genmb_voice_widget.service.policy import PLANS
 from genmb_voice_widget.service.problems import Refusal
 from genmb_voice_widget.service.providers.exchange import BY_STATUS
-from genmb_voice_widget.service.settings import Timing
+from genmb_voice_widget.service.settings import Settings, Timing
 from genmb_voice_widget.service.settings.file import READERS
 from genmb_voice_widget.service.settings.provider_kinds import KINDS
 
@@ -67,6 +68,27 @@ def test_every_setting_and_variable_that_is_named_is_one(text):
     assert set(re.findall(r"GENMB_VOICE_[A-Z_]+", text)) <= known
     for name in ("database", "redis", "signing_key", "metrics_key", "hosts", "drain_seconds", "site_hook"):
         assert name in READERS
+
+
+def test_the_table_of_settings_has_every_one_with_its_default():
+    told = {name.strip("`"): default for name, default, _ in rows(OPERATORS, "setting")}
+    assert set(told) == {*READERS, "providers"}
+    for field in fields(Settings):
+        default, said = getattr(Settings(), field.name), told[field.name]
+        match default:
+            case None | ():
+                assert said.partition(":")[0] in ("none", "any name with `apps`")
+            case bool():
+                assert said == f"`{str(default).lower()}`"
+            case dict():
+                assert said == f"`{next(iter(default))}`"
+            case _:
+                assert said == f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
+def test_the_table_of_voice_services_has_every_option():
+    told = {(kind.strip("`"), option.strip("`")) for kind, option, _ in rows(OPERATORS, "voice service")}
+    assert told == {(kind, name) for kind, of in KINDS.items() for name in of.options or {"": None}}
 
 
 def test_the_commands_are_understood():
