@@ -11,7 +11,7 @@ help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/.demo ## open JupyterLab on the first notebook, the local peer behind it
-	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_hello_voice.ipynb --LabApp.default_url=/lab/tree/01_hello_voice.ipynb
+	$(if $(GENMB_VOICE_SCRIPT),GENMB_VOICE_SCRIPT=$(abspath $(GENMB_VOICE_SCRIPT))) $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_hello_voice.ipynb --LabApp.default_url=/lab/tree/01_hello_voice.ipynb
 
 # Tests wait more than they compute (speech takes its time), so several processes fit on two cores.
 test: install check ## install everything the tests need, then run every test

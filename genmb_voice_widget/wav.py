@@ -78,5 +78,5 @@ def _mixed(samples: array[int], channels: int) -> Iterable[int]:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
-        return "there is no such file"
+        return "there is no such file; spoken('…') makes one of a sentence"
     return "it is not a PCM WAV file"

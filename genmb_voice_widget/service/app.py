@@ -146,7 +146,7 @@ def in_process(providers: Mapping[str, Provider] | None = None) -> FastAPI:
         providers: by name; by default the local peer alone, which starts with the first session.
     """
     return make_app(
-        providers={"local": LocalProvider()} if providers is None else providers,
+        providers={"local": LocalProvider(candid=True)} if providers is None else providers,
         access=OpenAccess(NOTEBOOK),
         window=MemoryWindow(),
         ledger=MemoryLedger(time.time),

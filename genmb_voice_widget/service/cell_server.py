@@ -76,7 +76,7 @@ class CellServer:
 
     def _app(self) -> FastAPI:
         app = make_app(
-            providers={"local": LocalProvider()},
+            providers={"local": LocalProvider(candid=True)},
             access=OpenAccess(NOTEBOOK),
             window=MemoryWindow(),
             ledger=MemoryLedger(time.time),

@@ -314,6 +314,17 @@ async def test_a_peer_that_cannot_start_is_the_problem_it_says_and_its_last_word
         await assert_nothing_is_held(endpoint)
 
 
+async def test_where_whoever_calls_runs_the_peer_its_last_line_is_told(make_endpoint):
+    async def start():
+        raise VoiceError("peer_failed", "Traceback …\nmine.toml, line 3: the script has no intent.")
+
+    provider = LocalProvider(lambda: SimpleNamespace(start=start), candid=True)
+    async with make_endpoint(granted=100, provider=provider) as endpoint:
+        response = await endpoint.start()
+        assert response.json()["detail"] == "mine.toml, line 3: the script has no intent."
+        provider._peer = None
+
+
 async def test_a_service_that_is_not_there_is_unreachable_at_once(service, upstream):
     with socket.create_server(("127.0.0.1", 0)) as free:
         service.port = free.getsockname()[1]

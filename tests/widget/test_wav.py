@@ -56,7 +56,7 @@ def test_channels_are_mixed(tmp_path):
 @pytest.mark.parametrize(
     ("make", "why"),
     [
-        (lambda path: path, "q.wav: there is no such file."),
+        (lambda path: path, "q.wav: there is no such file; spoken('…') makes one of a sentence."),
         (lambda path: path.write_bytes(b""), "q.wav: it is not a PCM WAV file."),
         (lambda path: path.write_bytes(b"ID3 not a wav file at all"), "q.wav: it is not a PCM WAV file."),
         (lambda path: write(path, b"\x80" * 100, width=1), "q.wav has 8-bit samples."),

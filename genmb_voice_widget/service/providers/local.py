@@ -44,6 +44,9 @@ SCRIPT_VARIABLE = "GENMB_VOICE_SCRIPT"
 """Names the script of the packaged peer's agent; read when the peer is started."""
 
 
+_LONGEST_WORDS = 300
+
+
 class Address(Protocol):
     """Where a running peer is, and what opens it."""
 
@@ -75,9 +78,12 @@ class LocalProvider:
 
     Args:
         peer: makes the program's handle, at the first session; by default the packaged peer's.
+        candid: whether callers are told the last words of a peer that does not start: where they are whoever
+            runs it, as in a notebook.
     """
 
-    def __init__(self, peer: Callable[[], Peer] | None = None) -> None:
+    def __init__(self, peer: Callable[[], Peer] | None = None, *, candid: bool = False) -> None:
+        self._candid = candid
         self._make_peer = peer or _packaged_peer
         self._peer: Peer | None = None
         self._transport: httpx.AsyncHTTPTransport | None = None
@@ -125,9 +131,11 @@ class LocalProvider:
         try:
             address = await self._peer.start()
         except VoiceError as error:
-            # Its last words are for whoever runs the endpoint, not for whoever calls it.
             log.warning("the local peer did not start: %s", error)
-            raise Refusal(error.code, "The endpoint's log has the reason.") from None
+            words = (error.detail or "").rpartition("\n")[2][:_LONGEST_WORDS]
+            raise Refusal(
+                error.code, words if words and self._candid else "The endpoint's log has the reason."
+            ) from None
         return Link(self._way(), f"{address.url}/v1", offers=OFFERS), bearer(address.secret)
 
     def _way(self) -> httpx.AsyncHTTPTransport:
