@@ -101,7 +101,7 @@ export function createHttpBackend(options: HttpOptions): Backend {
 function hint(base: string): string | undefined {
   return new URL(base, location.href).origin === location.origin
     ? undefined
-    : `It may not be running, or no app there has the origin ${location.origin}.`;
+    : `It may not be running, or pages of ${location.origin} may not ask there: genmb-voice serve --allow-origin, or genmb-voice app change ID --origin.`;
 }
 
 export function isTicket(value: unknown): value is Ticket {

@@ -27,6 +27,18 @@ export interface StartOptions {
   readonly session?: Readonly<Record<string, unknown>>;
 }
 
+const OPTIONS: Readonly<Record<keyof StartOptions, true>> = {
+  endpoint: true,
+  app: true,
+  key: true,
+  signedIn: true,
+  provider: true,
+  instructions: true,
+  voice: true,
+  model: true,
+  session: true,
+};
+
 /** A problem of the catalogue, and when it may be over. */
 export interface VoiceProblem extends Problem {
   /** Seconds after which a start may succeed, where the endpoint said so. */
@@ -65,6 +77,8 @@ export function createVoice(tag: HTMLOrSVGScriptElement | null = document.curren
     onerror: null,
     ontranscript: null,
     start: async (options = {}) => {
+      const unknown = Object.keys(options).filter((name) => !Object.hasOwn(OPTIONS, name));
+      if (unknown.length > 0) throw asError(unknownOptions(unknown));
       if (!session?.view().busy) {
         session = open(voice, place, options);
         session.mute(muted);
@@ -85,6 +99,11 @@ export function createVoice(tag: HTMLOrSVGScriptElement | null = document.curren
   };
   window.addEventListener("pagehide", () => session?.stop("page_gone"));
   return voice;
+}
+
+function unknownOptions(names: readonly string[]): Failure {
+  const supported = Object.keys(OPTIONS).join(", ");
+  return new Failure("bad_option", `Unknown: ${names.join(", ")}. Supported: ${supported}.`);
 }
 
 function readTag(tag: HTMLOrSVGScriptElement | null): Place {
@@ -169,7 +188,8 @@ function guarded(callback: () => void): void {
 
 function asError({ code, detail, retryAfter }: Failure): VoiceError {
   const found = { ...problem(code, detail ?? null), ...after(retryAfter) };
-  return Object.assign(new Error(`${found.say} ${found.fix}`), { name: "VoiceError", ...found });
+  const words = [found.say, found.detail, found.fix].filter(Boolean).join(" ");
+  return Object.assign(new Error(words), { name: "VoiceError", ...found });
 }
 
 function after(seconds: number | undefined): { readonly retry_after?: number } {

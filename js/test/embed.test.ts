@@ -235,11 +235,20 @@ it("takes the endpoint and the app from its script tag, and the page's own words
   expect(http.mock.calls.at(-1)?.[0]).toBe("https://other.example/v1/sessions/ses_1/connected?app=other");
 });
 
+it("refuses an option that does not exist and names those that do", async () => {
+  const options = { instruction: "Be kind." } as object;
+  await expect(voice.start(options)).rejects.toMatchObject({
+    code: "bad_option",
+    detail: expect.stringMatching(/^Unknown: instruction\. Supported: endpoint, app, /),
+    message: expect.stringContaining("Unknown: instruction."),
+  });
+});
+
 it("says what may be the reason when an endpoint of another origin does not answer, and guesses at no other time", async () => {
   http.mockRejectedValue(new TypeError("failed to fetch"));
   await expect(voice.start({ endpoint: "https://voice.example" })).rejects.toMatchObject({
     code: "endpoint_unreachable",
-    detail: `It may not be running, or no app there has the origin ${location.origin}.`,
+    detail: expect.stringContaining(`or pages of ${location.origin} may not ask there`),
   });
   await expect(voice.start()).rejects.toMatchObject({ code: "endpoint_unreachable", detail: null });
 });

@@ -195,7 +195,7 @@ async def test_a_page_of_an_origin_that_no_app_has_is_told_what_may_be_the_reaso
     async with serve({"shop": ("pro", 10, [SHOP])}) as service, chromium(quiet) as browser:
         problem = await refused(await open_page(browser, service, "shop", name=OTHER))
     assert problem["code"] == "endpoint_unreachable"
-    assert f"no app there has the origin {service.origin(OTHER)}" in problem["detail"]
+    assert f"pages of {service.origin(OTHER)} may not ask there" in problem["detail"]
 
 
 async def use_up(service: Service, app: str) -> None:
