@@ -29,7 +29,7 @@ START_SECONDS = 20.0
 STOP_SECONDS = 3.0
 _NEEDED = ("aiortc", "av", "numpy", "multipart", "starlette", "uvicorn", "websockets")
 _LINES_KEPT = 20
-_SECRETIVE = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL")
+_SECRETIVE = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "_URL", "GENMB_VOICE_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,10 @@ class PeerProcess:
 
 
 def _harmless(environment: Mapping[str, str]) -> dict[str, str]:
-    """Leave out what by its name is a secret: the peer has no use for any but its own."""
+    """Leave out what by its name is a secret, or may hold one as an address with a password does.
+
+    The peer has no use for any but its own, nor for the settings of whoever starts it.
+    """
     return {
         name: value
         for name, value in environment.items()

@@ -21,6 +21,7 @@ from .ledger.memory import MemoryLedger
 from .policy import NOTEBOOK
 from .problems import Refusal
 from .providers.local import LocalProvider
+from .web.server_log import keep_callers_out
 from .window import MemoryWindow
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class CellServer:
         """
         import uvicorn
 
+        keep_callers_out()
         # Nothing is set up for logging: what it says goes where the kernel's own log goes, if anywhere.
         config = uvicorn.Config(self._app(), log_config=None, access_log=False, server_header=False)
         self._server = uvicorn.Server(config)

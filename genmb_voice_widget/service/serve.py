@@ -28,6 +28,7 @@ from .settings import Settings, SettingsError
 from .settings import values as read
 from .settings.file import read_settings
 from .settings.provider_kinds import KINDS, Kind
+from .web.server_log import keep_callers_out
 
 if TYPE_CHECKING:
     import uvicorn
@@ -75,6 +76,7 @@ def main(argv: Sequence[str] | None = None, kinds: Mapping[str, Kind] = KINDS) -
 def _server(app: FastAPI, settings: Settings, drain: Drain) -> uvicorn.Server:
     import uvicorn
 
+    keep_callers_out()
     notice = settings.drain_seconds / 2
 
     class Server(uvicorn.Server):

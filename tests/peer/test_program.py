@@ -121,7 +121,8 @@ def test_a_peer_that_cannot_start_says_why_and_shows_no_secret(tmp_path):
 
 
 def test_the_peer_is_given_no_secret_of_the_environment_but_its_own(process, monkeypatch):
-    for name in ("OPENAI_API_KEY", "jupyter_token", "My_Secret", "DB_PASSWORD_FILE", "CREDENTIALS"):
+    named = ("OPENAI_API_KEY", "jupyter_token", "My_Secret", "DB_PASSWORD_FILE", "CREDENTIALS")
+    for name in (*named, "GENMB_VOICE_REDIS", "GENMB_VOICE_DATABASE", "DATABASE_URL"):
         monkeypatch.setenv(name, "canary-7f3a")
     monkeypatch.setenv("AN_ORDINARY_ONE", "kept")
     secret = process.start_now().secret

@@ -34,6 +34,7 @@ from genmb_voice_widget.service.sessions.legs import Legs
 from genmb_voice_widget.service.sessions.parts import Parts
 from genmb_voice_widget.service.sessions.sweeper import Sweeper
 from genmb_voice_widget.service.settings import Timing
+from genmb_voice_widget.service.web.server_log import keep_callers_out
 from genmb_voice_widget.service.window import MemoryWindow
 
 SHOP, OTHER = "https://shop.example", "https://other.example"
@@ -499,18 +500,22 @@ async def test_neither_the_secret_nor_the_ticket_nor_what_is_said_is_in_any_log(
         assert not [line for line in logged if secret in line]
 
 
-async def test_the_servers_own_log_names_the_address_of_a_socket_without_its_ticket(booth, caplog):
+async def test_the_servers_own_log_says_nothing_of_a_page_its_ticket_or_its_words(booth, caplog):
+    keep_callers_out()
     server = logging.getLogger("uvicorn.error")
     server.addHandler(caplog.handler)
     server.setLevel(logging.DEBUG)
-    addresses = [await booth.ticket() for _ in range(2)]
-    await booth.visit(addresses[0])
-    await booth.refused(addresses[1], OTHER)
+    page, _ = await booth.held()
+    await page.send(b"canary-words\xff", text=True)
+    await closed(page)
+    address = URL(await booth.ticket())
+    for path in (address.path, f"/{address.path}", f"/v1{address.path}"):
+        await booth.refused(str(address.replace(path=path)), OTHER)
     server.removeHandler(caplog.handler)
-    logged = [record.getMessage() for record in caplog.records]
-    for address, outcome in zip(addresses, ("[accepted]", "403"), strict=True):
-        assert [line for line in logged if URL(address).path in line and outcome in line]
-        assert not [line for line in logged if URL(address).query.rpartition("ticket=")[2] in line]
+    logged = "\n".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
+    assert "UnicodeDecodeError" in logged
+    for private in (page.local_address[0], "/api/", address.query, "canary-words"):
+        assert private not in logged
 
 
 async def test_an_end_is_carried_out_though_its_socket_was_cut_off_and_the_endpoint_waits_for_it(desk):

@@ -7,7 +7,6 @@ is described there answers with problems.
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import Any
 
@@ -28,7 +27,6 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5
 
 def add_relay_routes(app: FastAPI, sockets: Sockets, sweeper: Sweeper) -> None:
     """Add both."""
-    _keep_tickets_out_of_the_servers_log()
 
     @app.post(PATH, include_in_schema=False)
     async def begin(request: Request) -> JSONResponse:
@@ -41,19 +39,6 @@ def add_relay_routes(app: FastAPI, sockets: Sockets, sweeper: Sweeper) -> None:
     @app.websocket(f"{PATH}/{{session}}")
     async def converse(page: WebSocket, session: str) -> None:
         await sockets.serve(page, session)
-
-
-def _keep_tickets_out_of_the_servers_log() -> None:
-    """Have uvicorn, which writes down each socket's address as it was asked for, leave out the query."""
-    logger = logging.getLogger("uvicorn.error")
-    if _without_query not in logger.filters:
-        logger.addFilter(_without_query)
-
-
-def _without_query(record: logging.LogRecord) -> bool:
-    if isinstance(record.args, tuple) and any(str(each).startswith(f"{PATH}/") for each in record.args):
-        record.args = tuple(each.partition("?")[0] if isinstance(each, str) else each for each in record.args)
-    return True
 
 
 async def _begin(request: Request, sockets: Sockets, sweeper: Sweeper) -> JSONResponse:

@@ -63,7 +63,9 @@ class Guard:
         except Exception as error:
             # An exception's own text may carry what a provider or a caller wrote: only the places are logged.
             frames = "".join(traceback.format_tb(error.__traceback__))
-            log.error("%s %s: %s\n%s", scope["method"], scope["path"], type(error).__name__, frames)
+            # So is the route, as it was declared: the address itself is the caller's text.
+            route = getattr(scope.get("route"), "path", "no route")
+            log.error("%s %s: %s\n%s", scope["method"], route, type(error).__name__, frames)
             verdict(scope).outcome = "internal"
             if not answering:
                 await send_problem(Refusal("internal", "The endpoint's log says where."), send_uncached)
