@@ -1,7 +1,7 @@
 """The recogniser's own process, because PocketSphinx holds the interpreter while it works.
 
 Run as `python -m genmb_voice_widget.peer.hearing.sphinx_worker`; frames come on standard input and go on
-standard output (see `write_frame`). It ends when its input does, which is also what happens when its parent dies.
+standard output (see `write_frame`). It ends when its input does, as also happens when its parent dies.
 Owns the processes' protocol and the decoders; what is done to the sound is in `sphinx_decoder`.
 """
 
