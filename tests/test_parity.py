@@ -138,12 +138,14 @@ class Nonsense:
         )
 
     def session(self) -> Any:
-        voice = self.either(self.pick(["alloy", {"id": "v"}, {"name": "n"}]))
-        output = self.either(self.members(voice=voice))
+        def voice() -> Any:
+            return self.either(self.pick(["alloy", "marin", {"id": "v"}, {"name": "n"}]))
+
+        output = self.either(self.members(voice=voice()))
         return self.either(
             self.members(
                 model=self.words(),
-                voice=voice,
+                voice=voice(),
                 expires_at=self.either(self.pick(NUMBERS)),
                 audio=self.either(self.members(output=output)),
             )
