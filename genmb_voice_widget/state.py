@@ -213,7 +213,8 @@ class State:
         for each, response in record(members.get("responses")).items():
             state.set_response(text(each) or "", response_from_json(response))
         for error in map(record, elements(members.get("errors"))):
-            state.add_error(problem(text(error.get("code")) or "", text(error.get("detail"))))
+            code, detail = text(error.get("code")) or "", text(error.get("detail"))
+            state.add_error(problem(code, detail, name(error.get("item_id"))))
         state._read_items(map(record, elements(members.get("items"))))
         for turn in map(turn_from_json, elements(members.get("turns")) + elements(members.get("unseen"))):
             if state._items.get(turn.id, turn) is not None:

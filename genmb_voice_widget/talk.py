@@ -75,7 +75,7 @@ class Talk:
         self.interrupt()
         content = [{"type": "input_text", "text": text}]
         item = {"id": item_id, "type": "message", "role": "user", "content": content}
-        self._send({"type": "conversation.item.create", "item": item})
+        self._send({"type": "conversation.item.create", "event_id": item_id, "item": item})
         self._sequencer.request()
 
     def interrupt(self) -> None:

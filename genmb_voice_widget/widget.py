@@ -64,7 +64,6 @@ class VoiceAgent(CommWidget):
         self._provider = provider
         self._recorded = False
         self._muted = False
-        self._said: Question | None = None
         self._conversation = Conversation(lambda log_id: self._link.do(lambda bridge: bridge.resync(log_id)))
         self._conversation.listen(lambda: self._publish(self._conversation.state))
         calls = Calls(client, provider, wire, self._post)
@@ -225,7 +224,7 @@ class VoiceAgent(CommWidget):
 
     def _say(self, text: str) -> Question:
         self._check_live()
-        self._said = question = Question(self._conversation, self._said)
+        question = Question(self._conversation)
         self._link.tell(lambda end: end.say(text, question.item_id))
         return question
 

@@ -170,7 +170,7 @@ class Nonsense:
             "session": self.session,
             "part": lambda: self.either(self.members(text=self.words(), transcript=self.words())),
             "usage": self.usage,
-            "error": lambda: self.either(self.members(message=self.words(), code=self.either(self.code()))),
+            "error": self.error,
         }
         rich = {
             member: make()
@@ -203,6 +203,12 @@ class Nonsense:
             **({"state": self.snapshot(state)} if kind == "genmb.snapshot" else {}),
             "type": kind,
         }
+
+    def error(self) -> Any:
+        about = self.pick([*IDS, "create_1", None])
+        return self.either(
+            self.members(message=self.words(), code=self.either(self.code()), event_id=self.either(about))
+        )
 
     def item_id(self, kind: str) -> str:
         if "input_audio" in kind:

@@ -85,10 +85,11 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
   };
   const own = (to: Log, type: string, members: object) =>
     to.append("own", { type: `genmb.${type}`, ...members });
-  const report = (to: Log, { code, detail, retryAfter }: Failure) => {
+  /** `about` names the item that the failure is about, if it is about one. */
+  const report = (to: Log, { code, detail, retryAfter }: Failure, about: { item_id?: string } = {}) => {
     const wait = retryAfter === undefined ? "" : `Possible again in ${duration(retryAfter)}.`;
     const said = [detail, wait].filter(Boolean).join(" ");
-    own(to, "error", said ? { code, detail: said } : { code });
+    own(to, "error", { code, ...(said ? { detail: said } : {}), ...about });
   };
 
   /** Release everything first, then write down why. */
@@ -172,7 +173,7 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
   const interrupt = () => {
     attempt?.sequencer.cancel();
     if ([...state.responses.values()].some(({ playing }) => playing))
-      send({ type: "output_audio_buffer.clear" });
+      send({ type: "output_audio_buffer.clear", event_id: uuid() }); // else its refusal could be taken for a response's
   };
 
   return {
@@ -189,10 +190,10 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
     say: (text, itemId = newItemId()) => {
       if (!attempt) return new Failure("not_live");
       const item = { id: itemId, type: "message", role: "user", content: [{ type: "input_text", text }] };
-      const event = { type: "conversation.item.create", item };
+      const event = { type: "conversation.item.create", event_id: itemId, item };
       const found = attempt.call.objection(event);
       if (found) {
-        report(attempt.log, found);
+        report(attempt.log, found, { item_id: itemId });
         return found;
       }
       interrupt();
