@@ -35,8 +35,11 @@ export interface Session {
   log(): Log | null;
   /** Calls back after every change. Returns the way to stop that. */
   subscribe(listener: () => void): () => void;
-  /** Resolves when the session is live, else rejects with a `Failure`, which the log shows too: it may go unheard. */
-  start(): Promise<void>;
+  /**
+   * Begin a log, under the id that somebody else has chosen for it, unless a call runs, which is joined. Resolves when
+   * the session is live, else rejects with a `Failure`, which the log shows too: it may go unheard.
+   */
+  start(log?: string): Promise<void>;
   /** End the call, if any; with a code of the catalogue when it was not the user's wish. */
   stop(code?: string): void;
   /**
@@ -106,6 +109,7 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
   const failed = (failure: Failure) => finish("failed", failure.code, failure);
 
   const exchange = async (signal: AbortSignal, sdp: string): Promise<string> => {
+    signal.throwIfAborted();
     const ticket = await backend.open(sdp);
     if (signal.aborted || !attempt) {
       void backend.ended(ticket, signal.reason === STOPPED ? "stopped" : asFailure(signal.reason).code);
@@ -143,9 +147,9 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
     // What the session is charged for. It goes on even if the word gets lost: the endpoint hangs up on its own.
     backend.connected(ticket).catch((thrown: unknown) => report(its, asFailure(thrown)));
   };
-  const open = (): Attempt => {
+  const open = (id: string): Attempt => {
     const abort = new AbortController();
-    const its = openLog(uuid(), (id, envelope) => {
+    const its = openLog(id, (_, envelope) => {
       onEnvelope?.(id, envelope);
       changed();
     });
@@ -183,9 +187,7 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    start: () => {
-      return (attempt ?? open()).started;
-    },
+    start: (id = uuid()) => (attempt ?? open(id)).started,
     stop: (code) => finish("ended", code ?? "stopped", code ? new Failure(code) : undefined),
     say: (text, itemId = newItemId()) => {
       if (!attempt) return new Failure("not_live");

@@ -169,6 +169,18 @@ it("ends a session whose ticket comes after the stop", async () => {
   expect(browser.live()).toBe(0);
 });
 
+it("asks for no session when the stop comes before the offer is made", async () => {
+  const described = deferred<void>();
+  const started = session.start();
+  FakePeerConnection.beforeOffer = described.promise;
+  await settle();
+  session.stop();
+  await expect(started).rejects.toBeInstanceOf(Failure);
+  described.resolve();
+  await settle();
+  expect(backend.open).not.toHaveBeenCalled();
+});
+
 it("does not let the ticket of a stopped attempt into the next one", async () => {
   const stale = deferred<typeof ticket>();
   backend.open.mockReturnValueOnce(stale.promise);
