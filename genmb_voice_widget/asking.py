@@ -184,7 +184,7 @@ def follow(stage: Stage, item_id: str, envelope: Envelope) -> Stage:
         case Requested(event_id, ours), "in", {"type": "response.created", "response": {"id": str(id)}}:
             return Answering(event_id, id, ours)
         case Answering(_, id), "in", {"type": "response.done", "response": {**response}}:
-            return _done(stage.ours, response) if response.get("id") == id else stage
+            return concluded(response, stage.ours) if response.get("id") == id else stage
         case _:
             return stage
 
@@ -207,8 +207,13 @@ def _refused(stage: Requested | Answering, error: Mapping[Any, Any]) -> Stage:
     return Unanswered("session_expired" if code == "session_expired" else "provider_error", detail)
 
 
-def _done(ours: tuple[str, ...], response: Mapping[Any, Any]) -> Stage:
-    """Tell what a response that is over means for the message, if it has left no words."""
+def concluded(response: Mapping[Any, Any], ours: tuple[str, ...] = ()) -> Said | Unanswered:
+    """Tell what a response that is over means for what it was to answer, if it has left no words.
+
+    Args:
+        response: as `response.done` shows it.
+        ours: the responses to the same message so far.
+    """
     match response.get("status"):
         case "cancelled":
             return Unanswered("response_failed", _CUT, ours)

@@ -159,7 +159,8 @@ class VoiceAgent(CommWidget):
 
         Raises:
             WaitTimeout: when a reply does not come, as when no speech is heard in a file.
-            VoiceError: `bad_audio`, `response_failed`, or what the session failed of.
+            VoiceError: `bad_audio`, `response_failed`, also of a reply that is cut before its first word, or
+                what the session failed of.
         """
         from .run import speak_files
 
