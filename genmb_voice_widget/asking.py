@@ -2,8 +2,9 @@
 
 Owns the reading of the log from the message on. It must not know who holds the call, nor how to wait.
 Protocol facts: OpenAI Realtime API reference, response.create, response.created, response.done and error: a
-refusal names the `event_id` of what it refuses, though not every service does; a request for a response is
-looked at in its turn, so between it and a response an error that names nothing is the refusal.
+refusal names the `event_id` of what it refuses, which for an item is the item's id, though not every service
+does; a request for a response is looked at in its turn, so between it and a response an error that names
+nothing is the refusal.
 """
 
 from __future__ import annotations
@@ -21,18 +22,13 @@ from .reading import elements, name, record, text
 from .sequencer import BUSY
 from .state import Turn
 
-_UNSAID = ("message_too_long", "not_live", "internal")
-"""What can keep a message from the conversation that was given to whoever holds the call."""
-
 _NO_WORDS = "It had no words."
 _CUT = "It was interrupted before its first word."
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The message has been given to whoever holds the call, after those `ahead` of it."""
-
-    ahead: tuple[str, ...] = ()
+    """The message has been given to whoever holds the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,36 +94,31 @@ class Question:
 
     Args:
         conversation: where it is said.
-        previous: the message that was given before it, if any: they are said in this order.
 
     Attributes:
         item_id: its item's id, of at most 32 characters (OpenAI Realtime API reference,
             conversation.item.create).
     """
 
-    def __init__(self, conversation: Conversation, previous: Question | None = None) -> None:
+    def __init__(self, conversation: Conversation) -> None:
         self.item_id = f"item_{os.urandom(12).hex()}"
         self._conversation = conversation
         self._log_id = conversation.log_id
         self._errors = len(conversation.state.errors)
-        ahead = previous.unsaid if previous is not None and previous._log_id == self._log_id else ()
-        self._read: tuple[int, Stage] = (conversation.state.seq, Given(ahead))
-
-    @property
-    def unsaid(self) -> tuple[str, ...]:
-        """The messages up to this one that have not been said yet, by id."""
-        stage = self._follow()
-        return (*stage.ahead, self.item_id) if isinstance(stage, Given) else ()
+        self._read: tuple[int, Stage] = (conversation.state.seq, Given())
 
     def __call__(self) -> Turn | None:
         """Return the agent's first finished turn in answer to it, None while it is made or played.
 
         Raises:
             VoiceError: `response_failed`, also when a reply is cut before its first word or has none;
-                `provider_error` or `session_expired`, in the service's words, when it refuses to reply; what
-                kept the message from the conversation.
+                `provider_error` or `session_expired`, in the service's words, when it refuses the message or
+                a reply; what else kept the message from the conversation.
         """
         stage, state = self._follow(), self._conversation.state
+        for error in state.errors:
+            if error.item_id == self.item_id:
+                raise VoiceError(error.code, error.detail)
         match stage:
             case Given():
                 return None
@@ -163,8 +154,8 @@ class Question:
         """Raise what has gone wrong since, when the log does not tell of what."""
         state = self._conversation.state
         for error in state.errors[self._errors :]:
-            refused = error.code == "provider_error" and not replied and state.activity == "listening"
-            if error.code == "response_failed" or refused:
+            refused = error.code == "provider_error" and error.item_id is None and not replied
+            if error.code == "response_failed" or (refused and state.activity == "listening"):
                 raise VoiceError(error.code, error.detail)
 
 
@@ -172,14 +163,10 @@ def follow(stage: Stage, item_id: str, envelope: Envelope) -> Stage:
     """Read one envelope of the log; one that says nothing about the message leaves the stage as it is."""
     event = envelope.event
     match stage, envelope.dir, event:
-        case Given(ahead), "out", {"type": "conversation.item.create", "item": {"id": str(item)}}:
-            if item == item_id:
-                return Said()
-            return Given(ahead[ahead.index(item) + 1 :]) if item in ahead else stage
+        case Given(), "out", {"type": "conversation.item.create", "item": {"id": item}} if item == item_id:
+            return Said()
         case Given(), "in", {"item": {"id": item}} if item == item_id:
             return Adrift()  # that it was said is in a gap
-        case Given(ahead), "own", {"type": "genmb.error", "code": code} if code in _UNSAID:
-            return Given(ahead[1:]) if ahead else Unanswered(code, text(event.get("detail")))
         case Unanswered(), _, _:
             return stage
         case _, "own", {"type": "genmb.snapshot"}:
@@ -197,7 +184,7 @@ def follow(stage: Stage, item_id: str, envelope: Envelope) -> Stage:
         case Requested(event_id, ours), "in", {"type": "response.created", "response": {"id": str(id)}}:
             return Answering(event_id, id, ours)
         case Answering(_, id), "in", {"type": "response.done", "response": {**response}}:
-            return _done(stage.ours, response) if response.get("id") == id else stage
+            return concluded(response, stage.ours) if response.get("id") == id else stage
         case _:
             return stage
 
@@ -220,8 +207,13 @@ def _refused(stage: Requested | Answering, error: Mapping[Any, Any]) -> Stage:
     return Unanswered("session_expired" if code == "session_expired" else "provider_error", detail)
 
 
-def _done(ours: tuple[str, ...], response: Mapping[Any, Any]) -> Stage:
-    """Tell what a response that is over means for the message, if it has left no words."""
+def concluded(response: Mapping[Any, Any], ours: tuple[str, ...] = ()) -> Said | Unanswered:
+    """Tell what a response that is over means for what it was to answer, if it has left no words.
+
+    Args:
+        response: as `response.done` shows it.
+        ours: the responses to the same message so far.
+    """
     match response.get("status"):
         case "cancelled":
             return Unanswered("response_failed", _CUT, ours)

@@ -16,6 +16,7 @@ from .calls import Calls
 from .conversation import Conversation
 from .pages import Pages
 from .protocol import readable
+from .reading import text
 from .summons import Summons
 
 log = logging.getLogger(__name__)
@@ -67,9 +68,19 @@ class Bridge:
         return self._lead[0] if self._lead and self._lead[1] == self._conversation.log_id else None
 
     @property
+    def _calling(self) -> str | None:
+        """The page whose call runs."""
+        return self._leader if self._conversation.running else None
+
+    @property
+    def starting(self) -> bool:
+        """Whether a start waits for a page."""
+        return self._pages.waiting
+
+    @property
     def busy(self) -> bool:
         """Whether time matters: a page leads or opens a call, or a start waits for one."""
-        return self._pages.busy or (self._leader is not None and self._conversation.running)
+        return self._pages.busy or self._calling is not None
 
     def receive(self, message: Any) -> None:
         """Take one message of a page; one that makes no sense changes nothing."""
@@ -105,8 +116,7 @@ class Bridge:
     def mute(self, muted: bool) -> None:
         """Have the microphone switched off, or on again."""
         self._muted = muted
-        running = self._leader is not None and self._conversation.running
-        for client in [self._leader] if running and self._leader else self._pages:
+        for client in self._pages if self._calling is None else [self._calling]:
             self._command(client, "mute", muted=muted)
 
     def freeze(self) -> None:
@@ -120,23 +130,26 @@ class Bridge:
             heard: whether a page could have been heard during it.
         """
         self._ticks += 1
-        if heard and self._pages.tick():
-            self._summons.give_up()
-        if self._leader is None or not self._conversation.running:
+        client = self._calling
+        if client is None:
+            if heard and self._pages.tick():
+                self._summons.give_up()
             return
+        if self._conversation.state.status == "live":
+            self._pages.settle()
         if self._ticks % BEAT == 0:
-            self._send({"op": "beat", "client": self._leader})
+            self._send({"op": "beat", "client": client})
         self._silence = self._silence + 1 if heard else 0
         if self._silence >= LEASE:
-            self._command(self._leader, "stop")
-            self._calls.leave(self._leader, "page_gone")
+            self._command(client, "stop")
+            self._calls.leave(client, "page_gone")
             self._lose_call()
 
     def close(self) -> None:
         """End a running call, for the agent is closed."""
-        if self._leader is not None and self._conversation.running:
-            self._command(self._leader, "stop")
-            self._calls.leave(self._leader, "closed")
+        if (client := self._calling) is not None:
+            self._command(client, "stop")
+            self._calls.leave(client, "closed")
             self._calls.abandon("closed")
 
     def _welcome(self, client: str, same_version: bool) -> None:
@@ -170,7 +183,7 @@ class Bridge:
             ):
                 self._conversation.adopt(seq, state)
             case "call", {"id": str(number), "method": str(method), "params": {**params}}:
-                refusal = self._refusal(client)
+                refusal = self._refusal(client, text(params.get("log")))
                 if method == "open" and refusal is None and not self._conversation.running:
                     self._pages.claim(client)
                 self._calls.take(client, number, method, params, refusal)
@@ -196,19 +209,22 @@ class Bridge:
             return False
         if log_id == self._conversation.log_id:
             return client == self._leader
-        if self._pages.begin_recalled(client) or self._refusal(client) is not None:
+        if self._refusal(client, log_id) is not None:
             self._over.add(log_id)
             return False
         self._over.add(self._conversation.log_id)
         self._lead, self._silence = (client, log_id), 0
-        self._pages.settle()
+        self._pages.begin()
+        self._summons.begun(client, log_id)
         self._conversation.begin(log_id)
         return True
 
-    def _refusal(self, client: str) -> str | None:
-        """Tell why this page may not begin a call."""
+    def _refusal(self, client: str, log_id: str | None) -> str | None:
+        """Tell why this page may not begin a call, whose log may have been refused or taken back already."""
         if self._frozen:
             return "read_only"
+        if log_id in self._over:
+            return "active_elsewhere"
         if self._conversation.running:
             return None if client == self._leader else "active_elsewhere"
         return "active_elsewhere" if self._pages.kept_off(client) else None

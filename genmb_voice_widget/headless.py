@@ -107,7 +107,8 @@ class Headless:
             sound: 16-bit mono samples at 24 kHz.
 
         Raises:
-            VoiceError: `response_failed`, or why the session ended before.
+            VoiceError: `response_failed`, also when the reply is cut before its first word or has none, or
+                why the session ended before.
         """
         await self._until(lambda: self._talk.quiet)
         turns, errors = len(self._conversation.state.turns), len(self._conversation.state.errors)

@@ -5,7 +5,6 @@ Pure: `tick` brings the time. It must not know messages or calls.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 APPEAR = 2
@@ -29,7 +28,6 @@ class Pages:
         self._there: list[str] = []
         self._forgotten: set[str] = set()
         self._patience: int | None = None
-        self._recalled: Counter[str] = Counter()
         self._claim: tuple[str, int] | None = None
         self.asked: str | None = None
 
@@ -56,7 +54,6 @@ class Pages:
         """Note a page that says hello. Returns whether it was not there before."""
         if page in self._there:
             return False
-        del self._recalled[page]  # it may not have got what it was told: its next log counts
         self._appear(page)
         return True
 
@@ -73,7 +70,6 @@ class Pages:
     def leave(self, page: str) -> None:
         """Note that a page is gone."""
         self._there.remove(page)
-        del self._recalled[page]
         self._unclaim(page)
 
     def ask(self) -> str | None:
@@ -83,36 +79,27 @@ class Pages:
         return self.asked
 
     def settle(self) -> None:
-        """Wait no longer: for a page, or for the log of the one that opens a call."""
-        self._patience = self.asked = self._claim = None
+        """Wait for a page no longer."""
+        self._patience = self.asked = None
+
+    def begin(self) -> None:
+        """Note that a call's log has begun."""
+        self._claim = None
 
     def recall(self) -> str | None:
-        """Take the start back from the page that is asked, if any. Returns it, to be told.
-
-        It may begin before it hears of that. Each start makes a page begin one log, in order: so its next is
-        of the start that was taken back.
-        """
+        """Take the start back from the page that is asked, if any. Returns it, to be told."""
         page, self.asked = self.asked, None
         if page is not None:
-            self._recalled[page] += 1
             self._unclaim(page)
         return page
-
-    def begin_recalled(self, page: str) -> bool:
-        """Note that a page begins a log. Returns whether it is of a start that was taken back."""
-        recalled = self._recalled[page] > 0
-        if recalled:
-            self._recalled[page] -= 1
-        return recalled
 
     def claim(self, page: str) -> None:
         """Note that a page opens a call, whose log will come."""
         self._claim = page, CLAIM
 
     def kept_off(self, page: str) -> bool:
-        """Whether another page opens a call, or has been asked to in place of this one."""
-        others = self._claim is not None and self._claim[0] != page
-        return others or (self._recalled[page] > 0 and self.asked not in (None, page))
+        """Whether another page opens a call."""
+        return self._claim is not None and self._claim[0] != page
 
     def _unclaim(self, page: str) -> None:
         if self._claim is not None and self._claim[0] == page:

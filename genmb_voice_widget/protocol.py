@@ -149,31 +149,37 @@ def _sized(members: dict[str, Any], member: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that went wrong: what it is, what to do, and whether trying again can help."""
+    """Something that went wrong: what it is, what to do, and whether trying again can help.
+
+    ``item_id`` is the item of the conversation that it kept out or spoilt, None where it is not about one.
+    """
 
     code: str
     say: str
     fix: str
     retryable: bool
     detail: str | None = None
+    item_id: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Give ``{"code", "say", "fix", "retryable", "detail"}``."""
+        """Give ``{"code", "say", "fix", "retryable", "detail"}``, and ``"item_id"`` where there is one."""
+        about = {} if self.item_id is None else {"item_id": self.item_id}
         return {
             "code": self.code,
             "say": self.say,
             "fix": self.fix,
             "retryable": self.retryable,
             "detail": self.detail,
+            **about,
         }
 
 
-def problem(code: str, detail: str | None = None) -> Problem:
+def problem(code: str, detail: str | None = None, item_id: str | None = None) -> Problem:
     """Look a code up in the catalogue; an unknown one is ``internal`` and stands in the detail."""
     entry = load().errors.get(code)
     if entry is None:
-        return problem("internal", f"{code}: {detail}" if detail else code)
-    return Problem(code, entry.say, entry.fix, entry.retryable, detail)
+        return problem("internal", f"{code}: {detail}" if detail else code, item_id)
+    return Problem(code, entry.say, entry.fix, entry.retryable, detail, item_id)
 
 
 def readable(events: Iterable[object]) -> list[Envelope]:

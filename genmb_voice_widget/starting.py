@@ -77,15 +77,20 @@ class Starter:
     def _start_in_page(self) -> Future[bool]:
         """Ask for it in the package's thread, where what was asked for before has been done by then."""
         conversation, before = self.conversation, ""
-        asked = False
+        asked: Bridge | None = None
 
         def ask(bridge: Bridge) -> None:
             nonlocal before, asked
-            asked, before = True, "" if conversation.running else conversation.log_id
+            asked, before = bridge, "" if conversation.running else conversation.log_id
             bridge.start()
             conversation.feed()  # a page may have begun by itself: who waits looks again
 
-        live = conversation.wait(started(conversation, lambda log_id: asked and log_id not in ("", before)))
+        def ours(log_id: str) -> bool:
+            if asked is None or log_id in ("", before):
+                return False
+            return conversation.running or not asked.starting
+
+        live = conversation.wait(started(conversation, ours))
         self.link.do(ask)
         return live
 

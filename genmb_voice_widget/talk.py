@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any
 
+from .asking import Said, Unanswered, concluded
 from .clock import Clock
 from .conversation import Conversation
 from .errors import VoiceError
@@ -48,6 +50,7 @@ class Talk:
         self._playback = Playback()
         self._sequencer = Sequencer(self._send)
         self._speech = bytearray()
+        self._last: Said | Unanswered = Said()
         self._muted = False
 
     @property
@@ -64,6 +67,7 @@ class Talk:
     def speak(self, sound: bytes) -> None:
         """Queue a sound, 16-bit mono samples at 24 kHz, for the microphone."""
         self._speech += sound
+        self._last = Said()
 
     def say(self, text: str, item_id: str) -> None:
         """Put a message of the user into the conversation and have it answered; it cuts a reply short.
@@ -75,7 +79,7 @@ class Talk:
         self.interrupt()
         content = [{"type": "input_text", "text": text}]
         item = {"id": item_id, "type": "message", "role": "user", "content": content}
-        self._send({"type": "conversation.item.create", "item": item})
+        self._send({"type": "conversation.item.create", "event_id": item_id, "item": item})
         self._sequencer.request()
 
     def interrupt(self) -> None:
@@ -88,14 +92,14 @@ class Talk:
         self._muted = muted
 
     def answered(self, turns: int, errors: int) -> bool:
-        """Tell whether a turn of the user has been answered and the reply played.
+        """Tell whether the turn of the user that was spoken last has been answered and the reply played.
 
         Args:
             turns: how many turns there were before it.
             errors: how many errors.
 
         Raises:
-            VoiceError: `response_failed`.
+            VoiceError: `response_failed`, also when the reply is cut before its first word or has none.
         """
         state = self._conversation.state
         for error in state.errors[errors:]:
@@ -104,7 +108,11 @@ class Talk:
         new = state.turns[turns:]
         if not self.quiet or not any(turn.role == "user" for turn in new):
             return False
-        return new[-1].role == "assistant" and new[-1].status != "in_progress"
+        since = takewhile(lambda turn: turn.role != "user", reversed(new))
+        reply = next((turn for turn in since if turn.role == "assistant"), None)
+        if reply is None and isinstance(self._last, Unanswered):
+            raise VoiceError(self._last.code, self._last.detail)
+        return reply is not None and reply.status != "in_progress"
 
     def tick(self) -> None:
         """Let 20 ms pass: give the service that much sound, and note what has been played."""
@@ -131,8 +139,10 @@ class Talk:
         self._conversation.append(event, "in", self._clock.now())
         self._sequencer.observe(event)
         match event:
-            case {"type": "response.done", "response": {"id": str(response_id)}}:
+            case {"type": "response.done", "response": {"id": str(response_id), **response}}:
                 self._playback.complete(response_id)
+                if response.get("conversation_id", "") is not None:  # else it runs beside the conversation
+                    self._last = concluded(response)
             case {"type": "input_audio_buffer.speech_started"} if self._interruptible:
                 self._cut()
         self._conversation.feed()  # whoever waits for `quiet` looks again

@@ -64,7 +64,6 @@ class VoiceAgent(CommWidget):
         self._provider = provider
         self._recorded = False
         self._muted = False
-        self._said: Question | None = None
         self._conversation = Conversation(lambda log_id: self._link.do(lambda bridge: bridge.resync(log_id)))
         self._conversation.listen(lambda: self._publish(self._conversation.state))
         calls = Calls(client, provider, wire, self._post)
@@ -160,7 +159,8 @@ class VoiceAgent(CommWidget):
 
         Raises:
             WaitTimeout: when a reply does not come, as when no speech is heard in a file.
-            VoiceError: `bad_audio`, `response_failed`, or what the session failed of.
+            VoiceError: `bad_audio`, `response_failed`, also of a reply that is cut before its first word, or
+                what the session failed of.
         """
         from .run import speak_files
 
@@ -225,7 +225,7 @@ class VoiceAgent(CommWidget):
 
     def _say(self, text: str) -> Question:
         self._check_live()
-        self._said = question = Question(self._conversation, self._said)
+        question = Question(self._conversation)
         self._link.tell(lambda end: end.say(text, question.item_id))
         return question
 

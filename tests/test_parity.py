@@ -138,12 +138,14 @@ class Nonsense:
         )
 
     def session(self) -> Any:
-        voice = self.either(self.pick(["alloy", {"id": "v"}, {"name": "n"}]))
-        output = self.either(self.members(voice=voice))
+        def voice() -> Any:
+            return self.either(self.pick(["alloy", "marin", {"id": "v"}, {"name": "n"}]))
+
+        output = self.either(self.members(voice=voice()))
         return self.either(
             self.members(
                 model=self.words(),
-                voice=voice,
+                voice=voice(),
                 expires_at=self.either(self.pick(NUMBERS)),
                 audio=self.either(self.members(output=output)),
             )
@@ -168,7 +170,7 @@ class Nonsense:
             "session": self.session,
             "part": lambda: self.either(self.members(text=self.words(), transcript=self.words())),
             "usage": self.usage,
-            "error": lambda: self.either(self.members(message=self.words(), code=self.either(self.code()))),
+            "error": self.error,
         }
         rich = {
             member: make()
@@ -201,6 +203,12 @@ class Nonsense:
             **({"state": self.snapshot(state)} if kind == "genmb.snapshot" else {}),
             "type": kind,
         }
+
+    def error(self) -> Any:
+        about = self.pick([*IDS, "create_1", None])
+        return self.either(
+            self.members(message=self.words(), code=self.either(self.code()), event_id=self.either(about))
+        )
 
     def item_id(self, kind: str) -> str:
         if "input_audio" in kind:

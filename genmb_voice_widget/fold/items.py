@@ -150,7 +150,7 @@ def transcription_failed(state: State, event: Event) -> None:
     missing = error.get("code") == "DeploymentNotFound"
     code = "transcription_deployment_missing" if missing else "transcription_failed"
     if all(shown.code != code for shown in state.errors):
-        state.add_error(problem(code, name(error.get("message"))))
+        state.add_error(problem(code, name(error.get("message")), name(event.get("item_id"))))
 
 
 def speech_started(state: State, event: Event) -> None:

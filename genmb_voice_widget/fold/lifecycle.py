@@ -40,7 +40,8 @@ def session_described(state: State, event: Event) -> None:
 
 def error_of_ours(state: State, event: Event) -> None:
     """Show an error from the catalogue."""
-    state.add_error(problem(name(event.get("code")) or "internal", text(event.get("detail"))))
+    code, detail = name(event.get("code")) or "internal", text(event.get("detail"))
+    state.add_error(problem(code, detail, name(event.get("item_id"))))
 
 
 def snapshot(state: State, event: Event) -> None:
@@ -63,13 +64,21 @@ def session_reported(state: State, event: Event) -> None:
 
 
 def error_reported(state: State, event: Event) -> None:
-    """Show the provider's error, unless it only says that a race was lost; no response is on its way then."""
+    """Show the provider's error, unless it only says that a race was lost.
+
+    One that names an item, whose id its ``conversation.item.create`` has for an ``event_id``, is about that
+    item; after any other no response is on its way.
+    """
     error = record(event.get("error"))
-    code = text(error.get("code"))
-    state.awaiting = False
+    code, refused = text(error.get("code")), state.turn(name(error.get("event_id")) or "")
+    if refused is None:
+        state.awaiting = False
+    else:
+        state.put(reached(refused, "failed"))
     if code not in load().benign_errors:
         detail = name(error.get("message")) or name(code)
-        state.add_error(problem("session_expired" if code == "session_expired" else "provider_error", detail))
+        known = "session_expired" if code == "session_expired" else "provider_error"
+        state.add_error(problem(known, detail, refused.id if refused else None))
 
 
 def response_requested(state: State, event: Event) -> None:

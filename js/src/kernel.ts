@@ -16,6 +16,8 @@ const BEAT_MS = 5_000;
 const KERNEL_SILENCE_MS = 12_000;
 /** Longer than the kernel's own patience with the endpoint. */
 const CALL_DEADLINE_MS = 30_000;
+/** The code of a refusal that says what another page's beat says. */
+const ELSEWHERE = "active_elsewhere";
 /** Beats reach every page of the notebook; without a new one for this long, the other page's call is over. */
 const ELSEWHERE_MS = 6_000;
 
@@ -69,6 +71,7 @@ export function openKernel(options: KernelOptions): Kernel {
   const calls = new Map<string, (reply: Message) => void>();
   let link: Link = "greeting";
   let live = false;
+  let current = "";
   let greeted = now();
   let heard = now();
   let beaten = now();
@@ -168,6 +171,7 @@ export function openKernel(options: KernelOptions): Kernel {
       const id = uuid();
       calls.set(id, ({ result, problem }) => {
         calls.delete(id);
+        if (problem?.code === ELSEWHERE) noticeOther(true);
         if (problem) reject(failureOf(problem));
         else resolve(result);
       });
@@ -175,7 +179,7 @@ export function openKernel(options: KernelOptions): Kernel {
     });
   const backend: Backend = {
     open: (sdp) => {
-      const answer = call("open", { sdp }).then((ticket) => {
+      const answer = call("open", { log: current, sdp }).then((ticket) => {
         if (isTicket(ticket)) return ticket;
         throw new Failure("internal", "The kernel's answer is not a ticket.");
       });
@@ -207,6 +211,7 @@ export function openKernel(options: KernelOptions): Kernel {
     link: () => link,
     elsewhere: () => elsewhere,
     push: (log, envelope) => {
+      current = log;
       const { type, status } = envelope.event;
       if (type !== "genmb.status") return outbox.push(log, envelope);
       const was = live;

@@ -33,6 +33,8 @@ export interface Problem {
   readonly fix: string;
   readonly retryable: boolean;
   readonly detail: string | null;
+  /** The item of the conversation that it kept out or spoilt, where it is about one. */
+  readonly item_id?: string;
 }
 
 const ALIASES: ReadonlyMap<string, string> = new Map(Object.entries(protocol.aliases));
@@ -128,8 +130,8 @@ function sized(
 }
 
 /** Look a code up in the catalogue; an unknown one is `internal` and stands in the detail. */
-export function problem(code: string, detail: string | null = null): Problem {
-  if (!isErrorCode(code)) return problem("internal", detail ? `${code}: ${detail}` : code);
+export function problem(code: string, detail: string | null = null, item: string | null = null): Problem {
+  if (!isErrorCode(code)) return problem("internal", detail ? `${code}: ${detail}` : code, item);
   const { say, fix, retryable } = protocol.errors[code];
-  return { code, say, fix, retryable, detail };
+  return { code, say, fix, retryable, detail, ...(item === null ? {} : { item_id: item }) };
 }

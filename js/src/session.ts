@@ -35,8 +35,11 @@ export interface Session {
   log(): Log | null;
   /** Calls back after every change. Returns the way to stop that. */
   subscribe(listener: () => void): () => void;
-  /** Resolves when the session is live, else rejects with a `Failure`, which the log shows too: it may go unheard. */
-  start(): Promise<void>;
+  /**
+   * Begin a log, under the id that somebody else has chosen for it, unless a call runs, which is joined. Resolves when
+   * the session is live, else rejects with a `Failure`, which the log shows too: it may go unheard.
+   */
+  start(log?: string): Promise<void>;
   /** End the call, if any; with a code of the catalogue when it was not the user's wish. */
   stop(code?: string): void;
   /**
@@ -85,10 +88,11 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
   };
   const own = (to: Log, type: string, members: object) =>
     to.append("own", { type: `genmb.${type}`, ...members });
-  const report = (to: Log, { code, detail, retryAfter }: Failure) => {
+  /** `about` names the item that the failure is about, if it is about one. */
+  const report = (to: Log, { code, detail, retryAfter }: Failure, about: { item_id?: string } = {}) => {
     const wait = retryAfter === undefined ? "" : `Possible again in ${duration(retryAfter)}.`;
     const said = [detail, wait].filter(Boolean).join(" ");
-    own(to, "error", said ? { code, detail: said } : { code });
+    own(to, "error", { code, ...(said ? { detail: said } : {}), ...about });
   };
 
   /** Release everything first, then write down why. */
@@ -105,6 +109,7 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
   const failed = (failure: Failure) => finish("failed", failure.code, failure);
 
   const exchange = async (signal: AbortSignal, sdp: string): Promise<string> => {
+    signal.throwIfAborted();
     const ticket = await backend.open(sdp);
     if (signal.aborted || !attempt) {
       void backend.ended(ticket, signal.reason === STOPPED ? "stopped" : asFailure(signal.reason).code);
@@ -142,9 +147,9 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
     // What the session is charged for. It goes on even if the word gets lost: the endpoint hangs up on its own.
     backend.connected(ticket).catch((thrown: unknown) => report(its, asFailure(thrown)));
   };
-  const open = (): Attempt => {
+  const open = (id: string): Attempt => {
     const abort = new AbortController();
-    const its = openLog(uuid(), (id, envelope) => {
+    const its = openLog(id, (_, envelope) => {
       onEnvelope?.(id, envelope);
       changed();
     });
@@ -172,7 +177,7 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
   const interrupt = () => {
     attempt?.sequencer.cancel();
     if ([...state.responses.values()].some(({ playing }) => playing))
-      send({ type: "output_audio_buffer.clear" });
+      send({ type: "output_audio_buffer.clear", event_id: uuid() }); // else its refusal could be taken for a response's
   };
 
   return {
@@ -182,17 +187,15 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    start: () => {
-      return (attempt ?? open()).started;
-    },
+    start: (id = uuid()) => (attempt ?? open(id)).started,
     stop: (code) => finish("ended", code ?? "stopped", code ? new Failure(code) : undefined),
     say: (text, itemId = newItemId()) => {
       if (!attempt) return new Failure("not_live");
       const item = { id: itemId, type: "message", role: "user", content: [{ type: "input_text", text }] };
-      const event = { type: "conversation.item.create", item };
+      const event = { type: "conversation.item.create", event_id: itemId, item };
       const found = attempt.call.objection(event);
       if (found) {
-        report(attempt.log, found);
+        report(attempt.log, found, { item_id: itemId });
         return found;
       }
       interrupt();

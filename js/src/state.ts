@@ -201,8 +201,8 @@ export class State {
     for (const [response, value] of Object.entries(record(members.responses))) {
       state.setResponse(text(response) ?? "", responseFromJson(value));
     }
-    for (const { code, detail } of elements(members.errors).map(record)) {
-      state.addError(problem(text(code) ?? "", text(detail)));
+    for (const { code, detail, item_id } of elements(members.errors).map(record)) {
+      state.addError(problem(text(code) ?? "", text(detail), name(item_id)));
     }
     const places: [string, string | null][] = [];
     for (const { id, previous } of elements(members.items).map(record)) {

@@ -90,7 +90,7 @@ function createAgent(model: Model): Agent {
 
 /** What the notebook asks for. What cannot be done is in the log, or the session has ended in the meantime. */
 function obey(session: Session, command: Command): void {
-  if (command.do === "start") void session.start();
+  if (command.do === "start") void session.start(text(command.log) ?? undefined);
   if (command.do === "stop") session.stop();
   if (command.do === "interrupt") session.interrupt();
   if (command.do === "mute") session.mute(command.muted === true);

@@ -35,6 +35,8 @@ export class FakeChannel {
 
 export class FakePeerConnection {
   static all: FakePeerConnection[] = [];
+  /** What the making of an offer waits for. */
+  static beforeOffer: Promise<void> | null = null;
   static get last(): FakePeerConnection {
     const last = FakePeerConnection.all.at(-1);
     if (!last) throw new Error("no peer connection has been made");
@@ -63,6 +65,7 @@ export class FakePeerConnection {
   };
   addTransceiver = () => ({ sender: this.sender });
   setLocalDescription = async () => {
+    await FakePeerConnection.beforeOffer;
     this.localDescription = { sdp: "v=0 offer" };
   };
   setRemoteDescription = async (description: { sdp: string }) => {
@@ -94,6 +97,7 @@ export function installBrowser({ permission = "granted" } = {}) {
     return stream;
   });
   FakePeerConnection.all = [];
+  FakePeerConnection.beforeOffer = null;
   microphonePermission.state = permission;
   vi.stubGlobal("isSecureContext", true);
   vi.stubGlobal("RTCPeerConnection", FakePeerConnection);

@@ -169,6 +169,18 @@ it("ends a session whose ticket comes after the stop", async () => {
   expect(browser.live()).toBe(0);
 });
 
+it("asks for no session when the stop comes before the offer is made", async () => {
+  const described = deferred<void>();
+  const started = session.start();
+  FakePeerConnection.beforeOffer = described.promise;
+  await settle();
+  session.stop();
+  await expect(started).rejects.toBeInstanceOf(Failure);
+  described.resolve();
+  await settle();
+  expect(backend.open).not.toHaveBeenCalled();
+});
+
 it("does not let the ticket of a stopped attempt into the next one", async () => {
   const stale = deferred<typeof ticket>();
   backend.open.mockReturnValueOnce(stale.promise);
@@ -257,6 +269,7 @@ it("puts what is typed into the conversation under the given id and asks for a r
   expect(channel().sent).toEqual([
     {
       type: "conversation.item.create",
+      event_id: "item_x", // so that a refusal names the item
       item: {
         id: "item_x",
         type: "message",
@@ -308,6 +321,23 @@ it("refuses to say something outside a call, and something too long within one",
   expect(session.say("x".repeat(2000))).toMatchObject({ code: "message_too_long" });
   expect(channel().sent).toEqual([]);
   expect(errors()).toEqual(["message_too_long"]);
+});
+
+it("names the message that could not be sent, so that nobody takes another for it", async () => {
+  await live();
+  session.say("x".repeat(2000), "item_x");
+  expect(envelopes.at(-1)?.event).toMatchObject({ code: "message_too_long", item_id: "item_x" });
+  expect(state().errors).toMatchObject([{ code: "message_too_long", item_id: "item_x" }]);
+});
+
+it("gives what silences the agent a name, so that its refusal is not taken for that of a reply", async () => {
+  await live();
+  agentSpeaks();
+  session.say("Stop that");
+  channel().receive({ type: "response.done", response: { ...response("r1"), status: "cancelled" } });
+  const [, clear, , create] = channel().sent;
+  expect(clear).toEqual({ type: "output_audio_buffer.clear", event_id: expect.any(String) });
+  expect(clear?.event_id).not.toBe(create?.event_id);
 });
 
 it("does not interrupt the running reply for a message that is too long", async () => {

@@ -369,8 +369,64 @@ it("ends the attempt and lets go of the microphone when the kernel says that ano
   expect(browser.live()).toBe(0);
   expect(FakePeerConnection.last.connectionState).toBe("closed");
   expect(statuses()).toEqual(["connecting", "failed"]);
-  expect(find("error").dataset.code).toBe("active_elsewhere");
+  expect(find("notice").dataset.code).toBe("active_elsewhere");
+  expect(all("error")).toEqual([]);
   expect(model.ops("call").map(({ method }) => method)).toEqual(["open"]);
+});
+
+it.each([
+  ["that page's call is over", { status: "ended" }],
+  ["nothing came of that page's call", null],
+])("may start again, and shows no error, when %s", async (_, end) => {
+  await press("start");
+  model.reply("open", { problem: { code: "active_elsewhere" } });
+  await pass(0);
+  expect((find("start") as HTMLButtonElement).disabled).toBe(true);
+  const hellos = model.ops("hello").length;
+  await pass(7000);
+  expect(model.ops("hello").length).toBeGreaterThan(hellos);
+  model.welcome({ snapshot: end && JSON.parse(JSON.stringify({ ...fold([]).toJSON(), ...end })) });
+  await pass(0);
+  expect((find("start") as HTMLButtonElement).disabled).toBe(false);
+  expect([...all("notice"), ...all("error")]).toEqual([]);
+  await live();
+  expect(status()).toBe("live");
+});
+
+it("shows a failure until the next session begins, here", async () => {
+  await press("start");
+  model.reply("open", { problem: { code: "provider_unreachable" } });
+  await pass(0);
+  expect(find("error").dataset.code).toBe("provider_unreachable");
+  await live();
+  expect(all("error")).toEqual([]);
+});
+
+it("shows a failure until the next session begins, in another page", async () => {
+  await press("start");
+  model.reply("open", { problem: { code: "provider_unreachable" } });
+  await pass(0);
+  model.fire("msg:custom", { op: "beat", client: "other" });
+  await pass(0);
+  expect(all("error")).toEqual([]);
+  expect(all("notice").map(({ dataset }) => dataset.code)).toEqual(["active_elsewhere"]);
+});
+
+it("begins the log that a start of the kernel names, and names it with the offer; a click chooses its own", async () => {
+  const logs = () => model.ops("events").map(({ log }) => log);
+  const open = () => model.ops("call").filter(({ method }) => method === "open");
+  model.tell({ op: "command", do: "start", log: "start-1" });
+  await pass(200);
+  expect(new Set(logs())).toEqual(new Set(["start-1"]));
+  expect(open().at(-1)).toMatchObject({ params: { log: "start-1", sdp: "v=0 offer" } });
+  await press("stop");
+  await press("start");
+  model.tell({ op: "command", do: "start", log: "start-2" });
+  await pass(200);
+  expect(open()).toHaveLength(2);
+  const clicked = logs().at(-1);
+  expect(clicked).not.toMatch(/^start-/);
+  expect(open().at(-1)).toMatchObject({ params: { log: clicked } });
 });
 
 it("lets go of a call that the kernel does not hear because another page leads", async () => {

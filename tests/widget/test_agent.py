@@ -230,8 +230,8 @@ async def test_ask_of_a_message_that_the_page_refuses_fails_at_once(agent, tab):
     tab.become("connecting", "live")
     await agent.until("live", timeout=5)
     asking = asyncio.create_task(agent.ask("x" * 300_000, timeout=5))
-    await asyncio.to_thread(tab.command, "say")
-    tab.tell(("own", {"type": "genmb.error", "code": "message_too_long"}))
+    item_id = (await asyncio.to_thread(tab.command, "say"))["item_id"]
+    tab.tell(("own", {"type": "genmb.error", "code": "message_too_long", "item_id": item_id}))
     with pytest.raises(VoiceError, match="message_too_long"):
         await asking
 

@@ -120,16 +120,8 @@ def test_a_reply_that_never_sounds_counts_when_its_response_is_done(talk):
 
 @pytest.mark.parametrize("code", ["message_too_long", "not_live", "internal"])
 def test_what_kept_a_message_from_the_conversation_is_raised(talk, code):
-    talk.own("genmb.error", code=code, detail="Why.")
+    talk.own("genmb.error", code=code, detail="Why.", item_id=talk.look.item_id)
     assert why(talk.look) == (code, "Why.")
-
-
-def test_what_keeps_another_message_from_the_conversation_is_not_this_ones_answer(talk):
-    talk.own("genmb.error", code="message_too_long")
-    late = talk.ask()
-    talk.say()
-    talk.own("genmb.error", code="message_too_long")
-    assert late() is None
 
 
 def test_an_error_that_says_nothing_about_the_message_is_not_its_answer(talk):
@@ -358,28 +350,70 @@ def test_another_responses_failure_is_not_this_ones(talk):
     assert why(late) == ("response_failed", "max_output_tokens")
 
 
-def test_what_is_not_said_of_several_messages_is_the_one_whose_turn_it_was(talk):
-    first = Question(talk.conversation)
-    second = Question(talk.conversation, first)
-    third = Question(talk.conversation, second)
+def test_what_kept_one_of_several_messages_from_the_conversation_ends_its_question_alone(talk):
+    first, second, third = talk.ask(), talk.ask(), talk.ask()
+    talk.own("genmb.error", code="message_too_long", detail="Typed in the page.", item_id="item_typed")
+    assert first() is second() is third() is None
     talk.put(first)
-    fourth = Question(talk.conversation, third)
-    talk.own("genmb.error", code="message_too_long", detail="The second.")
+    talk.own("genmb.error", code="message_too_long", detail="The second.", item_id=second.item_id)
     assert why(second) == ("message_too_long", "The second.")
-    assert first() is third() is fourth() is None
-    talk.put(third)
-    talk.own("genmb.error", code="message_too_long", detail="The fourth.")
-    assert why(fourth) == ("message_too_long", "The fourth.")
     assert first() is third() is None
 
 
-def test_a_message_of_an_earlier_session_is_not_ahead_of_one_of_this(talk):
-    before = talk.look
-    talk.conversation.begin("log-2")
-    late = Question(talk.conversation, before)
-    talk.own("genmb.error", code="message_too_long")
-    assert why(late) == ("message_too_long", None)
-    assert before() is None
+@pytest.mark.parametrize("code", ["not_live", "internal"])
+def test_an_error_of_the_session_does_not_end_a_question_that_is_not_said_yet(talk, code):
+    talk.own("genmb.error", code=code, detail="The endpoint was not told that the call stands.")
+    talk.say()
+    talk.created()
+    talk.words()
+    talk.done()
+    assert talk.look().id == "a1"
+
+
+def test_what_kept_a_message_from_the_conversation_in_a_gap_of_the_log_is_raised(talk):
+    whole = Talk()
+    whole.own("genmb.error", code="message_too_long", detail="Why.", item_id=talk.look.item_id)
+    after_a_gap(talk, whole)
+    assert why(talk.look) == ("message_too_long", "Why.")
+
+
+@pytest.mark.parametrize(
+    "when", ["before it is answered", "while another reply is made", "as it is answered"]
+)
+def test_a_message_that_the_service_refuses_is_raised_in_its_words(talk, when):
+    talk.put()
+    if when != "while another reply is made":
+        talk.send("response.create", event_id="create_1")
+    if when == "as it is answered":
+        talk.created()
+    talk.refuse(talk.look.item_id)
+    assert why(talk.look) == ("provider_error", "That cannot be.")
+
+
+def test_the_refusal_of_another_message_is_not_the_refusal_of_the_reply(talk):
+    talk.say()
+    typed = talk.look
+    late = talk.ask()
+    talk.put()
+    talk.refuse(late.item_id)
+    assert why(late) == ("provider_error", "That cannot be.")
+    assert typed() is None
+
+
+def test_after_a_gap_the_refusal_of_another_message_is_not_this_ones(talk):
+    whole = Talk()
+    whole.look = talk.look
+    whole.say()
+    whole.hear("conversation.item.added", item={"id": talk.look.item_id, "type": "message", "role": "user"})
+    whole.created()
+    whole.done()
+    other = whole.ask()
+    whole.put(other)
+    whole.refuse(other.item_id)
+    talk.say()
+    after_a_gap(talk, whole)
+    assert talk.conversation.state.activity == "listening"
+    assert talk.look() is None
 
 
 @pytest.mark.parametrize("kind", ["mcp_call", "mcp_approval_request"])

@@ -1,9 +1,11 @@
+from types import SimpleNamespace
+
 import httpx
 import pytest
 
 from genmb_voice_widget.bridge import LEASE
 from genmb_voice_widget.pages import APPEAR, CLAIM, OBEY
-from genmb_voice_widget.starting import started
+from genmb_voice_widget.starting import Starter
 
 
 async def test_a_page_is_welcomed_with_the_state_and_the_settings(rig):
@@ -272,7 +274,7 @@ async def test_a_page_that_was_only_slow_is_known_again_when_it_is_heard_and_has
     assert rig.to("a", "command")[-1]["do"] == "mute"
     rig.page("a", op, proto=1, environment={})
     if op == "beat":
-        rig.status("a", "log-late", "connecting", "ended")
+        rig.status("a", told(rig, "a"), "connecting", "ended")
     rig.bridge.start()
     assert rig.to("a", "command")[-1]["do"] == "start"
     rig.status("a", "log-a", "connecting")
@@ -284,7 +286,7 @@ async def test_a_page_that_was_slow_may_say_good_bye(rig):
     rig.bridge.start()
     rig.tick(OBEY)
     rig.page("a", "bye")
-    rig.status("a", "log-a", "connecting")
+    rig.status("a", told(rig, "a"), "connecting")
     assert rig.conversation.log_id == "kernel-1"
 
 
@@ -377,10 +379,14 @@ async def test_a_headless_session_is_no_pages_to_end(rig):
 
 def starting(rig):
     """Start in a page, as an agent does; done when its session is live."""
-    before = rig.conversation.log_id
-    live = rig.conversation.wait(started(rig.conversation, lambda log_id: log_id != before))
-    rig.bridge.start()
-    return live
+    link = SimpleNamespace(do=lambda ask: ask(rig.bridge))
+    starter = Starter(rig.conversation, link, True, None, "local", {})
+    return starter.start(headless=False, speed=1.0, muted=False)
+
+
+def told(rig, page):
+    """The log that a page was told to begin last."""
+    return [message["log"] for message in rig.to(page, "command") if message["do"] == "start"][-1]
 
 
 def starts(rig):
@@ -391,27 +397,97 @@ async def test_what_a_page_begins_and_ends_for_a_start_that_was_given_up_is_not_
     rig.greet("b", "a")
     live = starting(rig)
     rig.tick(OBEY)
-    rig.call("a", "1", "open", sdp="v=0")
+    rig.call("a", "1", "open", log=told(rig, "a"), sdp="v=0")
     assert (await rig.replied("1"))["problem"]["code"] == "active_elsewhere"
-    rig.status("a", "log-a", "connecting", "ended")
+    rig.status("a", told(rig, "a"), "connecting", "ended")
     assert not live.done() and rig.conversation.log_id == ""
-    rig.status("b", "log-b", "connecting", "live")
+    rig.status("b", told(rig, "b"), "connecting", "live")
     assert live.result(0) is True
-    rig.status("b", "log-b", "ended", seq=3)
+    rig.status("b", told(rig, "b"), "ended", seq=3)
     rig.status("a", "log-a2", "connecting")
     assert rig.conversation.log_id == "log-a2"
 
 
 async def test_start_stop_start_is_a_session(rig):
     rig.greet("a")
-    first = starting(rig)
+    first, old = starting(rig), told(rig, "a")
     rig.bridge.stop()
     assert first.exception(0).code == "not_live"
     second = starting(rig)
-    rig.status("a", "log-1", "connecting", "ended")
+    rig.status("a", old, "connecting", "ended")
     assert not second.done()
-    rig.status("a", "log-2", "connecting", "live")
+    rig.status("a", told(rig, "a"), "connecting", "live")
     assert second.result(0) is True
+
+
+async def test_after_a_click_of_the_user_a_start_that_was_taken_back_is_not_taken_for_the_next_one(rig):
+    rig.greet("a")
+    starting(rig)
+    old = told(rig, "a")
+    rig.bridge.stop()
+    second = starting(rig)
+    rig.status("a", "clicked", "connecting", "failed")
+    rig.status("a", old, "connecting", "ended")
+    assert not second.done()
+    rig.status("a", told(rig, "a"), "connecting", "live")
+    assert second.result(0) is True
+
+
+async def test_a_page_that_never_heard_of_a_start_may_begin_its_own_later(rig):
+    rig.greet("a")
+    rig.bridge.start()
+    rig.tick(OBEY)
+    rig.status("a", "clicked", "connecting", "live")
+    assert (rig.conversation.log_id, rig.conversation.state.status) == ("clicked", "live")
+
+
+async def test_a_call_that_failed_in_the_page_before_it_heard_of_the_start_is_not_the_starts_failure(rig):
+    rig.greet("a")
+    live = starting(rig)
+    rig.status("a", "clicked", "connecting", "failed")
+    assert not live.done() and rig.conversation.log_id == "clicked"
+    rig.status("a", told(rig, "a"), "connecting", "live")
+    assert live.result(0) is True
+
+
+async def test_a_start_that_joined_the_call_of_a_click_is_live_with_it_or_fails_as_it_did(rig):
+    rig.greet("a")
+    joined = starting(rig)
+    rig.status("a", "clicked", "connecting")
+    rig.tick(OBEY + 1)
+    assert not joined.done(), "a question for the microphone may stand for long"
+    rig.status("a", "clicked", "live", seq=2)
+    assert joined.result(0) is True
+    rig.status("a", "clicked", "ended", seq=3)
+    again = starting(rig)
+    rig.status("a", "clicked-2", "connecting")
+    rig.conversation.end("failed", "mic_denied")
+    rig.tick(OBEY)
+    assert again.exception(0).code == "mic_denied" and not rig.bridge.busy
+
+
+async def test_a_page_that_is_asked_when_another_one_has_begun_is_told_to_stop(rig):
+    rig.greet("b", "a")
+    live = starting(rig)
+    rig.status("b", "clicked", "connecting", "live")
+    assert live.result(0) is True
+    assert [message["do"] for message in rig.to("a", "command")] == ["start", "stop"]
+    rig.status("b", "clicked", "ended", seq=3)
+    rig.status("a", told(rig, "a"), "connecting", "ended")
+    assert rig.conversation.log_id == "clicked"
+
+
+async def test_a_page_whose_log_was_refused_gets_no_session_for_it_when_the_other_call_is_over(rig, endpoint):
+    rig.greet("a", "b")
+    rig.status("a", "log-a", "connecting")
+    rig.status("b", "log-b", "connecting")
+    rig.status("a", "log-a", "failed", seq=2)
+    rig.call("b", "1", "open", log="log-b", sdp="v=0")
+    assert (await rig.replied("1"))["problem"]["code"] == "active_elsewhere"
+    rig.status("b", "log-b2", "connecting")
+    rig.call("b", "2", "open", log="log-b2", sdp="v=0")
+    assert (await rig.replied("2"))["result"]["id"] == "vs_1"
+    assert endpoint.paths() == ["/v1/sessions"]
 
 
 async def test_a_second_start_while_a_page_is_asked_asks_no_other(rig):

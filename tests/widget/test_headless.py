@@ -235,6 +235,47 @@ async def test_a_failed_response_fails_the_turn(call, service):
         await asyncio.wait_for(speaking, 5)
 
 
+@pytest.mark.parametrize("item", [True, False])
+@pytest.mark.parametrize(
+    ("status", "detail"),
+    [
+        ("cancelled", "It was interrupted before its first word."),
+        ("incomplete", None),
+        ("completed", "It had no words."),
+    ],
+)
+async def test_a_reply_to_speech_that_is_over_before_its_first_word_is_raised_at_once(
+    call, service, item, status, detail
+):
+    one = await call().live()
+    speaking = asyncio.create_task(one.session.speak(SECOND))
+    await service.got("input_audio_buffer.append", 50)
+    empty = {"id": "a1", "type": "message", "role": "assistant", "status": "in_progress", "content": []}
+    begun = {"type": "response.output_item.added", "response_id": "r1", "item": empty}
+    beside = {"id": "x", "conversation_id": None, "status": "completed"}
+    await service.send(*user_turn(), reply(10)[0], *([begun] if item else []))
+    await service.send({"type": "response.done", "response": beside})
+    await one.until(lambda: one.types("in")[-1] == "response.done")
+    assert not speaking.done()
+    await service.send(*reply(10, status=status)[-1:])
+    with pytest.raises(VoiceError) as caught:
+        await asyncio.wait_for(speaking, 5)
+    assert (caught.value.code, caught.value.detail) == ("response_failed", detail)
+
+
+async def test_a_reply_that_the_same_speech_cuts_short_is_not_its_answer_but_the_next_one_is(call, service):
+    one = await call().live()
+    speaking = asyncio.create_task(one.session.speak(SECOND))
+    await service.got("input_audio_buffer.append", 50)
+    begun, *rest = user_turn("u2", "And this?")
+    await service.send(*user_turn(), reply(10)[0], begun, *reply(10, status="cancelled")[-1:], *rest)
+    await one.until(lambda: one.conversation.state.activity == "thinking")
+    assert not speaking.done()
+    await service.send(*reply(10, "r2", "a2"))
+    await asyncio.wait_for(speaking, 5)
+    assert [turn.role for turn in one.conversation.state.turns] == ["user", "user", "assistant"]
+
+
 @pytest.mark.parametrize(
     ("close", "status", "codes"), [("close", "ended", []), ("abort", "failed", ["connection_lost"])]
 )

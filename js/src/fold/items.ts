@@ -127,7 +127,8 @@ function transcriptionFailed(state: State, event: WireEvent): void {
   const error = record(event.error);
   const missing = error.code === "DeploymentNotFound";
   const code = missing ? "transcription_deployment_missing" : "transcription_failed";
-  if (state.errors.every((shown) => shown.code !== code)) state.addError(problem(code, name(error.message)));
+  if (state.errors.some((shown) => shown.code === code)) return;
+  state.addError(problem(code, name(error.message), name(event.item_id)));
 }
 
 /** Make the place of what the user is about to say; the item itself comes later. */

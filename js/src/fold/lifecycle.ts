@@ -29,7 +29,7 @@ function sessionDescribed(state: State, event: WireEvent): void {
 
 /** Show an error from the catalogue. */
 function errorOfOurs(state: State, event: WireEvent): void {
-  state.addError(problem(name(event.code) ?? "internal", text(event.detail)));
+  state.addError(problem(name(event.code) ?? "internal", text(event.detail), name(event.item_id)));
 }
 
 /** Replace the whole state. */
@@ -50,14 +50,20 @@ function sessionReported(state: State, event: WireEvent): void {
   if (state.status === "idle" || state.status === "connecting") state.status = "live";
 }
 
-/** Show the provider's error, unless it only says that a race was lost; no response is on its way then. */
+/**
+ * Show the provider's error, unless it only says that a race was lost. One that names an item, whose id its
+ * `conversation.item.create` has for an `event_id`, is about that item; after any other no response is on its way.
+ */
 function errorReported(state: State, event: WireEvent): void {
   const error = record(event.error);
   const code = text(error.code);
-  state.awaiting = false;
+  const refused = state.turn(name(error.event_id) ?? "");
+  if (refused) state.put(reached(refused, "failed"));
+  else state.awaiting = false;
   if (isBenign(code)) return;
   const detail = name(error.message) ?? name(code);
-  state.addError(problem(code === "session_expired" ? "session_expired" : "provider_error", detail));
+  const known = code === "session_expired" ? "session_expired" : "provider_error";
+  state.addError(problem(known, detail, refused?.id ?? null));
 }
 
 /** Wait for the response that we asked for, unless it is to run beside the conversation. */

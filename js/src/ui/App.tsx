@@ -64,11 +64,16 @@ function Actions({ store, shown }: { store: Store; shown: Shown }) {
   );
 }
 
+/** What a banner of its own shows for as long as it is so. */
+const CONDITIONS: readonly string[] = ["autoplay_blocked", "active_elsewhere"];
+
 function Banners({ store, shown }: { store: Store; shown: Shown }) {
   const [dismissed, setDismissed] = useState<unknown>(null);
   const { session } = store;
-  const last = shown.problems.filter(({ code }) => code !== "autoplay_blocked").at(-1);
-  const told = last === undefined || last === dismissed || last.code === shown.notice?.code;
+  const last = shown.problems.filter(({ code }) => !CONDITIONS.includes(code)).at(-1);
+  // While another page holds the next session, what this page's last one failed of is over.
+  const over = last?.code === shown.notice?.code || shown.notice?.code === "active_elsewhere";
+  const told = last === undefined || last === dismissed || over;
   return (
     <>
       {shown.notice && <NoticeBanner {...shown.notice} />}
