@@ -153,7 +153,8 @@ class Bridge:
         self._summons.mismatch = not same_version
         if not same_version:
             return
-        self._calls.warm()
+        if not self._frozen:
+            self._calls.greet(client)
         if not self._pages.greet(client):
             return
         if self._muted is not None:
