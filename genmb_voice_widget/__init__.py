@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .allowance import Allowance as Allowance
     from .errors import NoFrontEnd as NoFrontEnd
     from .errors import VoiceError as VoiceError
     from .errors import WaitTimeout as WaitTimeout
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .widget import VoiceAgent as VoiceAgent
 
 _HOMES = {
+    "Allowance": "allowance",
     "Envelope": "protocol",
     "NoFrontEnd": "errors",
     "Problem": "protocol",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from .session import OPTIONS
 from .spelling import meant
 
-MAKING = ("provider", "endpoint", *OPTIONS)
+MAKING = ("provider", "endpoint", "key", *OPTIONS)
 """What is chosen when an agent is made, and not afterwards."""
 
 

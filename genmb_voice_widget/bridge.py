@@ -79,8 +79,8 @@ class Bridge:
 
     @property
     def busy(self) -> bool:
-        """Whether time matters: a page leads or opens a call, or a start waits for one."""
-        return self._pages.busy or self._calling is not None
+        """Whether time matters: a call is held or opened, or a start waits for one."""
+        return self._pages.busy or (self._conversation.running and not self._frozen)
 
     def receive(self, message: Any) -> None:
         """Take one message of a page; one that makes no sense changes nothing."""
@@ -123,6 +123,11 @@ class Bridge:
         """Let no page begin a session from now on: the conversation is a recording."""
         self._frozen = True
 
+    def show(self) -> None:
+        """Have every page show the conversation as it stands: no page has held it."""
+        for client in self._pages:
+            self._show(client)
+
     def tick(self, heard: bool) -> None:
         """Let a second pass.
 
@@ -131,14 +136,14 @@ class Bridge:
         """
         self._ticks += 1
         client = self._calling
+        if self._conversation.running and self._ticks % BEAT == 0:
+            self._send({"op": "beat", "client": client or "kernel"})
         if client is None:
             if heard and self._pages.tick():
                 self._summons.give_up()
             return
         if self._conversation.state.status == "live":
             self._pages.settle()
-        if self._ticks % BEAT == 0:
-            self._send({"op": "beat", "client": client})
         self._silence = self._silence + 1 if heard else 0
         if self._silence >= LEASE:
             self._command(client, "stop")
@@ -153,26 +158,24 @@ class Bridge:
             self._calls.abandon("closed")
 
     def _welcome(self, client: str, same_version: bool) -> None:
-        snapshot = self._conversation.state.to_json() if self._conversation.log_id else None
-        self._send(
-            {
-                "op": "welcome",
-                "client": client,
-                "proto": PROTO,
-                "snapshot": snapshot if same_version else None,
-                "settings": {**self._settings, "recorded": self._frozen},
-            }
-        )
+        self._show(client, same_version)
         self._summons.mismatch = not same_version
         if not same_version:
             return
-        self._calls.warm()
+        if not self._frozen:
+            self._calls.greet(client)
         if not self._pages.greet(client):
             return
         if self._muted is not None:
             self._command(client, "mute", muted=self._muted)
         if self._pages.waiting and self._pages.asked is None:
             self._summons.ask()
+
+    def _show(self, client: str, same_version: bool = True) -> None:
+        settings = {**self._settings, "recorded": self._frozen}
+        welcome = {"op": "welcome", "client": client, "proto": PROTO, "settings": settings}
+        known = same_version and self._conversation.log_id
+        self._send({**welcome, "snapshot": self._conversation.state.to_json() if known else None})
 
     def _take(self, op: str, client: str, message: Mapping[str, Any]) -> None:
         match op, message:

@@ -1,7 +1,7 @@
 """A page's calls to the token endpoint, made by the kernel: no address, key or secret reaches the page.
 
-Owns the replies and which session is open, so that it can be ended when its page cannot. Lives in the
-package's event loop. It must not know which page leads.
+Owns the replies, who of the pages is told what is left, and which session is open, so that it can be ended
+when its page cannot. Lives in the package's event loop. It must not know which page leads.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .allowance import Allowance
 from .client import TokenClient
 from .errors import Refused, VoiceError
 
@@ -64,6 +65,7 @@ class Calls:
         self._open: str | None = None
         self._openings: set[_Opening] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._pages: set[str] = set()
         self._warm = False
 
     def take(
@@ -94,11 +96,19 @@ class Calls:
                 answer = _refuse("bad_request")
         self._spawn(self._reply(page, number, answer))
 
-    def warm(self) -> None:
-        """Make the endpoint ready, once: the first page is there and will call it soon."""
+    def greet(self, page: str) -> None:
+        """Note a page that will call soon: have the endpoint ready, once, and tell the page what is left."""
         if not self._warm:
             self._warm = True
             self._spawn(_quietly(self._client.warm()))
+        if self._client.metered:
+            self._pages.add(page)
+            self._client.watch.join(self)
+
+    def show(self, left: Allowance) -> None:
+        """Tell the pages what is left."""
+        for page in self._pages:
+            self._send({"op": "allowance", "client": page, "allowance": left.to_json()})
 
     def abandon(self, reason: str) -> None:
         """End the open session, if any: its page cannot do it any more."""
@@ -107,6 +117,9 @@ class Calls:
 
     def leave(self, page: str, reason: str) -> None:
         """End the sessions that a page has asked for and will not be there to get."""
+        self._pages.discard(page)
+        if not self._pages:
+            self._client.watch.leave(self)
         for opening in self._openings:
             if opening.page == page:
                 opening.given_up = reason

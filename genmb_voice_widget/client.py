@@ -1,19 +1,19 @@
-"""The three calls to the token endpoint, over one kept connection: open, connected, ended.
+"""The calls to the token endpoint, over one kept connection: open, connected, ended; and what is left.
 
 Owns the HTTP and the translation of problems into errors; no secret leaves it unmasked. It must not know what
-the calls are for, and it knows the service only to mount it in this process when no endpoint is given.
+the calls are for, nor which endpoint it is.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from .allowance import Allowance, read_allowance
+from .allowance_watch import AllowanceWatch
 from .errors import Refused, VoiceError
 from .protocol import load
 from .secret import Secret
@@ -21,8 +21,11 @@ from .secret import Secret
 if TYPE_CHECKING:
     import httpx
 
-TIMEOUT = 25.0
-"""Seconds for one call; the endpoint itself gives a provider twenty."""
+
+_WHO_MAY = (
+    "A session without a browser needs one; whoever runs the endpoint can allow them to those who show an "
+    "app's key, with hand_out_secrets = true."
+)
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,15 @@ class TokenClient:
 
     Args:
         connect: makes the HTTP client, in a worker thread, at the first use: its imports are heavy.
+        metered: whether there may be a limit, so that what is left is worth asking for unasked.
+
+    Attributes:
+        watch: tells what is left to those who show it.
     """
 
-    def __init__(self, connect: Callable[[], httpx.AsyncClient]) -> None:
+    def __init__(self, connect: Callable[[], httpx.AsyncClient], metered: bool = False) -> None:
+        self.metered = metered
+        self.watch = AllowanceWatch(self.allowance)
         self._connect = connect
         self._connecting: asyncio.Task[httpx.AsyncClient] | None = None
 
@@ -58,11 +67,17 @@ class TokenClient:
             Refused: with the endpoint's code.
             VoiceError: `endpoint_unreachable`.
         """
-        return await self._post("", {"provider": provider, "session": session, "sdp": sdp})
+        return await self._change("", {"provider": provider, "session": session, "sdp": sdp})
 
     async def ticket(self, provider: str, session: Mapping[str, Any]) -> Ticket:
         """Have a secret made for a WebSocket session; the errors are those of `open`."""
-        answer = await self._post("", {"provider": provider, "session": session, "transport": "websocket"})
+        wanted = {"provider": provider, "session": session, "transport": "websocket"}
+        try:
+            answer = await self._change("", wanted)
+        except Refused as refused:
+            raise (
+                VoiceError(refused.code, _WHO_MAY) if refused.code == "secret_refused" else refused
+            ) from None
         try:
             return Ticket(
                 id=str(answer["id"]),
@@ -77,11 +92,15 @@ class TokenClient:
 
     async def connected(self, session: str, call_id: str | None = None) -> dict[str, Any]:
         """Tell that the handshake succeeded: the moment a session is charged for. Idempotent."""
-        return await self._post(f"/{quote(session, safe='')}/connected", {"call_id": call_id})
+        return await self._change(f"/{quote(session, safe='')}/connected", {"call_id": call_id})
 
     async def ended(self, session: str, reason: str) -> dict[str, Any]:
         """Tell that the call is over: the endpoint hangs up. Idempotent."""
-        return await self._post(f"/{quote(session, safe='')}/ended", {"reason": reason})
+        return await self._change(f"/{quote(session, safe='')}/ended", {"reason": reason})
+
+    async def allowance(self) -> Allowance:
+        """Ask what the caller has left; the errors are those of `open`."""
+        return read_allowance(await self._call("GET", "/v1/allowance"))
 
     async def warm(self) -> None:
         """Do the slow part of the first call ahead of it, the start of a local peer included."""
@@ -93,13 +112,20 @@ class TokenClient:
             self._connecting = asyncio.create_task(asyncio.to_thread(self._connect))
         return await asyncio.shield(self._connecting)
 
-    async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def _change(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Take a step of a session, after which less may be left, or more."""
+        try:
+            return await self._call("POST", f"/v1/sessions{path}", body)
+        finally:
+            self.watch.look()
+
+    async def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         http = await self._http()
         import httpx
 
         try:
-            response = await http.post(f"/v1/sessions{path}", json=body)
-        except httpx.HTTPError as error:
+            response = await http.request(method, path, json=body)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise VoiceError("endpoint_unreachable", f"{type(error).__name__}.") from None
         answer = _json_object(response)
         if response.is_success:
@@ -123,35 +149,3 @@ def _json_object(response: httpx.Response) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
-
-
-@cache
-def token_client(endpoint: str | None) -> TokenClient:
-    """Return the process's client for an endpoint, or for one of its own when `endpoint` is None.
-
-    Raises:
-        VoiceError: `bad_option`, when the address is not one that may show in a log.
-    """
-    if endpoint is None:
-        return TokenClient(_mounted)
-    parts = urlsplit(endpoint)
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.query:
-        raise VoiceError("bad_option", "endpoint must be an http(s) address without a user name or a query.")
-    return TokenClient(lambda: _served(endpoint))
-
-
-def _served(endpoint: str) -> httpx.AsyncClient:
-    import httpx
-
-    return httpx.AsyncClient(base_url=endpoint, timeout=TIMEOUT)
-
-
-def _mounted() -> httpx.AsyncClient:
-    import httpx
-
-    from .service.app import in_process
-
-    # Else what the endpoint logs would stand in whatever cell runs; a user's own logging still gets it.
-    logging.getLogger(__package__).addHandler(logging.NullHandler())
-    transport = httpx.ASGITransport(app=in_process(), raise_app_exceptions=False)
-    return httpx.AsyncClient(base_url="http://in-process", transport=transport, timeout=TIMEOUT)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 import anywidget
 import traitlets
 
+from .attributes import check_settable
 from .link import Link
 from .state import State, Usage
 
@@ -67,6 +68,13 @@ class CommWidget(anywidget.AnyWidget):
                 self.set_trait(name, getattr(state, name))
             except Exception:
                 log.exception("an observer of %s failed", name)
+
+    if not TYPE_CHECKING:  # which would then let any name pass
+
+        def __setattr__(self, name: str, value: object) -> None:
+            """Set what there is; a misspelt name is an `AttributeError` that says what was meant."""
+            check_settable(type(self), name)
+            super().__setattr__(name, value)
 
 
 _widgets: WeakValueDictionary[str, CommWidget] = WeakValueDictionary()

@@ -52,6 +52,8 @@ class Link:
         self._headless = session
         session.begin()
         self._holding = submit(session.hold())
+        self.do(lambda _: None)  # from now on time matters to it: the pages hear that a call is held
+        self._holding.add_done_callback(lambda _: self.do(Bridge.show))
 
     @property
     def headless(self) -> Headless | None:

@@ -8,33 +8,34 @@ the traits, commands to whoever holds the call. It must not know what an event m
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
+from . import recording
+from .allowance import Allowance
 from .asking import Question
-from .attributes import check_settable
 from .bridge import Bridge
 from .calls import Calls
-from .client import token_client
 from .comm_widget import CommWidget, deliver
 from .conversation import Conversation
+from .endpoint import Key, Where, hidden, token_client
 from .errors import VoiceError
 from .headline import headline
 from .link import Link
+from .loop import submit
 from .protocol import Envelope
+from .run import File, speak_files
 from .session import make_session
 from .shell import this_shell
 from .starting import Starter
 from .state import Turn
 from .waiting import Asked, moment, ticked, while_running
 
-File = str | os.PathLike[str]
 T = TypeVar("T")
 
 
@@ -43,12 +44,13 @@ class VoiceAgent(CommWidget):
 
     Args:
         provider: who answers, by the endpoint's name for it; `local` needs no key and no network.
-        endpoint: the address of a token endpoint; by default there is one in this process.
-        options: those of `Session`: instructions, voice, model, language, transcription, silence_ms,
-            interruptible.
+        endpoint: a token endpoint's address, or what `service.in_process` returned; by default the one in
+            `GENMB_VOICE_ENDPOINT`, else one in this process.
+        key: an app's key at that address; by default, at the environment's, `GENMB_VOICE_KEY`.
+        options: those of `Session`: instructions, voice, model, language and more.
 
     Raises:
-        VoiceError: `bad_option`, naming what is supported.
+        VoiceError: `bad_option`, naming what is supported; `insecure_endpoint`.
 
     Attributes (traits to `observe`, in a thread of the package):
         status: idle, connecting, live, reconnecting, ended or failed.
@@ -58,9 +60,12 @@ class VoiceAgent(CommWidget):
         usage: the tokens used so far, a `Usage`.
     """
 
-    def __init__(self, *, provider: str = "local", endpoint: str | None = None, **options: Any) -> None:
-        session = make_session(options, others=("provider", "endpoint"))
-        wire, client, shell = session.to_wire(), token_client(endpoint), this_shell(deliver)
+    def __init__(
+        self, *, provider: str = "local", endpoint: Where = None, key: Key = None, **options: Any
+    ) -> None:
+        key = hidden(key)  # first, for a verbose traceback shows what this name is then
+        session = make_session(options, others=("provider", "endpoint", "key"))
+        wire, client, shell = session.to_wire(), token_client(endpoint, key), this_shell(deliver)
         self._provider = provider
         self._recorded = False
         self._muted = False
@@ -89,8 +94,7 @@ class VoiceAgent(CommWidget):
             NoFrontEnd: when no browser can show the agent or, when awaited, none does in time.
             VoiceError: `already_live`, `read_only`; when awaited, what the session failed of.
         """
-        if self._recorded:
-            raise VoiceError("read_only")
+        self._check_talks()
         live = self._starter.start(headless, speed, self._muted)
         return Asked("live", lambda: self._wait(live, None))
 
@@ -155,17 +159,24 @@ class VoiceAgent(CommWidget):
             timeout: for each reply, in seconds.
 
         Returns:
-            The turns that this added. A session that was not live before is ended.
+            The turns that this added; a session that was not live before is ended.
 
         Raises:
             WaitTimeout: when a reply does not come, as when no speech is heard in a file.
             VoiceError: `bad_audio`, `response_failed`, also of a reply that is cut before its first word, or
                 what the session failed of.
         """
-        from .run import speak_files
-
         start = partial(self.start, headless=True, speed=speed)
         return await speak_files(wavs, self._conversation, self._link, start, self.stop, timeout)
+
+    async def allowance(self) -> Allowance:
+        """Ask the token endpoint what is left: its window's sessions and credits.
+
+        Raises:
+            VoiceError: `endpoint_unreachable`, `unauthorized`, `read_only`.
+        """
+        self._check_talks()
+        return await ticked(submit(self._starter.client.allowance()), None)
 
     def mute(self, muted: bool = True) -> None:
         """Switch the microphone off, or on again; before a session, the one that comes."""
@@ -185,8 +196,6 @@ class VoiceAgent(CommWidget):
         Raises:
             VoiceError: `bad_option`, when no file can be written there.
         """
-        from . import recording
-
         return recording.save(Path(path), self.events)
 
     @classmethod
@@ -196,8 +205,6 @@ class VoiceAgent(CommWidget):
         Raises:
             VoiceError: `bad_recording`, naming the line.
         """
-        from . import recording
-
         envelopes = recording.load(Path(path))
         agent = cls()
         agent._recorded = True
@@ -216,13 +223,6 @@ class VoiceAgent(CommWidget):
     def __repr__(self) -> str:
         return headline(self._conversation.state, self._provider)
 
-    if not TYPE_CHECKING:  # which would then let any name pass
-
-        def __setattr__(self, name: str, value: object) -> None:
-            """Set what there is; a misspelt name is an `AttributeError` that says what was meant."""
-            check_settable(type(self), name)
-            super().__setattr__(name, value)
-
     def _say(self, text: str) -> Question:
         self._check_live()
         question = Question(self._conversation)
@@ -230,15 +230,17 @@ class VoiceAgent(CommWidget):
         return question
 
     def _check_live(self) -> None:
-        if self._recorded:
-            raise VoiceError("read_only")
+        self._check_talks()
         if self.status != "live":
             raise VoiceError("not_live")
 
     def _check_wait(self) -> None:
+        self._check_talks()
+        self._link.check_wait()
+
+    def _check_talks(self) -> None:
         if self._recorded:
             raise VoiceError("read_only")
-        self._link.check_wait()
 
     async def _wait(self, future: Future[T], limit: float | None) -> T:
         def check() -> None:

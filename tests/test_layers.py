@@ -80,7 +80,7 @@ def ours(name: str) -> str:
     return f"genmb_voice_widget.{name}"
 
 
-MOUNTED = {ours("client"): {ours("service.app")}, ours("voice_app"): {ours("service.cell_server")}}
+MOUNTED = {ours("endpoint"): {ours("service.app")}, ours("voice_app"): {ours("service.cell_server")}}
 
 
 def within(module: str, *packages: str) -> bool:
@@ -114,7 +114,7 @@ def test_what_is_pure_imports_nothing_that_does_io_not_even_at_second_hand(modul
 @pytest.mark.parametrize(
     "module", [module for module in MODULES if not within(module, "service", "peer", "cli")]
 )
-def test_the_endpoint_is_imported_only_to_be_mounted_by_its_client_or_served_to_a_cells_page(module):
+def test_the_endpoint_is_imported_only_to_be_mounted_for_an_agent_or_served_to_a_cells_page(module):
     used = {name for name in imports(module) if within(name, "service")}
     assert used <= MOUNTED.get(module, set())
 

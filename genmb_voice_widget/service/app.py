@@ -26,7 +26,7 @@ from .audit.requests import AuditRequests
 from .drain import Drain
 from .ledger import Ledger
 from .ledger.memory import MemoryLedger
-from .policy import NOTEBOOK
+from .policy import NOTEBOOK, Plan
 from .problems import MEDIA_TYPE, Refusal
 from .providers import Provider
 from .providers.local import LocalProvider
@@ -139,17 +139,21 @@ def make_app(
     return app
 
 
-def in_process(providers: Mapping[str, Provider] | None = None) -> FastAPI:
-    """Build the endpoint that a notebook mounts for itself: no limits, no port, everything in memory.
+def in_process(
+    providers: Mapping[str, Provider] | None = None, *, plan: Plan = NOTEBOOK, credits: int | None = None
+) -> FastAPI:
+    """Build an endpoint for a notebook to mount: no port, everything in memory and gone with the kernel.
 
     Args:
         providers: by name; by default the local peer alone, which starts with the first session.
+        plan: its price and its limits; by default there are none.
+        credits: what can be spent in all; None: without a limit.
     """
     return make_app(
         providers={"local": LocalProvider(candid=True)} if providers is None else providers,
-        access=OpenAccess(NOTEBOOK),
+        access=OpenAccess(plan),
         window=MemoryWindow(),
-        ledger=MemoryLedger(time.time),
+        ledger=MemoryLedger(time.time, credits),
         clock=time.time,
     )
 

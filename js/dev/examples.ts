@@ -48,6 +48,7 @@ const idle: Shown = {
   notice: null,
   ready: true,
   recorded: false,
+  left: null,
 };
 const live: Shown = {
   ...idle,
@@ -76,6 +77,13 @@ export const examples: Record<string, Shown> = {
     turns: [...conversation, ...conversation.map((old) => ({ ...old, id: `${old.id}b` }))],
   },
   denied: { ...idle, status: "failed", problems: [problem("mic_denied")] },
+  few: {
+    ...idle,
+    left: { words: ["12 of 20 sessions left this hour", "95 credits, 5 a session"], room: true },
+  },
+  none: { ...idle, left: { words: ["No sessions left this hour", "room again at 14:05"], room: false } },
+  poor: { ...idle, left: { words: ["3 credits, a session takes 5"], room: false } },
+  counted: { ...live, left: { words: ["12 of 20 sessions left this hour"], room: true } },
   limited: { ...idle, status: "failed", problems: [problem("rate_limited", "Possible again in 12 min.")] },
   blocked: { ...live, soundBlocked: true },
   reconnecting: { ...live, status: "reconnecting", activity: null },

@@ -49,6 +49,8 @@ export interface KernelOptions {
   readonly snapshot: () => { log: string; seq: number; state: unknown } | null;
   readonly onWelcome: (welcome: Welcome) => void;
   readonly onCommand: (command: Command) => void;
+  /** What is left at the endpoint, as JSON. */
+  readonly onAllowance: (left: unknown) => void;
   /** The kernel has stopped, restarted or fallen silent in the middle of a call. */
   readonly onLost: () => void;
   readonly onChange: () => void;
@@ -126,6 +128,7 @@ export function openKernel(options: KernelOptions): Kernel {
     }
     if (message.op === "reply") calls.get(String(message.id))?.(message);
     if (message.op === "command" && typeof message.do === "string") options.onCommand(message as Command);
+    if (message.op === "allowance") options.onAllowance(message.allowance);
     if (message.op === "resync") {
       const snapshot = options.snapshot();
       if (snapshot?.log !== message.log) return;
@@ -243,6 +246,7 @@ interface Message {
   readonly snapshot?: unknown;
   readonly settings?: Readonly<Record<string, unknown>>;
   readonly result?: unknown;
+  readonly allowance?: unknown;
   readonly problem?: Problem;
 }
 

@@ -4,6 +4,7 @@
  * shows it. The default export is a function, so that each model gets a closure of its own: anywidget hands `initialize`
  * and `render` different model objects.
  */
+import { type Left, leftOf } from "./allowance";
 import { createAudience } from "./audience";
 import { type Command, type Kernel, type Link, type Model, openKernel } from "./kernel";
 import { inspect } from "./preflight";
@@ -34,6 +35,7 @@ export default function widget() {
 
 function createAgent(model: Model): Agent {
   let settings: Readonly<Record<string, unknown>> = {};
+  let left: Left | null = null;
   // The three know each other only through these closures, which run after all of them exist.
   const kernel: Kernel = openKernel({
     model,
@@ -49,6 +51,10 @@ function createAgent(model: Model): Agent {
       store.refresh();
     },
     onCommand: (command) => obey(session, command),
+    onAllowance: (told) => {
+      left = leftOf(told, new Date());
+      store.refresh();
+    },
     onLost: () => session.stop("kernel_gone"),
     onChange: () => store.refresh(),
   });
@@ -59,6 +65,7 @@ function createAgent(model: Model): Agent {
     ready: kernel.link() === "ready" && !kernel.elsewhere(),
     notice: notice(kernel.link(), kernel.elsewhere()),
     recorded: settings.recorded === true,
+    left,
   }));
 
   const audience = createAudience(() => session.stop("view_gone"));

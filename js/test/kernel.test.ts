@@ -17,6 +17,7 @@ let model: FakeModel;
 let kernel: Kernel;
 let welcomes: Welcome[];
 let commands: Command[];
+let allowances: unknown[];
 let lost: number;
 let seq: number;
 
@@ -25,6 +26,7 @@ beforeEach(async () => {
   model = new FakeModel();
   welcomes = [];
   commands = [];
+  allowances = [];
   lost = 0;
   seq = 0;
   kernel = openKernel({
@@ -33,6 +35,7 @@ beforeEach(async () => {
     snapshot: () => ({ log: "log", seq, state: { seq } }),
     onWelcome: (welcome) => welcomes.push(welcome),
     onCommand: (command) => commands.push(command),
+    onAllowance: (left) => allowances.push(left),
     onLost: () => {
       lost += 1;
       push("genmb.status", { status: "ended" });
@@ -172,6 +175,13 @@ it("answers a gap with one snapshot, which stands for what still waited", async 
   expect(batches()).toEqual([[1]]);
   model.tell({ op: "resync", log: "an older one" });
   expect(model.ops("snapshot")).toHaveLength(1);
+});
+
+it("passes on what the kernel tells this page of the allowance", () => {
+  model.welcome();
+  model.tell({ op: "allowance", allowance: { credits: 5 } });
+  model.fire("msg:custom", { op: "allowance", client: "another page", allowance: { credits: 6 } });
+  expect(allowances).toEqual([{ credits: 5 }]);
 });
 
 it("carries the three calls to the endpoint and gives back what the kernel answers", async () => {

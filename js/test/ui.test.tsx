@@ -101,6 +101,62 @@ it("starts and stops by one button, and shows status and activity in words", asy
   expect(browser.live()).toBe(0);
 });
 
+const SLOTS = { limit: 20, seconds: 3600, remaining: 12, reset: 720 };
+async function allow(more: object) {
+  const allowance = {
+    plan: "class",
+    voice: true,
+    credits: null,
+    credits_per_session: 5,
+    sessions: null,
+    ...more,
+  };
+  model.tell({ op: "allowance", allowance });
+  await pass(0);
+}
+
+it("says beside Start what is left, and to a screen reader with Start", async () => {
+  await allow({ sessions: SLOTS, credits: 95 });
+  const line = find("allowance");
+  expect(line.textContent).toBe("12 of 20 sessions left this hour · 95 credits, 5 a session");
+  expect(find("start").getAttribute("aria-describedby")).toBe(line.id);
+  expect(all("meter-user")).toEqual([]);
+});
+
+it("says nothing of what is left where there is no limit, or not yet known", async () => {
+  expect(all("allowance")).toEqual([]);
+  await allow({});
+  expect([all("allowance").length, all("meter-user").length]).toEqual([0, 1]);
+  expect(find("start").hasAttribute("aria-describedby")).toBe(false);
+});
+
+it("shows the levels in a call, and afterwards what is left then", async () => {
+  await allow({ sessions: SLOTS });
+  await live();
+  expect([all("allowance").length, all("meter-user").length]).toEqual([0, 1]);
+  await allow({ sessions: { ...SLOTS, remaining: 11 } });
+  await press("stop");
+  expect(find("allowance").textContent).toContain("11 of 20");
+});
+
+it("lets Start be pressed when nothing is left: the endpoint decides", async () => {
+  await allow({ sessions: { ...SLOTS, remaining: 0 } });
+  expect(find("allowance").textContent).toMatch(/^No sessions left this hour · room again at /);
+  await press("start");
+  expect(status()).toBe("connecting");
+  model.reply("open", { problem: { code: "rate_limited", retry_after: 720 } });
+  await pass(0);
+  expect([status(), all("allowance").length]).toEqual(["failed", 1]);
+});
+
+it("gives each of two widgets a line of its own to be described by", async () => {
+  show();
+  await allow({ credits: 95 });
+  const ids = all("allowance").map(({ id }) => id);
+  expect(new Set(ids).size).toBe(2);
+  expect(all("start").map((start) => start.getAttribute("aria-describedby"))).toEqual(ids);
+});
+
 it("cannot be started before the kernel has answered", async () => {
   const unanswered = widget();
   const close = unanswered.initialize({ model: new FakeModel() });

@@ -1,7 +1,8 @@
-"""A token is looked for everywhere it could leak to: the saved notebook, the log, a traceback, what Python shows."""
+"""A token and an app's key are looked for everywhere they could leak to: the saved notebook, the log, a traceback."""
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 
 import nbformat
@@ -10,6 +11,7 @@ from nbclient import NotebookClient
 from websockets.asyncio.server import serve
 
 CANARY = "ek_canary_c0ffee"
+KEY = "gvk_shop_canary-beef"
 
 pytestmark = pytest.mark.kernel
 
@@ -27,6 +29,17 @@ agent
     "print(Widget.get_manager_state(), vars(agent), agent.events, agent._starter.client.__dict__, agent._link.__dict__)",
     "agent.save('talk.jsonl'); await agent.stop(); agent.status",
     "%xmode Verbose",
+    "await agent.allowance()",
+    """
+def typed(): return "-".join(["gvk_shop_canary", "beef"])
+other = VoiceAgent(endpoint="http://localhost:{port}", key=typed()); await other.allowance(), other
+""",
+    "VoiceAgent(endpoint='http://voice.example', key=typed())",
+    "VoiceAgent(endpoint='https://voice.example', key=typed() + ' ')._starter.client.__dict__",
+    "VoiceAgent(endpoint='https://voice.example', key=typed() + ' x')",
+    "VoiceAgent(key=typed(), voise=1)",
+    "await VoiceAgent(endpoint='http://127.0.0.1:9', key=typed()).allowance()",
+    "import os; del os.environ['GENMB_VOICE_KEY']; await VoiceAgent(endpoint='{endpoint}/x').allowance()",
     "refused = VoiceAgent(endpoint='{endpoint}', model='refused'); await refused.start(headless=True)",
 ]
 
@@ -34,15 +47,22 @@ agent
 async def _endpoint(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answer as a token endpoint would, with the canary for a secret."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-    length = int(head.split("content-length: ")[1].split("\r\n")[0])
-    asked = json.loads(await reader.readexactly(length))
+    length = int(head.split("content-length: ")[1].split("\r\n")[0]) if "content-length: " in head else 0
+    asked = json.loads(await reader.readexactly(length) or b"{}")
+    _keys.append("authorization: bearer " + KEY in head)
     body = {"id": "vs_1", "state": "captured"}
+    if head.startswith("get"):
+        body = {"plan": "pro", "voice": True, "credits": 95, "credits_per_session": 5, "sessions": None}
+    status, code = "201 Created", None
+    if "/x/" in head:
+        status, code = "401 Unauthorized", {"code": "unauthorized", "detail": "The request shows no app."}
     if "session" in asked:
         path = "/refused" if asked["session"].get("model") == "refused" else "/"
         body |= {"provider": "local", "transport": "websocket", "model": "m", "voice": None, "expires_at": 1}
         body |= {"url": f"ws://127.0.0.1:{_port[0]}{path}", "token": CANARY}
-    answer = json.dumps(body).encode()
-    writer.write(b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nConnection: close\r\n")
+    answer = json.dumps(code or body).encode()
+    writer.write(f"HTTP/1.1 {status}\r\n".encode())
+    writer.write(b"Content-Type: application/json\r\nConnection: close\r\n")
     writer.write(b"Content-Length: %d\r\n\r\n" % len(answer) + answer)
     await writer.drain()
     writer.close()
@@ -50,6 +70,7 @@ async def _endpoint(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
 
 _port = [0]
 _seen: list[str] = []
+_keys: list[bool] = []
 
 
 async def _service(socket) -> None:
@@ -82,9 +103,12 @@ async def endpoint() -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-async def test_the_secret_is_in_no_trait_repr_log_traceback_recording_or_saved_notebook(endpoint, tmp_path):
-    cells = [nbformat.v4.new_code_cell(code.replace("{endpoint}", endpoint).strip()) for code in CELLS]
-    notebook = nbformat.v4.new_notebook(cells=cells)
+async def test_token_and_key_are_in_no_trait_repr_log_traceback_recording_or_saved_notebook(
+    endpoint, tmp_path
+):
+    port = endpoint.rpartition(":")[2]
+    sources = [code.replace("{endpoint}", endpoint).replace("{port}", port).strip() for code in CELLS]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in sources])
     client = NotebookClient(
         notebook,
         timeout=30,
@@ -92,17 +116,24 @@ async def test_the_secret_is_in_no_trait_repr_log_traceback_recording_or_saved_n
         store_widget_state=True,
         resources={"metadata": {"path": str(tmp_path)}},
     )
-    await client.async_execute()
+    environment = {"GENMB_VOICE_ENDPOINT": endpoint, "GENMB_VOICE_KEY": KEY}
+    await client.async_execute(env=os.environ | environment)
     saved = nbformat.writes(notebook)
-    (refused,) = [output for output in notebook.cells[-1].outputs if output.output_type == "error"]
-    assert refused.ename == "VoiceError" and "provider_refused" in refused.evalue
-    errors = [
-        output for cell in notebook.cells[:-1] for output in cell.outputs if output.output_type == "error"
+    errors = [output for cell in notebook.cells for output in cell.outputs if output.output_type == "error"]
+    codes = [error.evalue.rpartition("[")[2].rstrip("]") for error in errors]
+    assert codes == [
+        *("insecure_endpoint", "bad_option", "bad_option"),
+        *("endpoint_unreachable", "unauthorized", "provider_refused"),
     ]
-    assert errors == [] and _seen == [f"Bearer {CANARY}"]
+    assert "VoiceAgent(endpoint=…, key=…)" in errors[4].evalue, "who has sent no key is told how to"
+    assert _seen == [f"Bearer {CANARY}"]
+    assert "Allowance(pro · 95 credits, 5 a session)" in saved
+    assert _keys[:5] == [True] * 5 and not any(_keys[5:]), (
+        "the key of the environment is taken when an agent is made"
+    )
     assert notebook.metadata.widgets, "the widgets' state was stored, so it was looked at"
     assert "Hello!" in saved and "Hello!" in (tmp_path / "talk.jsonl").read_text()
     log = (tmp_path / "everything.log").read_text()
     assert "HTTP Request: POST" in log
     for place in (saved, log, (tmp_path / "talk.jsonl").read_text()):
-        assert CANARY not in place
+        assert CANARY not in place and KEY not in place

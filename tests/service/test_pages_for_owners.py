@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from genmb_voice_widget.endpoint import ADDRESS_VARIABLE, KEY_VARIABLE
 from genmb_voice_widget.protocol import load
 from genmb_voice_widget.service import app_command
 from genmb_voice_widget.service.metrics import Metrics
@@ -65,7 +66,8 @@ def test_the_times_that_are_named_are_those_that_are_kept():
 def test_every_setting_and_variable_that_is_named_is_one(text):
     options = {f"{kind}_{name}" for kind, of in KINDS.items() for name in of.options}
     known = {f"GENMB_VOICE_{name}".upper() for name in {*READERS, *options, "providers"}}
-    assert set(re.findall(r"GENMB_VOICE_[A-Z_]+", text)) <= known
+    notebooks = {ADDRESS_VARIABLE, KEY_VARIABLE}
+    assert set(re.findall(r"GENMB_VOICE_[A-Z_]+", text)) <= known | notebooks
     for name in ("database", "redis", "signing_key", "metrics_key", "hosts", "drain_seconds", "site_hook"):
         assert name in READERS
 

@@ -109,6 +109,8 @@ ENVIRON = {
     "PATH": "/bin",
     "GENMB_VOICE_SCRIPT": "demo.toml",
     "GENMB_VOICE_HEADLESS": "1",
+    "GENMB_VOICE_ENDPOINT": "https://voice.example",
+    "GENMB_VOICE_KEY": CANARY,
 }
 
 

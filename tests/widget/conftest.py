@@ -28,6 +28,14 @@ class Endpoint:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.answers: dict[str, httpx.Response | Exception] = {}
         self.url = "ws://127.0.0.1:9"
+        slots = {"limit": 20, "seconds": 3600.0, "remaining": 12, "reset": 600}
+        self.allowance: dict[str, Any] = {
+            "plan": "class",
+            "voice": True,
+            "credits": 95,
+            "credits_per_session": 5,
+            "sessions": slots,
+        }
         transport = httpx.MockTransport(self._answer)
         self.client = TokenClient(lambda: httpx.AsyncClient(transport=transport, base_url="http://endpoint"))
 
@@ -37,13 +45,15 @@ class Endpoint:
     def _answer(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/readyz":
             return httpx.Response(200, json={"status": "ready"})
-        body = json.loads(request.content)
+        body = json.loads(request.content or "{}")
         self.asked.append((request.url.path, body))
         answer = self.answers.get(request.url.path)
         if isinstance(answer, Exception):
             raise answer
         if answer is not None:
             return answer
+        if request.url.path == "/v1/allowance":
+            return httpx.Response(200, json=self.allowance)
         if request.url.path != "/v1/sessions":
             return httpx.Response(200, json={"id": "vs_1", "state": "captured"})
         common = {"id": "vs_1", "provider": "local", "dialect": "ga", "model": "local", "voice": None}

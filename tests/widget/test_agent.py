@@ -70,7 +70,7 @@ async def settled():
 @pytest.fixture
 def agent(endpoint, monkeypatch):
     """An agent in a notebook, whose endpoint is scripted."""
-    monkeypatch.setattr(widget, "token_client", lambda address: endpoint.client)
+    monkeypatch.setattr(widget, "token_client", lambda address, key: endpoint.client)
     monkeypatch.setattr(widget, "this_shell", lambda deliver: Shell(has_pages=True, cells_hear=True))
     agent = VoiceAgent()
     yield agent
@@ -97,7 +97,7 @@ def test_an_option_that_does_not_exist_is_refused_with_the_list():
     with pytest.raises(VoiceError, match="bad_option") as caught:
         VoiceAgent(voise="marin")
     assert caught.value.detail.startswith(
-        "Unknown: voise (did you mean voice?). Supported: provider, endpoint, instructions, voice,"
+        "Unknown: voise (did you mean voice?). Supported: provider, endpoint, key, instructions, voice,"
     )
 
 
@@ -289,7 +289,7 @@ async def test_a_start_without_a_page_does_not_disturb_the_headless_one_after_it
     await settled()
     await agent.start(headless=True, speed=20)
     await asked
-    while agent._link._ticking is not None:
+    while agent._link._bridge.starting:
         await settled()
     assert (agent.status, agent.errors) == ("live", ())
     await agent.stop()

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from genmb_voice_widget.bridge import LEASE
+from genmb_voice_widget.bridge import BEAT, LEASE
 from genmb_voice_widget.pages import APPEAR, CLAIM, OBEY
 from genmb_voice_widget.starting import Starter
 
@@ -173,7 +173,7 @@ async def test_a_start_that_waits_for_a_page_gives_way_to_a_headless_session(rig
     rig.conversation.append({"type": "genmb.status", "status": "connecting"})
     rig.tick(APPEAR + 1)
     assert (rig.conversation.log_id, rig.conversation.state.status) == ("headless-1", "connecting")
-    assert rig.conversation.state.errors == () and not rig.bridge.busy
+    assert rig.conversation.state.errors == () and not rig.bridge.starting
 
 
 async def test_a_page_silent_for_the_lease_is_gone_but_not_while_the_kernel_cannot_hear(rig):
@@ -576,7 +576,7 @@ async def test_a_stop_while_a_headless_session_runs_drops_the_start_that_waits(r
     rig.conversation.append({"type": "genmb.status", "status": "connecting"})
     rig.bridge.stop()
     rig.greet("a")
-    assert starts(rig) == [] and not rig.bridge.busy
+    assert starts(rig) == [] and not rig.bridge.starting
     assert rig.conversation.log_id == "headless-1"
 
 
@@ -587,3 +587,26 @@ async def test_an_ended_log_takes_no_more_after_a_start_that_nobody_obeyed(rig):
     rig.bridge.stop()
     rig.status("a", "log-a", "connecting", seq=3)
     assert rig.conversation.log_id == "kernel-1"
+
+
+async def test_while_no_page_holds_the_call_the_pages_hear_that_somebody_does_and_afterwards_see_what_was_said(
+    rig,
+):
+    rig.greet("a", "b")
+    rig.conversation.begin("headless-1")
+    rig.conversation.append({"type": "genmb.status", "status": "connecting"})
+    assert rig.bridge.busy
+    rig.tick(BEAT)
+    assert [message["client"] for message in rig.sent if message["op"] == "beat"] == ["kernel"]
+    rig.conversation.end("ended")
+    rig.bridge.show()
+    assert not rig.bridge.busy
+    for client in ("a", "b"):
+        assert rig.to(client, "welcome")[-1]["snapshot"]["status"] == "ended"
+
+
+async def test_a_recording_that_was_saved_during_a_call_takes_no_time(rig):
+    rig.bridge.freeze()
+    rig.conversation.begin("recording")
+    rig.conversation.append({"type": "genmb.status", "status": "connecting"})
+    assert rig.conversation.running and not rig.bridge.busy

@@ -3,7 +3,6 @@ import traceback
 import httpx
 import pytest
 
-from genmb_voice_widget.client import token_client
 from genmb_voice_widget.errors import Refused, VoiceError
 
 SESSION = {"type": "realtime"}
@@ -77,14 +76,31 @@ async def test_a_connection_that_could_not_be_made_is_tried_again(endpoint):
     await endpoint.client.warm()
 
 
-@pytest.mark.parametrize(
-    "address", ["host", "ftp://host", "https://me:pw@host", "https://host?key=1", "http://"]
-)
-def test_an_address_that_could_not_show_in_a_log_is_refused_without_repeating_it(address):
-    with pytest.raises(VoiceError, match="bad_option") as caught:
-        token_client(address)
-    assert "pw" not in str(caught.value) and "key=1" not in str(caught.value)
+async def test_a_refused_secret_is_told_in_words_for_who_has_no_browser(endpoint):
+    body = {"code": "secret_refused", "detail": "A session of this caller's needs an offer."}
+    endpoint.answers["/v1/sessions"] = httpx.Response(403, json=body)
+    with pytest.raises(VoiceError) as caught:
+        await endpoint.client.ticket("local", SESSION)
+    assert str(caught.value) == (
+        "This token endpoint does not hand the voice service's secrets out. "
+        "A session without a browser needs one; whoever runs the endpoint can allow them to those who show an "
+        "app's key, with hand_out_secrets = true. "
+        "Talk from a page, in a notebook by showing the agent and pressing Start; a program sends an offer in "
+        "sdp, or opens the WebSocket that POST /api/voice-agent gives. [secret_refused]"
+    )
 
 
-def test_agents_of_one_endpoint_share_its_client():
-    assert token_client("https://voice.example") is token_client("https://voice.example")
+async def test_what_is_left_is_read_from_the_endpoint(endpoint):
+    left = await endpoint.client.allowance()
+    assert left.to_json() == endpoint.allowance
+
+
+@pytest.mark.parametrize("answer", [{}, {"plan": "x", "voice": True, "credits": "many"}, {"sessions": {}}])
+async def test_an_answer_that_is_no_allowance_is_another_servers(endpoint, answer):
+    endpoint.answers["/v1/allowance"] = httpx.Response(200, json=answer)
+    with pytest.raises(VoiceError) as caught:
+        await endpoint.client.allowance()
+    assert (caught.value.code, caught.value.detail) == (
+        "endpoint_unreachable",
+        "The endpoint's answer is no allowance.",
+    )

@@ -14,6 +14,7 @@ def modules_after(code):
 
 def test_these_are_the_public_names():
     assert sorted(genmb_voice_widget.__all__) == [
+        "Allowance",
         "Envelope",
         "NoFrontEnd",
         "Problem",

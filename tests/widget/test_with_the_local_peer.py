@@ -3,8 +3,10 @@
 import asyncio
 
 import pytest
+from harness.served import run_app_command, served
 
 from genmb_voice_widget import VoiceAgent, VoiceError, spoken
+from genmb_voice_widget.service import Plan, Rate, in_process
 from genmb_voice_widget.wav import read_wav
 
 pytestmark = pytest.mark.speech
@@ -76,6 +78,35 @@ async def test_one_ask_after_another_does_not_cut_the_reply_before_it(agent):
     await agent.stop()
     assert [turn.status for turn in agent.turns if turn.role == "assistant"] == ["completed"] * 2
     assert replies[0].id != replies[1].id
+
+
+async def test_a_notebooks_own_plan_counts_its_sessions_and_refuses_the_one_too_many(question):
+    agent = VoiceAgent(endpoint=in_process(plan=Plan("class", rate=Rate(1)), credits=12))
+    await agent.run(question, speed=8, timeout=30)
+    left = await agent.allowance()
+    assert (left.sessions.remaining, left.credits) == (0, 7)
+    with pytest.raises(VoiceError, match=r"Possible again in \d+ min.*rate_limited"):
+        await agent.start(headless=True)
+    agent.close()
+
+
+async def test_a_served_endpoint_knows_the_agent_by_its_apps_key(question, tmp_path):
+    variables = {
+        "GENMB_VOICE_ACCESS": "apps",
+        "GENMB_VOICE_DATABASE": str(tmp_path / "voice.db"),
+        "GENMB_VOICE_HAND_OUT_SECRETS": "true",
+    }
+    key = run_app_command(variables, "add", "shop", "--owner", "alice", "--plan", "pro")
+    run_app_command(variables, "credit", "shop", "12")
+    with served(variables) as url:
+        agent, stranger = VoiceAgent(endpoint=url, key=key), VoiceAgent(endpoint=url, key=f"{key}x")
+        await agent.run(question, speed=8, timeout=30)
+        left = await agent.allowance()
+        with pytest.raises(VoiceError, match="unauthorized"):
+            await stranger.allowance()
+    assert repr(left) == "Allowance(pro · 19 of 20 sessions left this hour · 7 credits, 5 a session)"
+    agent.close()
+    stranger.close()
 
 
 @pytest.mark.parametrize(

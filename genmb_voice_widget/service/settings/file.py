@@ -24,7 +24,9 @@ from .provider_kinds import KINDS, Kind
 from .values import Reader, is_loopback
 
 PREFIX = "GENMB_VOICE_"
-_OF_OTHERS = {f"{PREFIX}{name}" for name in ("HEADLESS", "OLD_KERNEL", "PEER_SECRET", "SCRIPT")}
+_OF_OTHERS = {
+    f"{PREFIX}{name}" for name in ("ENDPOINT", "HEADLESS", "KEY", "OLD_KERNEL", "PEER_SECRET", "SCRIPT")
+}
 """Variables of the widget and the local peer."""
 
 READERS: Mapping[str, Reader] = {

@@ -1,11 +1,16 @@
-/** Start and stop, mute, the two levels. */
-
+/** Start and stop, mute, the two levels; before a call, in the levels' place, what is left for it. */
+import { Fragment } from "preact";
+import { useState } from "preact/hooks";
+import type { Left } from "../allowance";
+import { uuid } from "../preflight";
 import { Meter } from "./Meter";
 import type { Shown, Store } from "./store";
 
 export function Controls({ store, shown }: { store: Store; shown: Shown }) {
   const { session } = store;
   const level = shown.busy && shown.status !== "connecting" ? session.level : null;
+  const left = shown.busy || !shown.ready ? null : shown.left;
+  const [leftId] = useState(uuid); // each widget of a page is drawn by itself: a counter would begin anew
   return (
     <div class="gv-controls">
       {shown.busy ? (
@@ -19,6 +24,7 @@ export function Controls({ store, shown }: { store: Store; shown: Shown }) {
           class="gv-button gv-start"
           data-testid="start"
           disabled={!shown.ready}
+          aria-describedby={left ? leftId : undefined}
           onClick={() => void session.start()}
         >
           <MicrophoneIcon off={false} />
@@ -36,11 +42,31 @@ export function Controls({ store, shown }: { store: Store; shown: Shown }) {
         <MicrophoneIcon off={shown.muted} />
         {shown.muted ? "Unmute" : "Mute"}
       </button>
-      <div class="gv-meters">
-        <Meter side="user" label="You" level={level} />
-        <Meter side="agent" label="Agent" level={level} />
-      </div>
+      {left ? (
+        <LeftLine id={leftId} {...left} />
+      ) : (
+        <div class="gv-meters">
+          <Meter side="user" label="You" level={level} />
+          <Meter side="agent" label="Agent" level={level} />
+        </div>
+      )}
     </div>
+  );
+}
+
+/** It wraps between its phrases. A screen reader reads it with Start. */
+function LeftLine({ id, words, room }: Left & { readonly id: string }) {
+  return (
+    <p class="gv-left" id={id} data-testid="allowance" data-room={room}>
+      <span>
+        {words.map((phrase, at) => (
+          <Fragment key={phrase}>
+            {at > 0 && " · "}
+            <span class="gv-phrase">{phrase}</span>
+          </Fragment>
+        ))}
+      </span>
+    </p>
   );
 }
 

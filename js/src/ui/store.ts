@@ -2,6 +2,7 @@
  * What the views show, as one value. Gathers it a moment after a change, and all changes of that moment at once.
  * It must not decide anything: it copies from the session and the link, and passes clicks on.
  */
+import type { Left } from "../allowance";
 import type { Turn } from "../fold/turn";
 import type { Problem, SessionStatus } from "../protocol";
 import type { Session } from "../session";
@@ -27,6 +28,8 @@ export interface Shown {
   readonly ready: boolean;
   /** An earlier session is shown, and none can be started. */
   readonly recorded: boolean;
+  /** What is left at the endpoint; null when there is no limit, or before it is known. */
+  readonly left: Left | null;
 }
 
 export interface Notice {
@@ -42,6 +45,7 @@ export interface Surroundings {
   readonly notice: Notice | null;
   readonly ready: boolean;
   readonly recorded: boolean;
+  readonly left: Left | null;
 }
 
 export interface Store {
@@ -72,6 +76,7 @@ export function createStore(session: Session, surroundings: () => Surroundings):
       notice: around.notice,
       ready: around.ready,
       recorded: around.recorded,
+      left: around.left,
     };
   };
   let shown = gather();
