@@ -25,7 +25,7 @@ def full(base: str, watched: bool) -> int:
             return watched and await sees_the_caller(self._link(), self._auth, call_id, None)
 
         def _link(self) -> Link:
-            return Link(self._upstream.transport, base, BY_STATUS, REQUEST_ID)
+            return Link(self._upstream.way, base, BY_STATUS, REQUEST_ID)
 
     kind = Kind({}, lambda _, upstream: StandIn(Secret("sk-bench"), upstream(), model="gpt-realtime"))
     return main(["--port", "0"], {"standin": kind})

@@ -66,9 +66,11 @@ def main(argv: Sequence[str] | None = None, kinds: Mapping[str, Kind] = KINDS) -
         for sentence in error.sentences:
             print(f"genmb-voice serve: {sentence}", file=sys.stderr)  # noqa: T201
         return 2
-    # What is loaded stays: looking through it again at each full collection would hold up every request.
+    # What is loaded stays: looking through it again at each full collection would hold up every request. Of
+    # the 700 new things after which Python looks through the new ones, requests under way still need most.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000)
     _server(app, settings, drain).run()
     return 0
 

@@ -80,6 +80,17 @@ async def test_what_waits_is_committed_together(database, path):
     assert written(path) == ["a", "b"]
 
 
+async def test_the_event_loop_is_woken_once_for_all_that_was_committed_together(database, monkeypatch):
+    loop, wakes = asyncio.get_running_loop(), []
+    wake = loop.call_soon_threadsafe
+    async with Doorkeeper(database):
+        tasks = await queued(database, add("a"), add("a"), add("b"))
+        monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *call: wakes.append(call) or wake(*call))
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [list, sqlite3.IntegrityError, list]
+    assert len(wakes) == 2, "for the doorkeeper, and for those who waited behind it"
+
+
 async def test_work_that_fails_takes_back_its_own_doing_alone(database, path):
     async def fail(tx):
         await tx.rows("INSERT INTO words VALUES ('never')")
@@ -258,6 +269,28 @@ async def test_it_waits_for_the_disk_at_every_commit_and_keeps_references_whole(
     wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "recursive_triggers": 1}
     for name, value in wanted.items():
         assert await database.transact(lambda tx, name=name: tx.rows(f"PRAGMA {name}")) == [(value,)]
+
+
+def test_an_event_loop_that_is_closed_before_its_answer_is_there_harms_nobody(path):
+    database = SqliteDatabase(path)
+    begun, go = threading.Event(), threading.Event()
+
+    async def leave():
+        async def wait(tx):
+            begun.set()
+            assert go.wait(10)
+
+        task = asyncio.create_task(database.transact(wait))
+        assert await asyncio.to_thread(begun.wait, 10)
+        assert not task.done()
+
+    async def come():
+        await database.ready()
+        await database.close()
+
+    asyncio.run(leave())
+    go.set()
+    asyncio.run(come())
 
 
 def test_it_serves_one_event_loop_after_another(path):

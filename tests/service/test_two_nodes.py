@@ -33,7 +33,7 @@ from genmb_voice_widget.service.settings import Timing
 
 class Line(OpenAIProvider):
     def _link(self):
-        return Link(self._upstream.transport, os.environ["LINE"], BY_STATUS, REQUEST_ID)
+        return Link(self._upstream.way, os.environ["LINE"], BY_STATUS, REQUEST_ID)
     async def proven(self, call_id):
         return await sees_the_caller(self._link(), self._auth, call_id, None)
 

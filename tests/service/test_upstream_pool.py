@@ -19,7 +19,8 @@ from harness.upstream import (
 )
 
 from genmb_voice_widget.service.problems import Refusal
-from genmb_voice_widget.service.providers.upstream import LIMITS, Upstream
+from genmb_voice_widget.service.providers.upstream import Upstream
+from genmb_voice_widget.service.providers.ways import LIMITS
 
 OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 SESSION = {"type": "realtime", "model": "gpt-realtime-1.5"}
@@ -40,7 +41,7 @@ async def upstream(cloud):
 
 @pytest.fixture
 def without_aiohttp(monkeypatch):
-    monkeypatch.setitem(sys.modules, "httpx_aiohttp", None)
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
 
 
 async def test_providers_share_one_pool_and_a_service_gets_one_connection_for_many_requests(cloud, upstream):

@@ -16,7 +16,7 @@ from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.policy import Rate, too_many_sessions
 from genmb_voice_widget.service.problems import Refusal
 from genmb_voice_widget.service.window import Full, Taken
-from genmb_voice_widget.service.window.redis import RedisWindow
+from genmb_voice_widget.service.window.redis import SCRIPT, RedisWindow
 
 RATE = Rate(20)
 HUNG_WITHIN, DOWN_WITHIN = 0.6, 0.1
@@ -200,6 +200,16 @@ async def test_each_question_is_one_round_trip(server, window):
     }
 
 
+async def test_what_is_asked_while_redis_answers_goes_to_it_together(server, window):
+    await warm(window)
+    server.ask("CONFIG", "RESETSTAT")
+    answers, _ = await crowd(window)
+    reads = int(re.search(rb"total_reads_processed:(\d+)", server.ask("INFO", "stats"))[1])
+
+    assert sum(isinstance(answer, Taken) for answer in answers) == RATE.sessions
+    assert reads <= 8
+
+
 async def test_what_a_log_needs_is_gone_from_redis_soon_after_its_window(server, window):
     await window.take("sessions:app", "one", RATE)
     assert server.ask("KEYS", "*") == b"*1\r\n$26\r\ngenmb-voice:{sessions:app}\r\n"
@@ -357,6 +367,34 @@ async def test_a_connection_that_the_network_has_silently_dropped_is_replaced_be
 
         answer, seconds = await outcome(window.take("sessions:app", "two", RATE))
         assert isinstance(answer, Taken)
+        assert seconds <= HUNG_WITHIN
+
+
+async def test_who_waits_for_its_turn_is_refused_no_later_for_that(server):
+    turn = asyncio.Event()
+
+    async def slow_then_silent(reader, writer):
+        """Redis itself, whose answer to the first question comes late, and none to what is asked then."""
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", server.port)
+        try:
+            while data := await reader.read(65536):
+                if b"EVALSHA" in data and turn.is_set():
+                    await reader.read()
+                if b"EVALSHA" in data:
+                    turn.set()
+                    await asyncio.sleep(0.2)
+                far_writer.write(data)
+                writer.write(await far_reader.read(65536))
+        finally:
+            far_writer.close()
+
+    server.ask("SCRIPT", "LOAD", SCRIPT)
+    async with impostor(slow_then_silent) as url, window_at(url) as window:
+        first = asyncio.create_task(window.take("sessions:app", "first", RATE))
+        await turn.wait()
+        answer, seconds = await outcome(window.take("sessions:app", "second", RATE))
+        assert isinstance(await first, Taken)
+        assert is_unavailable(answer)
         assert seconds <= HUNG_WITHIN
 
 

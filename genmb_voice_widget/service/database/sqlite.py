@@ -12,10 +12,10 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -45,7 +45,7 @@ _OURS = frozenset(
 @dataclass(frozen=True)
 class _Job:
     work: Work[Any]
-    done: Future[Any]
+    done: asyncio.Future[Any]
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class SqliteDatabase:
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="sqlite", daemon=True)
             self._thread.start()
-        done: Future[T] = Future()
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._jobs.put(_Job(work, done))
-        return await asyncio.wrap_future(done)
+        return await done
 
     async def ready(self) -> None:
         """See `Database.ready`."""
@@ -92,9 +92,7 @@ class SqliteDatabase:
         last = False
         while not last:
             jobs, last = _all_waiting(self._jobs)
-            connection = self._commit(
-                connection, [job for job in jobs if job.done.set_running_or_notify_cancel()]
-            )
+            connection = self._commit(connection, [job for job in jobs if not job.done.cancelled()])
         if connection is not None:
             connection.close()
 
@@ -112,15 +110,10 @@ class SqliteDatabase:
             if connection is not None:
                 with suppress(sqlite3.Error):
                     connection.close()
-            for job in jobs:
-                job.done.set_exception(_refusal(error))
+            _answer(jobs, [_Failed(_refusal(error)) for _ in jobs])
             return None
         self._outage.worked()
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            if isinstance(outcome, _Failed):
-                job.done.set_exception(outcome.error)
-            else:
-                job.done.set_result(outcome)
+        _answer(jobs, outcomes)
         return connection
 
     def _attempt(self, connection: sqlite3.Connection, work: Work[Any]) -> Any:
@@ -191,6 +184,24 @@ def _all_waiting(jobs: SimpleQueue[_Job | None]) -> tuple[list[_Job], bool]:
         while found[-1] is not None and len(found) < _BATCH:
             found.append(jobs.get_nowait())
     return [job for job in found if job is not None], found[-1] is None
+
+
+def _answer(jobs: Sequence[_Job], outcomes: Sequence[Any]) -> None:
+    """Tell the callers; one wake of their event loop, which costs as much as a statement, is for all."""
+    answers = zip((job.done for job in jobs), outcomes, strict=True)
+    for loop, theirs in groupby(answers, lambda answer: answer[0].get_loop()):
+        with suppress(RuntimeError):  # The loop is closed: nobody waits any more.
+            loop.call_soon_threadsafe(_settle, list(theirs))
+
+
+def _settle(answers: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
+    for done, outcome in answers:
+        if done.cancelled():
+            continue
+        if isinstance(outcome, _Failed):
+            done.set_exception(outcome.error)
+        else:
+            done.set_result(outcome)
 
 
 async def _look(tx: _SqliteTransaction | Any) -> None:

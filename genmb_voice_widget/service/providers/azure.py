@@ -117,7 +117,7 @@ class AzureProvider:
         return made
 
     def _link(self, by_status: Mapping[int, str] = BY_STATUS) -> Link:
-        return Link(self._upstream.transport, f"https://{self._host}/openai/v1", by_status, REQUEST_ID)
+        return Link(self._upstream.way, f"https://{self._host}/openai/v1", by_status, REQUEST_ID)
 
 
 def for_azure(session: Wire) -> dict[str, Any]:

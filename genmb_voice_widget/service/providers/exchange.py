@@ -13,18 +13,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
-
 from genmb_voice_widget.service.problems import Refusal
 
 from .choices import refused_choice
 from .credential import Header
-from .upstream import TIMEOUTS
+from .ways import MAX_ANSWER, Reply, Way
 
 log = logging.getLogger(__name__)
-
-MAX_ANSWER = 256 * 1024
-"""Bytes of an answer; a session object with every tool and a long prompt stays far below."""
 
 BY_STATUS: Mapping[int, str] = {
     401: "provider_key_refused",
@@ -51,21 +46,12 @@ class Link:
         offers: what there is to choose, for refusals: `{"voice": "'alloy' and 'ash'"}`.
     """
 
-    transport: httpx.AsyncBaseTransport = field(repr=False)
+    way: Way = field(repr=False)
     base: str = field(repr=False)
     by_status: Mapping[int, str] = field(default_factory=dict)
     request_id: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     offers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Reply:
-    """A service's answer: the body of one that succeeded, or whose status was asked for, is read."""
-
-    status: int
-    headers: httpx.Headers = field(repr=False)
-    body: bytes = field(repr=False)
 
 
 async def post(
@@ -74,34 +60,39 @@ async def post(
     auth: Header,
     *,
     headers: Mapping[str, str] | None = None,
+    content: bytes = b"",
     wanted: Collection[int] = (),
-    **body: Any,
 ) -> Reply:
     """Send a request and read its answer.
 
     `path` is what follows `/realtime`, `wanted` the statuses that the caller deals with besides those of
-    success, and `body` is `content`, `json` or `files`, as `httpx.Request` takes them.
+    success.
 
     Raises:
         Refusal: for any other status, and for an answer that does not come or is too long.
     """
+
+    def welcome(status: int) -> bool:
+        return 200 <= status < 300 or status in wanted
+
     try:
-        # No variable holds the request: a traceback that shows variables would show where it goes.
-        response = await link.transport.handle_async_request(_request(link, path, auth, headers or {}, body))
-        try:
-            welcome = response.is_success or response.status_code in wanted
-            read = await _read(response) if welcome or response.status_code == 400 else None
-        finally:
-            await response.aclose()
-    except Exception as error:  # what the transports let through differs, and none of it is a bug of ours
+        # No variable holds where it goes: a traceback may show variables.
+        reply = await link.way.post(
+            f"{link.base}/realtime{path}",
+            auth,
+            {**_FIELDS, **link.headers, **(headers or {})},
+            content,
+            lambda status: welcome(status) or status == 400,
+        )
+    except Exception as error:  # what the ways let through differs, and none of it is a bug of ours
         failure = type(error).__name__
     else:
-        _note(link, path, response)
-        if not welcome:
-            raise refused(link, response.status_code, read, _retry_after(response))
-        if read is None:
+        _note(link, path, reply)
+        if not welcome(reply.status):
+            raise refused(link, reply.status, reply.body, _retry_after(reply))
+        if len(reply.body) > MAX_ANSWER:
             raise misunderstood()
-        return Reply(response.status_code, response.headers, read)
+        return reply
     raise Refusal("provider_unreachable", f"The request ended with {failure}.")
 
 
@@ -110,9 +101,9 @@ def misunderstood() -> Refusal:
     return Refusal("provider_unreachable", "The voice service's answer was not understood.")
 
 
-def refused(link: Link, status: int, body: bytes | None = None, retry_after: float | None = None) -> Refusal:
+def refused(link: Link, status: int, body: bytes = b"", retry_after: float | None = None) -> Refusal:
     """Say what a status comes to; of a body only which choice is at fault is looked at."""
-    if status == 400 and (choice := refused_choice(json_of(body or b""), link.offers)):
+    if status == 400 and (choice := refused_choice(json_of(body), link.offers)):
         return choice
     detail = f"The voice service answered with HTTP status {status}."
     if status in (429, 503):
@@ -120,20 +111,6 @@ def refused(link: Link, status: int, body: bytes | None = None, retry_after: flo
     if status >= 500:
         return Refusal("provider_unreachable", detail)
     return Refusal(link.by_status.get(status, "provider_refused"), detail)
-
-
-def _request(
-    link: Link, path: str, auth: Header, headers: Mapping[str, str], body: Mapping[str, Any]
-) -> httpx.Request:
-    request = httpx.Request(
-        "POST",
-        f"{link.base}/realtime{path}",
-        headers={**_FIELDS, **link.headers, **headers, **auth.field()},
-        extensions={"timeout": TIMEOUTS.as_dict()},
-        **body,
-    )
-    request.read()
-    return request
 
 
 def json_of(body: bytes) -> Any:
@@ -144,26 +121,16 @@ def json_of(body: bytes) -> Any:
         return None
 
 
-async def _read(response: httpx.Response) -> bytes | None:
-    """Read a body as it comes over the wire; `None`: it is too long."""
-    body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > MAX_ANSWER:
-            return None
-    return bytes(body)
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    text = response.headers.get("retry-after", "")
+def _retry_after(reply: Reply) -> float | None:
+    text = reply.headers.get("retry-after", "")
     return min(float(text), _LONGEST_WAIT) if text.isascii() and text.isdigit() else None
 
 
-def _note(link: Link, path: str, response: httpx.Response) -> None:
+def _note(link: Link, path: str, reply: Reply) -> None:
     """Log how the service names a request: its support asks for that."""
     if link.request_id is not None:
-        name = response.headers.get(link.request_id, "")
+        name = reply.headers.get(link.request_id, "")
         step = path.rpartition("/")[2].partition("?")[0]
-        level = logging.INFO if response.is_success else logging.WARNING
+        level = logging.INFO if 200 <= reply.status < 300 else logging.WARNING
         known = name if _REQUEST_ID.fullmatch(name) else "none"
-        log.log(level, "%s: HTTP %d, %s %s", step, response.status_code, link.request_id, known)
+        log.log(level, "%s: HTTP %d, %s %s", step, reply.status, link.request_id, known)

@@ -27,6 +27,7 @@ from .credential import Header, bearer
 from .exchange import Link
 from .realtime_http import create_call, create_secret, hang_up
 from .sideband import sees_the_caller
+from .ways import ByHttpx, Way
 from .wire_session import voice_of, with_model
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ class LocalProvider:
         self._candid = candid
         self._make_peer = peer or _packaged_peer
         self._peer: Peer | None = None
-        self._transport: httpx.AsyncHTTPTransport | None = None
+        self._http: Way | None = None
 
     async def answer(self, session: Wire, sdp: str) -> Answer:
         """See `Provider.answer`."""
@@ -117,9 +118,9 @@ class LocalProvider:
 
     async def close(self) -> None:
         """Stop the peer."""
-        if self._transport is not None:
-            await self._transport.aclose()
-            self._transport = None
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
         if self._peer is not None:
             await self._peer.stop()
             self._peer = None
@@ -138,12 +139,12 @@ class LocalProvider:
             ) from None
         return Link(self._way(), f"{address.url}/v1", offers=OFFERS), bearer(address.secret)
 
-    def _way(self) -> httpx.AsyncHTTPTransport:
-        """Keep one transport; loopback has no proxies and no certificates, which take 20 ms to load."""
-        if self._transport is None:
+    def _way(self) -> Way:
+        """Keep one; loopback has no proxies and no certificates, which take 20 ms to load."""
+        if self._http is None:
             plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            self._transport = httpx.AsyncHTTPTransport(verify=plain, trust_env=False)
-        return self._transport
+            self._http = ByHttpx(httpx.AsyncHTTPTransport(verify=plain, trust_env=False))
+        return self._http
 
 
 def _packaged_peer() -> Peer:

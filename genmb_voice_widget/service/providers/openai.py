@@ -85,4 +85,4 @@ class OpenAIProvider:
         await self._upstream.close()
 
     def _link(self) -> Link:
-        return Link(self._upstream.transport, BASE, BY_STATUS, REQUEST_ID, self._headers)
+        return Link(self._upstream.way, BASE, BY_STATUS, REQUEST_ID, self._headers)

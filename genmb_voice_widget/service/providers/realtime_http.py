@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import secrets
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,10 +18,12 @@ from genmb_voice_widget.service.problems import Refusal
 
 from . import Wire
 from .credential import Header
-from .exchange import Link, Reply, json_of, misunderstood, post, refused
+from .exchange import Link, json_of, misunderstood, post, refused
+from .ways import Reply
 
 _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{1,4096}")
+_JSON = {"Content-Type": "application/json"}
 _SDP = re.compile(rb"v=0\r?\n")
 
 
@@ -34,11 +37,11 @@ async def create_call(link: Link, auth: Header, session: Wire, sdp: str) -> tupl
     Returns:
         The call id and the answer's SDP.
     """
-    parts = [
-        ("sdp", (None, sdp, "application/sdp")),
-        ("session", (None, json.dumps(session), "application/json")),
-    ]
-    return _call(await post(link, "/calls", auth, headers={"Accept": "application/sdp"}, files=parts))
+    kind, content = _form(
+        ("sdp", sdp, "application/sdp"), ("session", json.dumps(session), "application/json")
+    )
+    headers = {"Accept": "application/sdp", "Content-Type": kind}
+    return _call(await post(link, "/calls", auth, headers=headers, content=content))
 
 
 async def relay_offer(link: Link, auth: Header, sdp: str, *, event_filter: bool = False) -> tuple[str, str]:
@@ -67,7 +70,9 @@ async def create_secret(link: Link, auth: Header, session: Wire, seconds: int | 
     body: dict[str, Any] = {"session": session}
     if seconds is not None:
         body["expires_after"] = {"anchor": "created_at", "seconds": seconds}
-    reply = await post(link, "/client_secrets", auth, wanted=(400,), json=body)
+    reply = await post(
+        link, "/client_secrets", auth, headers=_JSON, content=json.dumps(body).encode(), wanted=(400,)
+    )
     if reply.status == 400:
         if seconds is not None and b"expires_after" in reply.body:
             raise LifeRefused("provider_refused", "The voice service answered with HTTP status 400.")
@@ -83,7 +88,21 @@ async def hang_up(link: Link, auth: Header, call_id: str) -> None:
     """End a call; 404, a call that the service no longer knows, is what was wanted."""
     if not is_call_id(call_id):
         raise Refusal("provider_refused", "No call has such an id.")
-    await post(link, f"/calls/{call_id}/hangup", auth, wanted=(404,), content=b"")
+    await post(link, f"/calls/{call_id}/hangup", auth, wanted=(404,))
+
+
+def _form(*parts: tuple[str, str, str]) -> tuple[str, bytes]:
+    """Write a form (RFC 7578): of each part the name, the text and its media type, all of our own choosing.
+
+    Returns:
+        The form's media type and the form. What divides the parts is random, so that no text can hold it.
+    """
+    line = secrets.token_hex(16)
+    written = "".join(
+        f'--{line}\r\nContent-Disposition: form-data; name="{name}"\r\nContent-Type: {kind}\r\n\r\n{text}\r\n'
+        for name, text, kind in parts
+    )
+    return f"multipart/form-data; boundary={line}", f"{written}--{line}--\r\n".encode()
 
 
 def is_call_id(text: str) -> bool:

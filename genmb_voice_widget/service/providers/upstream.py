@@ -1,9 +1,6 @@
 """The way to the cloud services: one pool of connections for the life of the app, all of them under TLS.
 
-Requests go straight to a transport. The client that httpx puts around one would log every address at INFO,
-keep the service's cookies and could follow redirects; none of that is wanted. Where `httpx-aiohttp` is
-installed (the extra `service`) the pool is aiohttp's: httpx's own looks through all its connections for every
-request.
+Where aiohttp is installed (the extra `service`) the pool is aiohttp's.
 
 The environment is trusted for what an operator sets on purpose: the proxy (`HTTPS_PROXY`, `ALL_PROXY`,
 `NO_PROXY`), which sees a tunnel to a name and no credential, and the certificates (`SSL_CERT_FILE`,
@@ -14,20 +11,15 @@ from __future__ import annotations
 
 import logging
 import ssl
+from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-if TYPE_CHECKING:
-    from aiohttp import ClientSession
-
-LIMITS = httpx.Limits(max_connections=256, max_keepalive_connections=256, keepalive_expiry=30.0)
-"""A connection that has rested for half a minute is closed, before the service closes it under a request."""
-
-TIMEOUTS = httpx.Timeout(connect=5.0, read=15.0, write=5.0, pool=10.0)
-"""Seconds for each step; the whole of a request is limited by who makes it."""
+from .credential import Header
+from .ways import LIMITS, ByAiohttp, ByHttpx, Reads, Reply, Way
 
 _ours: ContextVar[bool] = ContextVar("genmb_voice_upstream", default=False)
 
@@ -44,7 +36,7 @@ class Upstream:
     def __init__(self) -> None:
         self._proxy = _proxy_of_the_environment()
         self._tls: ssl.SSLContext | None = None
-        self._way: _Way | None = None
+        self._way: Way | None = None
 
     @property
     def tls(self) -> ssl.SSLContext:
@@ -54,10 +46,10 @@ class Upstream:
         return self._tls
 
     @property
-    def transport(self) -> httpx.AsyncBaseTransport:
+    def way(self) -> Way:
         """What sends requests."""
         if self._way is None:
-            self._way = _Way(self.tls, self._proxy)
+            self._way = _StraightOrProxied(self.tls, self._proxy)
         return self._way
 
     async def close(self) -> None:
@@ -67,19 +59,21 @@ class Upstream:
             await way.aclose()
 
 
-class _Way(httpx.AsyncBaseTransport):
+class _StraightOrProxied:
     """Goes straight, or through the environment's proxy where that is meant for the host."""
 
     def __init__(self, tls: ssl.SSLContext, proxy: httpx.Proxy | None) -> None:
         self._straight = _pool(tls, None)
         self._proxied = _pool(tls, proxy) if proxy else None
-        self._by_host: dict[str, httpx.AsyncBaseTransport] = {}
+        self._by_host: dict[str, Way] = {}
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def post(
+        self, url: str, auth: Header, headers: Mapping[str, str], content: bytes, reads: Reads
+    ) -> Reply:
         """Send a request."""
         token = _ours.set(True)
         try:
-            return await self._to(request.url.host).handle_async_request(request)
+            return await self._to(urlsplit(url).hostname or "").post(url, auth, headers, content, reads)
         finally:
             _ours.reset(token)
 
@@ -89,7 +83,7 @@ class _Way(httpx.AsyncBaseTransport):
             if pool is not None:
                 await pool.aclose()
 
-    def _to(self, host: str) -> httpx.AsyncBaseTransport:
+    def _to(self, host: str) -> Way:
         if host not in self._by_host:
             meant = self._proxied is not None and not proxy_bypass(host)
             self._by_host[host] = self._proxied if self._proxied and meant else self._straight
@@ -110,21 +104,12 @@ def _proxy_of_the_environment() -> httpx.Proxy | None:
     return httpx.Proxy(url)
 
 
-def _pool(tls: ssl.SSLContext, proxy: httpx.Proxy | None) -> httpx.AsyncBaseTransport:
+def _pool(tls: ssl.SSLContext, proxy: httpx.Proxy | None) -> Way:
     try:
-        from aiohttp import ClientSession, DummyCookieJar, TCPConnector
-        from httpx_aiohttp import AiohttpTransport
+        return ByAiohttp(tls, proxy)
     except ImportError:
         _keep_httpcore_quiet()
-        return httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=LIMITS, proxy=proxy)
-
-    def session() -> ClientSession:
-        connector = TCPConnector(
-            ssl=tls, limit=LIMITS.max_connections or 0, keepalive_timeout=LIMITS.keepalive_expiry or 0.0
-        )
-        return ClientSession(connector=connector, cookie_jar=DummyCookieJar())
-
-    return AiohttpTransport(verify=tls, proxy=proxy, client=session)
+        return ByHttpx(httpx.AsyncHTTPTransport(verify=tls, trust_env=False, limits=LIMITS, proxy=proxy))
 
 
 def _keep_httpcore_quiet() -> None:

@@ -1,21 +1,26 @@
 """The rolling window for several nodes: in Redis, a sorted set for each log, by the clock of that server.
 
-What is done to a log, in one round trip, is in `window.lua`. Here is how Redis is asked: the answer comes
-soon, whatever state it is in, because a caller waits. Nothing shows the URL, which may hold a password.
+What is done to a log, in one round trip, is in `window.lua`. Here is how Redis is asked: what comes up while
+an answer is awaited goes out together in the next round trip, which costs far less than one for each; and the
+answer comes soon, whatever state Redis is in, because a caller waits. Nothing shows the URL, which may hold a
+password.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError
 
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.policy import Rate
@@ -25,11 +30,13 @@ from . import Full, Taken
 
 SCRIPT = files(__package__).joinpath("window.lua").read_text(encoding="utf-8")
 
-_CONNECTIONS = 16
-"""Most that are open at a time; who comes when all are in use waits for its turn, inside `_WITHIN`."""
+_CONNECTIONS = 2
+"""One for the questions, which go together, and one for a look at the settings."""
 _WITHIN = 0.5
-"""Seconds for the whole of one question: the wait for a turn, connecting, the answer and one more try."""
+"""Seconds for the whole of one question: the wait for its turn, connecting, the answer and one more try."""
 _TRY_WITHIN = 0.25
+_BATCH = 128
+"""Most that go together: the event loop reads so many answers at a stretch."""
 _TRY_AGAIN_IN = 5.0
 _MICROSECONDS = 1_000_000
 _NOT_UNDERSTOOD = (
@@ -40,6 +47,16 @@ _NOT_UNDERSTOOD = (
 Answer = TypeVar("Answer")
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What the script is run with, and what the answer is to be, until when by the loop's time."""
+
+    words: tuple[str | int, ...]
+    form: type[Any]
+    until: float
+    answer: asyncio.Future[Any]
 
 
 class RedisWindow:
@@ -57,10 +74,10 @@ class RedisWindow:
         if pool is None:
             raise ValueError(_NOT_UNDERSTOOD)
         self._client = Redis.from_pool(pool)
-        self._turns = asyncio.Semaphore(_CONNECTIONS)
         self._script = self._client.register_script(SCRIPT)
+        self._waiting: list[_Question] = []
+        self._asker: asyncio.Task[None] | None = None
         self._answers = True
-        self._outages = 0
         self._examined = False
 
     async def ages(self, log: str, rate: Rate) -> tuple[float, ...]:
@@ -99,26 +116,49 @@ class RedisWindow:
 
     async def _ask(self, form: type[Answer], log: str, *request: str | int) -> Answer:
         """Run the script on a log; it may run twice, which is safe."""
-        outages = self._outages
-        try:
-            async with asyncio.timeout(_WITHIN), self._turns:
-                if outages != self._outages:
-                    # Another found no answer while this one waited: it need not find out for itself.
-                    raise _unavailable()
-                answer = await self._script([f"genmb-voice:{{{log}}}"], request)
-            if not isinstance(answer, form):
-                raise ValueError
-        except ResponseError as error:
-            failed = type(error).__name__
-        except (RedisError, OSError, ValueError) as error:
-            failed = type(error).__name__
-            self._outages += 1
-        else:
-            self._note(None)
-            return answer
-        # Raised out here, the refusal does not carry the client's frames, which know the password.
-        self._note(failed)
-        raise _unavailable()
+        loop = asyncio.get_running_loop()
+        words = f"genmb-voice:{{{log}}}", *request
+        question = _Question(words, form, loop.time() + _WITHIN, loop.create_future())
+        self._waiting.append(question)
+        if self._asker is None or self._asker.done():
+            self._asker = loop.create_task(self._ask_all())
+        answer = await question.answer
+        if not isinstance(answer, form):
+            raise _unavailable()
+        return answer
+
+    async def _ask_all(self) -> None:
+        """Ask what waits, and what comes meanwhile, until nothing waits."""
+        while self._waiting:
+            questions, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+            answers: list[Any] = []
+            try:
+                async with asyncio.timeout_at(questions[0].until):
+                    answers = await self._run(questions)
+                failed = _misfit(questions, answers)
+            except Exception as error:  # also what the library makes of an answer that is none of Redis's
+                # Its name alone: the frames of the client know the password.
+                failed = type(error).__name__
+                # Who came meanwhile need not find out for themselves.
+                questions, self._waiting = [*questions, *self._waiting], []
+            self._note(failed)
+            for question, answer in zip_longest(questions, answers):
+                if not question.answer.done():
+                    question.answer.set_result(answer)
+
+    async def _run(self, questions: Sequence[_Question]) -> list[Any]:
+        """Run the script for each; a Redis that has forgotten it is given it again."""
+        answers = await self._send(questions)
+        if any(isinstance(answer, NoScriptError) for answer in answers):
+            await self._client.script_load(self._script.script)
+            answers = await self._send(questions)
+        return answers
+
+    async def _send(self, questions: Sequence[_Question]) -> list[Any]:
+        pipeline = self._client.pipeline(transaction=False)
+        for question in questions:
+            pipeline.execute_command("EVALSHA", self._script.sha, 1, *question.words)
+        return await pipeline.execute(raise_on_error=False)
 
     def _note(self, failed: str | None) -> None:
         """Tell the log when Redis stops answering, and when it answers again."""
@@ -131,7 +171,7 @@ class RedisWindow:
     async def _examine(self) -> bool:
         """Warn of settings that make the window forget; False when they could not be seen."""
         try:
-            async with asyncio.timeout(_WITHIN), self._turns:
+            async with asyncio.timeout(_WITHIN):
                 settings = await self._client.info()
         except (RedisError, OSError, ValueError):
             return False
@@ -170,6 +210,14 @@ def _pool(url: Secret) -> ConnectionPool | None:
     except (ValueError, TypeError, RedisError):
         return None
     return pool
+
+
+def _misfit(questions: Sequence[_Question], answers: Sequence[Any]) -> str | None:
+    """Name the kind of the first answer that is none: an error as Redis gives it, or something else."""
+    pairs = zip(questions, answers, strict=True)
+    return next(
+        (type(answer).__name__ for question, answer in pairs if not isinstance(answer, question.form)), None
+    )
 
 
 def _microseconds(rate: Rate) -> int:
