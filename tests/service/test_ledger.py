@@ -487,6 +487,73 @@ async def test_a_step_of_no_session_is_none(ledger):
     assert await ledger.find("nobody") is None
 
 
+# tried
+
+
+@pytest.mark.parametrize("phase", ["closing", "ending"])
+async def test_what_could_not_be_hung_up_is_due_again_later_each_time_and_then_settled_as_it_is(
+    book, ledger, phase
+):
+    was = await bring(ledger, phase)
+    closed, waits = book.now, []
+    while (hold := await ledger.tried("s", 300.0)).ended is None:
+        assert hold == replace(was, again=hold.again) == await ledger.find("s")
+        waits.append(hold.again - book.now)
+        assert await ledger.due() == ()
+        book.advance(waits[-1])
+        assert await ledger.due() == (hold,)
+    assert waits[:6] == [2, 2, 4, 8, 16, 32]
+    assert max(waits) == 60
+    assert book.now == closed + 300
+    assert (hold.phase, hold.due, hold.again) == (
+        {"closing": "released", "ending": "over"}[phase],
+        None,
+        None,
+    )
+    assert await book.kinds() == ["reserve", {"closing": "release", "ending": "capture"}[phase]]
+    assert (await ledger.balance("owner")).reserved == 0
+    assert not await ledger.unsettled()
+    assert await ledger.tried("s", 300.0) == hold
+
+
+@pytest.mark.parametrize("phase", ["reserved", "live"])
+async def test_what_could_not_even_be_closed_is_due_again_later_and_never_given_up(book, ledger, phase):
+    was = await bring(ledger, phase, lasts=30.0)
+    assert await ledger.tried("s", 300.0) == was
+    book.advance(30)
+    assert await ledger.tried("s", 300.0) == replace(was, again=book.now + 2)
+    book.advance(1000)
+    assert (await ledger.tried("s", 300.0)).again == book.now + 60
+    assert (await ledger.step("s", "expire")).again is None
+
+
+@pytest.mark.parametrize("phase", ["over", "released"])
+async def test_of_what_is_settled_nothing_is_tried_again(ledger, phase):
+    was = await bring(ledger, phase)
+    assert await ledger.tried("s", 0.0) == was
+    assert await ledger.tried("nobody", 0.0) is None
+
+
+async def test_a_proof_that_comes_after_the_first_try_leaves_nothing_to_be_tried(book, ledger):
+    await bring(ledger, "reserved")
+    book.advance(30)
+    await ledger.tried("s", 300.0)
+    assert (await ledger.step("s", "capture")).again is None
+    assert not await ledger.unsettled()
+
+
+async def test_however_many_cannot_be_ended_what_is_due_after_them_is_reached(book, ledger):
+    await ledger.grant("owner", 1000)
+    for number in range(150):
+        await bring(ledger, "closing", f"s{number}", f"rtc_{number}")
+    await ledger.hold(wish("other", within=0.0))
+    for _ in range(2):
+        for hold in await ledger.due():
+            if hold.session != "other":
+                await ledger.tried(hold.session, 300.0)
+    assert [hold.session for hold in await ledger.due()] == ["other"]
+
+
 # close_app
 
 

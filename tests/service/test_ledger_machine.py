@@ -44,6 +44,11 @@ class Line:
     answered: bool = False
     began: float | None = None
     ended: float | None = None
+    again: float | None = None
+
+    @property
+    def look(self):
+        return self.due if self.again is None else self.again
 
 
 class Account(RuleBasedStateMachine):
@@ -183,6 +188,7 @@ class Account(RuleBasedStateMachine):
             assert hold is None
             return
         late = line.due is not None and line.due <= self.now
+        before = line.phase
         match line.phase, step:
             case "reserved", "capture":
                 line.phase, line.began = "live", self.now
@@ -191,12 +197,40 @@ class Account(RuleBasedStateMachine):
             case (("reserved" | "live"), ("close" | "expire")) if step == "close" or late:
                 line.phase = {"reserved": "closing", "live": "ending"}[line.phase]
                 line.due = self.now
-            case "closing", "settle":
-                line.phase, line.ended, line.due = "released", self.now, None
-                self.written.append(("release", name, APPS[line.app], line.credits))
-            case "ending", "settle":
-                line.phase, line.ended, line.due = "over", self.now, None
+            case (("closing" | "ending"), "settle"):
+                self.end(name, line)
+        if line.phase != before:
+            line.again = None
         assert hold.phase == line.phase
+
+    @rule(name=held)
+    def tried(self, name):
+        hold = self.run(self.book.ledger.tried(name, 120.0))
+        line = self.lines.get(name)
+        if line is None:
+            assert hold is None
+        elif line.due is not None and line.due <= self.now:
+            tried = self.now - line.due
+            line.again = self.now + min(max(tried, 2.0), 60.0)
+            if line.phase in ("closing", "ending"):
+                line.again = min(line.again, line.due + 120.0)
+                if tried >= 120.0:
+                    self.end(name, line)
+
+    def end(self, name, line):
+        if line.phase == "closing":
+            self.written.append(("release", name, APPS[line.app], line.credits))
+        line.phase = {"closing": "released", "ending": "over"}[line.phase]
+        line.ended, line.due, line.again = self.now, None, None
+
+    @rule(app=st.sampled_from(sorted(APPS)))
+    def close_app(self, app):
+        mine = [
+            line for line in self.lines.values() if line.app == app and line.phase in ("reserved", "live")
+        ]
+        for line in mine:
+            line.phase, line.due, line.again = "closing" if line.began is None else "ending", self.now, None
+        assert self.run(self.book.ledger.close_app(app)) == len(mine)
 
     @rule(name=held, call=st.one_of(st.none(), CALLS), max_live=st.sampled_from((None, 1, 2)))
     def talk_and_come_back(self, name, call, max_live):
@@ -229,6 +263,7 @@ class Account(RuleBasedStateMachine):
             hold = self.run(self.book.ledger.find(name))
             shown = hold.app, hold.key, hold.credits, hold.lasts, hold.due, hold.phase, hold.call_id
             assert shown == (line.app, line.key, line.credits, line.lasts, line.due, line.phase, line.call)
+            assert hold.again == line.again
             assert (hold.answered is not None, hold.began, hold.ended) == (
                 line.answered,
                 line.began,
@@ -254,11 +289,12 @@ class Account(RuleBasedStateMachine):
 
     @invariant()
     def what_is_due_is_what_is_late(self):
-        late = {name for name, line in self.lines.items() if line.due is not None and line.due <= self.now}
+        late = {name for name, line in self.lines.items() if line.look is not None and line.look <= self.now}
         due = self.run(self.book.ledger.due())
         assert {hold.session for hold in due} == late
-        assert [hold.due for hold in due] == sorted(hold.due for hold in due)
-        ever = any(line.due is not None for line in self.lines.values())
+        looks = [self.lines[hold.session].look for hold in due]
+        assert looks == sorted(looks)
+        ever = any(line.look is not None for line in self.lines.values())
         assert self.run(self.book.ledger.unsettled()) == ever
         for app in APPS:
             assert self.run(self.book.ledger.live(app)) == self.standing(app)

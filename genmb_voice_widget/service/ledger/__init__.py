@@ -54,6 +54,7 @@ class Hold:
         answered: when the provider's answer was noted; from then on the session can be renewed.
         began: when the credits were captured.
         ended: when it was over or released.
+        again: when the sweeper is to try again what did not go through when it was due.
     """
 
     session: str
@@ -71,6 +72,7 @@ class Hold:
     answered: float | None = None
     began: float | None = None
     ended: float | None = None
+    again: float | None = None
 
     @property
     def money(self) -> Money:
@@ -183,6 +185,16 @@ class Ledger(Protocol):
         """
         ...
 
+    async def tried(self, session: str, give_up_after: float) -> Hold | None:
+        """Note that what was due could not be done: it is due `again` later, and later each time.
+
+        What has been hung up in vain for `give_up_after` seconds since it was due is settled as it is.
+
+        Returns:
+            `None`: no such session.
+        """
+        ...
+
     async def close_app(self, app: str, reason: str | None = None) -> int:
         """Close every session of the app that stands; they are due at once, and what was captured stays so.
 
@@ -204,7 +216,10 @@ class Ledger(Protocol):
         ...
 
     async def due(self) -> tuple[Hold, ...]:
-        """List the holds whose time has come, the longest due first, not more than a sweep can manage."""
+        """List the holds whose time has come (`again`, or else `due`), the longest waiting first.
+
+        Not more than a sweep can manage; whoever cannot end one says so with `tried`, to reach the others.
+        """
         ...
 
     async def unsettled(self) -> bool:

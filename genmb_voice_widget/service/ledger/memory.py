@@ -102,6 +102,14 @@ class MemoryLedger:
         stepped = steps.stepped(hold, step, reason, self._clock()) if hold else None
         return hold if stepped is None else self._move(stepped)
 
+    async def tried(self, session: str, give_up_after: float) -> Hold | None:
+        """See `Ledger.tried`."""
+        hold = self._holds.get(session)
+        tried = steps.tried(hold, give_up_after, self._clock()) if hold else None
+        if hold is None or tried is None:
+            return hold
+        return self._put(tried) if tried.phase == hold.phase else self._move(tried)
+
     async def close_app(self, app: str, reason: str | None = None) -> int:
         """See `Ledger.close_app`."""
         mine = [hold for hold in self._holds.values() if hold.app == app]
@@ -125,8 +133,9 @@ class MemoryLedger:
     async def due(self) -> tuple[Hold, ...]:
         """See `Ledger.due`."""
         now = self._clock()
-        times = [(hold.due, name) for name, hold in self._pending.items() if hold.due is not None]
-        return tuple(self._pending[name] for due, name in sorted(times)[:_BATCH] if due <= now)
+        times = ((steps.next_look(hold), name) for name, hold in self._pending.items())
+        late = sorted((at, name) for at, name in times if at is not None and at <= now)
+        return tuple(self._pending[name] for _, name in late[:_BATCH])
 
     async def unsettled(self) -> bool:
         """See `Ledger.unsettled`."""
@@ -165,7 +174,7 @@ class MemoryLedger:
         self._holds[hold.session] = hold
         self._pending.pop(hold.session, None)
         self._over.pop(hold.session, None)
-        if hold.due is not None:
+        if steps.next_look(hold) is not None:
             self._pending[hold.session] = hold
         if hold.ended is not None:
             self._over[hold.session] = hold.ended

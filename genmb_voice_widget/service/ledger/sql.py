@@ -48,6 +48,10 @@ class SqlLedger:
         """See `Ledger.step`."""
         return await self._database.transact(lambda tx: _step(tx, session, step, reason))
 
+    async def tried(self, session: str, give_up_after: float) -> Hold | None:
+        """See `Ledger.tried`."""
+        return await self._database.transact(lambda tx: _tried(tx, session, give_up_after))
+
     async def close_app(self, app: str, reason: str | None = None) -> int:
         """See `Ledger.close_app`."""
         return await self._database.transact(lambda tx: _close_app(tx, app, reason))
@@ -151,6 +155,16 @@ async def _step(tx: Transaction, session: str, step: Step, reason: str | None) -
     return await _change(tx, stepped)
 
 
+async def _tried(tx: Transaction, session: str, give_up_after: float) -> Hold | None:
+    hold = await _find(tx, ask.FIND + FOR_UPDATE, session)
+    tried = steps.tried(hold, give_up_after, tx.now) if hold else None
+    if hold is None or tried is None:
+        return hold
+    if tried.phase != hold.phase:
+        await _move(tx, tried)
+    return await _change(tx, tried)
+
+
 async def _close_app(tx: Transaction, app: str, reason: str | None) -> int:
     mine = [Hold(*row) for row in await tx.rows(ask.OF_APP + FOR_UPDATE, app)]
     closed = [each for hold in mine if (each := steps.stepped(hold, "close", reason, tx.now))]
@@ -187,8 +201,7 @@ async def _find(tx: Transaction, statement: str, *by: str | None) -> Hold | None
 
 
 async def _change(tx: Transaction, hold: Hold) -> Hold:
-    changing = hold.due, hold.call_id, hold.phase, hold.reason, hold.answered, hold.began, hold.ended
-    await tx.rows(ask.CHANGE, *changing, hold.session)
+    await tx.rows(ask.CHANGE, *ask.changing(hold), hold.session)
     return hold
 
 

@@ -14,7 +14,9 @@ _BATCH = 100
 _NAMES = [field.name for field in fields(Hold)]
 _COLUMNS = ", ".join(_NAMES)
 _MARKS = ", ".join("?" for _ in _NAMES)
+_CHANGING = ("due", "call_id", "phase", "reason", "answered", "began", "ended", "again")
 values = attrgetter(*_NAMES)
+changing = attrgetter(*_CHANGING)
 
 BALANCE = "SELECT granted, reserved, captured FROM accounts WHERE owner = ?"
 GRANT = """
@@ -32,15 +34,15 @@ FIND = f"SELECT {_COLUMNS} FROM holds WHERE session = ?"  # noqa: S608
 KNOWN = f"""
 SELECT {_COLUMNS} FROM holds WHERE session = ? OR (app = ? AND key = ?)
 ORDER BY CASE session WHEN ? THEN 0 ELSE 1 END LIMIT 1"""  # noqa: S608
-DUE = f"SELECT {_COLUMNS} FROM holds WHERE due <= ? ORDER BY due, session LIMIT {_BATCH}"  # noqa: S608
+DUE = f"""
+SELECT {_COLUMNS} FROM holds WHERE coalesce(again, due) <= ?
+ORDER BY coalesce(again, due), session LIMIT {_BATCH}"""  # noqa: S608
 OF_APP = f"SELECT {_COLUMNS} FROM holds WHERE app = ? AND ended IS NULL ORDER BY session"  # noqa: S608
 LIVE = "SELECT count(*) FROM holds WHERE app = ? AND ended IS NULL"
 STANDING = "SELECT count(*) FROM holds WHERE ended IS NULL"
-UNSETTLED = "SELECT 1 FROM holds WHERE due IS NOT NULL LIMIT 1"
+UNSETTLED = "SELECT 1 FROM holds WHERE coalesce(again, due) IS NOT NULL LIMIT 1"
 ADD = f"INSERT INTO holds ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT DO NOTHING RETURNING session"  # noqa: S608
-CHANGE = """
-UPDATE holds SET due = ?, call_id = ?, phase = ?, reason = ?, answered = ?, began = ?, ended = ?
-WHERE session = ?"""
+CHANGE = f"UPDATE holds SET {', '.join(f'{name} = ?' for name in _CHANGING)} WHERE session = ?"  # noqa: S608
 
 CLAIM = (
     "INSERT INTO calls (provider, call_id, session) VALUES (?, ?, ?) ON CONFLICT DO NOTHING RETURNING session"

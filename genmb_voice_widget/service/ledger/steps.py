@@ -20,6 +20,17 @@ MOVED_BY: dict[Phase, Move] = {"reserved": "reserve", "live": "capture", "releas
 """What moves when a hold is first in this phase."""
 
 
+_SOONEST = 2.0
+"""Seconds to the second try; each later pause is as long as it has been tried so far."""
+_LATEST = 60.0
+"""No pause is longer, in seconds."""
+
+
+def next_look(hold: Hold) -> float | None:
+    """Tell when the sweeper is to look at it."""
+    return hold.due if hold.again is None else hold.again
+
+
 def begun(wish: Wish, now: float) -> Hold:
     """Make a wish that is granted into a hold."""
     return Hold(
@@ -65,8 +76,20 @@ def stepped(hold: Hold, step: Step, reason: str | None, now: float) -> Hold | No
     match phase:
         case "live":
             due = None if hold.lasts is None else now + hold.lasts
-            return replace(hold, phase=phase, reason=reason, began=now, due=due)
+            return replace(hold, phase=phase, reason=reason, began=now, due=due, again=None)
         case "closing" | "ending":
-            return replace(hold, phase=phase, reason=reason, due=now)
+            return replace(hold, phase=phase, reason=reason, due=now, again=None)
         case _:
-            return replace(hold, phase=phase, reason=reason, ended=now, due=None)
+            return replace(hold, phase=phase, reason=reason, ended=now, due=None, again=None)
+
+
+def tried(hold: Hold, give_up_after: float, now: float) -> Hold | None:
+    """Put off what could not be done, or give it up; `None` when nothing was due."""
+    if hold.due is None or hold.due > now:
+        return None
+    pause = min(max(now - hold.due, _SOONEST), _LATEST)
+    if STEPS.get((hold.phase, "settle")) is None:
+        return replace(hold, again=now + pause)
+    if now - hold.due >= give_up_after:
+        return stepped(hold, "settle", None, now)
+    return replace(hold, again=min(now + pause, hold.due + give_up_after))

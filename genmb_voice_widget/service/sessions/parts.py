@@ -18,8 +18,7 @@ class Parts:
     """One endpoint's, for one event loop.
 
     Attributes:
-        clock: unix seconds; only how long a hang-up has been tried, and what pages are told of time, is
-            measured with it.
+        clock: unix seconds; only what pages are told of time is measured with it.
         watch: whether the providers are asked to prove the handshakes too, not the callers alone.
     """
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 
 from genmb_voice_widget.service.ledger import Hold
-from genmb_voice_widget.service.problems import Refusal
+from genmb_voice_widget.service.problems import Refusal, named
 from genmb_voice_widget.service.window import starts_log
 
 from .parts import Parts
@@ -70,15 +70,25 @@ class Settling:
         return await self._parts.flights.join(f"end:{hold.session}", lambda: self._settle(hold))
 
     async def _settle(self, hold: Hold) -> Hold:
-        """Hang up and settle; while the provider cannot be reached the sweeper tries again."""
-        if not await self._parts.legs.hang_up(hold.provider, hold.call_id):
-            since = self._parts.clock() - (hold.due or 0.0)
-            if since < self._parts.timing.give_up_after:
-                return hold
-            log.warning("session %s: settled without a confirmed hang-up", hold.session)
-        if hold.phase == "closing":
+        """Hang up and settle; while the provider or the window cannot be reached the sweeper tries again."""
+        if await self._parts.legs.hang_up(hold.provider, hold.call_id) and await self._give_back(hold):
+            return known(await self._parts.ledger.step(hold.session, "settle"))
+        hold = known(await self._parts.ledger.tried(hold.session, self._parts.timing.give_up_after))
+        if hold.ended is not None:
+            log.warning("session %s: settled without a confirmed hang-up, or slot", hold.session)
+            await self._give_back(hold)
+        return hold
+
+    async def _give_back(self, hold: Hold) -> bool:
+        """Give back the slot of a session that was never proven; False when the window cannot be asked."""
+        if hold.phase not in ("closing", "released"):
+            return True
+        try:
             await self._parts.window.give_back(starts_log(hold.app), hold.session)
-        return known(await self._parts.ledger.step(hold.session, "settle"))
+        except Exception as error:
+            log.warning("session %s: its slot could not be given back: %s", hold.session, named(error))
+            return False
+        return True
 
 
 def known(hold: Hold | None) -> Hold:
