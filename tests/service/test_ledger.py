@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from harness.ledgers import MemoryBook, PostgresBook, SqliteBook, wish
 
-from genmb_voice_widget.service.ledger import Balance, DuplicateCall, Lacking
+from genmb_voice_widget.service.ledger import Balance, DuplicateCall, Former, Lacking
 
 pytest_plugins = ["harness.postgres_plugin"]
 
@@ -244,8 +244,8 @@ async def test_another_call_takes_the_place_of_a_live_ones_and_costs_nothing(boo
     hold = await bring(ledger, "live", lasts=1800.0)
     book.advance(100)
     renewed = await ledger.renew("s", "rtc_2", 60.0)
-    assert renewed.hold == replace(hold, call_id="rtc_2") == await ledger.find("s")
-    assert renewed.former == "rtc_1"
+    left = replace(hold, call_id="rtc_2", former=(Former("rtc_1", book.now),), again=book.now + 10)
+    assert renewed == left == await ledger.find("s")
     assert await book.kinds() == ["reserve", "capture"]
     assert await ledger.balance("owner") == Balance(100, 0, 5)
 
@@ -257,14 +257,16 @@ async def test_a_session_that_was_just_over_is_live_again_until_its_end_and_cost
     await ledger.step("s", "settle")
     book.advance(59)
     renewed = await ledger.renew("s", "rtc_2", 60.0)
-    assert renewed.hold == replace(live, call_id="rtc_2") == await ledger.find("s")
-    assert (renewed.hold.due, renewed.hold.reason, renewed.former) == (live.began + 100, None, "rtc_1")
+    left = replace(live, call_id="rtc_2", former=(Former("rtc_1", book.now),), again=book.now + 10)
+    assert renewed == left == await ledger.find("s")
+    assert (renewed.due, renewed.reason) == (live.began + 100, None)
+    renewed = await ledger.tried("s", {"rtc_1"}, 300.0)
     assert await book.kinds() == ["reserve", "capture"]
     assert await ledger.live("app") == 1
     book.advance(30)
     assert await ledger.due() == ()
     book.advance(1)
-    assert await ledger.due() == (renewed.hold,)
+    assert await ledger.due() == (renewed,)
     for step in ("expire", "settle"):
         await ledger.step("s", step, "time_over")
     assert await book.kinds() == ["reserve", "capture"]
@@ -283,7 +285,7 @@ async def test_a_session_that_is_over_takes_a_place_again_and_is_not_renewed_whe
     for step in ("close", "settle"):
         await ledger.step("b", step)
     renewed = await ledger.renew("s", "rtc_3", 60.0, max_live=2)
-    assert (renewed.hold.phase, renewed.hold.call_id) == ("live", "rtc_3")
+    assert (renewed.phase, renewed.call_id) == ("live", "rtc_3")
     assert await ledger.hold(wish("d", max_live=2)) == Lacking("live")
 
 
@@ -292,7 +294,7 @@ async def test_a_session_that_stands_keeps_its_place_when_it_is_renewed(ledger, 
     await bring(ledger, phase)
     await ledger.hold(wish("b"))
     renewed = await ledger.renew("s", "rtc_2", 60.0, max_live=1)
-    assert (renewed.hold.phase, renewed.hold.call_id) == (phase, "rtc_2")
+    assert (renewed.phase, renewed.call_id) == (phase, "rtc_2")
 
 
 async def test_after_the_grace_a_session_stays_over(book, ledger):
@@ -316,13 +318,14 @@ async def test_a_session_that_has_had_its_whole_time_is_not_renewed(book, ledger
 async def test_a_session_without_an_end_is_renewed_without_one(book, ledger, phase):
     await bring(ledger, phase)
     book.advance(59)
-    assert (await ledger.renew("s", "rtc_2", 60.0)).hold.due is None
+    assert (await ledger.renew("s", "rtc_2", 60.0)).due is None
 
 
 async def test_a_session_that_waits_for_its_proof_is_renewed_within_the_same_time(book, ledger):
     hold = await bring(ledger, "reserved")
     book.advance(29)
-    assert (await ledger.renew("s", "rtc_2", 60.0)).hold == replace(hold, call_id="rtc_2")
+    renewed = await ledger.renew("s", "rtc_2", 60.0)
+    assert (renewed.phase, renewed.call_id, renewed.due) == ("reserved", "rtc_2", hold.due)
     book.advance(1)
     assert await ledger.renew("s", "rtc_3", 60.0) is None
 
@@ -332,7 +335,7 @@ async def test_a_session_without_a_call_id_is_renewed_once_it_was_answered(ledge
     assert await ledger.renew("s", None, 60.0) is None
     hold = await ledger.answered("s", None, 30.0)
     renewed = await ledger.renew("s", None, 60.0)
-    assert (renewed.hold, renewed.former) == (hold, None)
+    assert renewed == hold
 
 
 @pytest.mark.parametrize("phase", ["ending", "closing", "released"])
@@ -352,8 +355,8 @@ async def test_renewing_with_the_same_call_hangs_nothing_up(ledger):
     await bring(ledger, "live")
     first = await ledger.renew("s", "rtc_2", 60.0)
     again = await ledger.renew("s", "rtc_2", 60.0)
-    assert (first.former, again.former) == ("rtc_1", None)
-    assert again.hold == first.hold
+    assert [each.call_id for each in first.former] == ["rtc_1"]
+    assert again == first
 
 
 @pytest.mark.parametrize("phase", ["reserved", "live", "over"])
@@ -368,7 +371,8 @@ async def test_a_session_is_not_renewed_with_another_sessions_call(ledger, phase
 async def test_a_session_may_have_its_own_former_call_again(ledger):
     await bring(ledger, "live")
     await ledger.renew("s", "rtc_2", 60.0)
-    assert (await ledger.renew("s", "rtc_1", 60.0)).hold.call_id == "rtc_1"
+    renewed = await ledger.renew("s", "rtc_1", 60.0)
+    assert (renewed.call_id, [each.call_id for each in renewed.former]) == ("rtc_1", ["rtc_2"])
 
 
 # step
@@ -496,7 +500,7 @@ async def test_what_could_not_be_hung_up_is_due_again_later_each_time_and_then_s
 ):
     was = await bring(ledger, phase)
     closed, waits = book.now, []
-    while (hold := await ledger.tried("s", 300.0)).ended is None:
+    while (hold := await ledger.tried("s", (), 300.0)).ended is None:
         assert hold == replace(was, again=hold.again) == await ledger.find("s")
         waits.append(hold.again - book.now)
         assert await ledger.due() == ()
@@ -513,31 +517,31 @@ async def test_what_could_not_be_hung_up_is_due_again_later_each_time_and_then_s
     assert await book.kinds() == ["reserve", {"closing": "release", "ending": "capture"}[phase]]
     assert (await ledger.balance("owner")).reserved == 0
     assert not await ledger.unsettled()
-    assert await ledger.tried("s", 300.0) == hold
+    assert await ledger.tried("s", (), 300.0) == hold
 
 
 @pytest.mark.parametrize("phase", ["reserved", "live"])
 async def test_what_could_not_even_be_closed_is_due_again_later_and_never_given_up(book, ledger, phase):
     was = await bring(ledger, phase, lasts=30.0)
-    assert await ledger.tried("s", 300.0) == was
+    assert await ledger.tried("s", (), 300.0) == was
     book.advance(30)
-    assert await ledger.tried("s", 300.0) == replace(was, again=book.now + 2)
+    assert await ledger.tried("s", (), 300.0) == replace(was, again=book.now + 2)
     book.advance(1000)
-    assert (await ledger.tried("s", 300.0)).again == book.now + 60
+    assert (await ledger.tried("s", (), 300.0)).again == book.now + 60
     assert (await ledger.step("s", "expire")).again is None
 
 
 @pytest.mark.parametrize("phase", ["over", "released"])
 async def test_of_what_is_settled_nothing_is_tried_again(ledger, phase):
     was = await bring(ledger, phase)
-    assert await ledger.tried("s", 0.0) == was
-    assert await ledger.tried("nobody", 0.0) is None
+    assert await ledger.tried("s", (), 0.0) == was
+    assert await ledger.tried("nobody", (), 0.0) is None
 
 
 async def test_a_proof_that_comes_after_the_first_try_leaves_nothing_to_be_tried(book, ledger):
     await bring(ledger, "reserved")
     book.advance(30)
-    await ledger.tried("s", 300.0)
+    await ledger.tried("s", (), 300.0)
     assert (await ledger.step("s", "capture")).again is None
     assert not await ledger.unsettled()
 
@@ -550,8 +554,94 @@ async def test_however_many_cannot_be_ended_what_is_due_after_them_is_reached(bo
     for _ in range(2):
         for hold in await ledger.due():
             if hold.session != "other":
-                await ledger.tried(hold.session, 300.0)
+                await ledger.tried(hold.session, (), 300.0)
     assert [hold.session for hold in await ledger.due()] == ["other"]
+
+
+# calls that are to be hung up
+
+
+async def test_a_call_that_was_replaced_is_due_until_it_is_known_to_be_hung_up(book, ledger):
+    live = await bring(ledger, "live")
+    await ledger.renew("s", "rtc_2", 60.0)
+    renewed = await ledger.renew("s", "rtc_3", 60.0)
+    assert [each.call_id for each in renewed.former] == ["rtc_1", "rtc_2"]
+    assert await ledger.unsettled()
+    assert await ledger.due() == ()
+    book.advance(10)
+    assert await ledger.due() == (renewed,)
+
+    tried = await ledger.tried("s", {"rtc_2", "rtc_9"}, 300.0)
+    assert tried.former == (Former("rtc_1", book.now - 10),)
+    assert tried.again == book.now + 10
+    assert await ledger.due() == ()
+    assert await ledger.tried("s", {"rtc_1"}, 300.0) == replace(live, call_id="rtc_3")
+    assert not await ledger.unsettled()
+
+
+async def test_a_call_that_cannot_be_hung_up_is_tried_no_longer_than_it_may_be(book, ledger):
+    live = await bring(ledger, "live")
+    await ledger.renew("s", "rtc_2", 60.0)
+    book.advance(299)
+    assert (await ledger.tried("s", (), 300.0)).again == book.now + 1
+    book.advance(1)
+    assert await ledger.tried("s", (), 300.0) == replace(live, call_id="rtc_2")
+
+
+@pytest.mark.parametrize("phase", ["reserved", "live"])
+async def test_a_call_that_is_to_be_hung_up_puts_no_end_off(book, ledger, phase):
+    await bring(ledger, phase, lasts=30.0)
+    book.advance(1)
+    await ledger.renew("s", "rtc_2", 60.0)
+    assert (await ledger.tried("s", (), 300.0)).again == book.now + 2
+    book.advance(27)
+    hold = await ledger.tried("s", (), 300.0)
+    assert hold.again == hold.due == book.now + 2
+    book.advance(2)
+    assert await ledger.due() == (hold,)
+    closed = await ledger.step("s", "expire")
+    assert (closed.former, closed.again) == (hold.former, None)
+
+
+@pytest.mark.parametrize("phase", ["reserved", "live"])
+@pytest.mark.parametrize("hung_up", [(), ("rtc_1",)])
+async def test_an_end_that_comes_while_a_call_is_being_hung_up_is_due_at_once(book, ledger, phase, hung_up):
+    await bring(ledger, phase, lasts=30.0)
+    await ledger.renew("s", "rtc_2", 60.0)
+    book.advance(30)
+    hold = await ledger.tried("s", hung_up, 300.0)
+    assert await ledger.due() == (hold,)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+async def test_a_call_that_nobody_is_to_have_is_due_soon_whatever_the_session_is(book, ledger, phase):
+    was = await bring(ledger, phase)
+    left = await ledger.leave("s", "rtc_9")
+    assert left.former == (Former("rtc_9", book.now),)
+    assert await ledger.leave("s", "rtc_9") == left == await ledger.find("s")
+    assert await ledger.leave("nobody", "rtc_9") is None
+    book.advance(10)
+    assert await ledger.due() == (left,)
+    assert (await ledger.tried("s", {"rtc_9"}, 300.0)).former == ()
+    assert (await ledger.find("s")).phase == was.phase
+    assert await ledger.live("app") == (phase not in ("over", "released"))
+
+
+@pytest.mark.parametrize("phase", PHASES)
+async def test_the_call_that_a_session_has_is_not_one_that_it_left(ledger, phase):
+    was = await bring(ledger, phase)
+    assert await ledger.leave("s", "rtc_1") == was
+
+
+@pytest.mark.parametrize("phase", ["closing", "ending"])
+async def test_a_call_that_is_left_while_its_session_ends_outlives_it(book, ledger, phase):
+    await bring(ledger, phase)
+    await ledger.leave("s", "rtc_9")
+    settled = await ledger.step("s", "settle")
+    assert (settled.former, settled.again) == ((Former("rtc_9", book.now),), book.now + 10)
+    assert await ledger.unsettled()
+    await ledger.tried("s", {"rtc_9"}, 300.0)
+    assert not await ledger.unsettled()
 
 
 # close_app

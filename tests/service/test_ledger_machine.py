@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -45,6 +45,7 @@ class Line:
     began: float | None = None
     ended: float | None = None
     again: float | None = None
+    former: dict[str, float] = field(default_factory=dict)
 
     @property
     def look(self):
@@ -170,11 +171,29 @@ class Account(RuleBasedStateMachine):
         if full:
             assert renewed == Lacking("live")
             return
-        assert renewed.former == (line.call if line.call != call else None)
-        line.call = call
-        self.take(call, name)
         if line.phase == "over":
             line.phase, line.ended, line.due = "live", None, ends
+        line.former.pop(call, None)
+        if line.call not in (None, call):
+            line.former[line.call] = self.now
+        line.call = call
+        self.take(call, name)
+        self.soon(line)
+
+    @rule(name=held, call=CALLS)
+    def leave(self, name, call):
+        hold = self.run(self.book.ledger.leave(name, call))
+        line = self.lines.get(name)
+        if line is None:
+            assert hold is None
+        elif call != line.call and call not in line.former:
+            line.former[call] = self.now
+            self.soon(line)
+
+    def soon(self, line):
+        look, line.again = line.look, None
+        if line.former:
+            line.again = self.now + 10 if look is None else min(self.now + 10, look)
 
     def take(self, call, name):
         if call is not None:
@@ -201,21 +220,33 @@ class Account(RuleBasedStateMachine):
                 self.end(name, line)
         if line.phase != before:
             line.again = None
+            if line.phase not in ("closing", "ending"):
+                self.soon(line)
         assert hold.phase == line.phase
 
-    @rule(name=held)
-    def tried(self, name):
-        hold = self.run(self.book.ledger.tried(name, 120.0))
+    @rule(name=held, hung_up=st.sets(CALLS))
+    def tried(self, name, hung_up):
+        hold = self.run(self.book.ledger.tried(name, hung_up, 120.0))
         line = self.lines.get(name)
         if line is None:
             assert hold is None
-        elif line.due is not None and line.due <= self.now:
-            tried = self.now - line.due
-            line.again = self.now + min(max(tried, 2.0), 60.0)
-            if line.phase in ("closing", "ending"):
-                line.again = min(line.again, line.due + 120.0)
-                if tried >= 120.0:
-                    self.end(name, line)
+            return
+        left = {call: at for call, at in line.former.items() if call not in hung_up and at > self.now - 120}
+        some, line.former = bool(line.former), left
+        late = line.due is not None and line.due <= self.now
+        ends = line.phase in ("closing", "ending")
+        if late and ends and self.now - line.due >= 120.0:
+            self.end(name, line)
+            self.soon(line)
+            return
+        if late and not ends and some:
+            line.again = None
+            return
+        begun = [*left.values(), *[line.due] * late]
+        last = [at + 120.0 for at in (*left.values(), *[line.due] * (late and ends))]
+        soonest = [line.due] * (line.due is not None and not late)
+        pauses = [self.now + min(max(self.now - at, 2.0), 60.0) for at in begun]
+        line.again = min(max(pauses), *last, *soonest, float("inf")) if begun else None
 
     def end(self, name, line):
         if line.phase == "closing":
@@ -263,7 +294,7 @@ class Account(RuleBasedStateMachine):
             hold = self.run(self.book.ledger.find(name))
             shown = hold.app, hold.key, hold.credits, hold.lasts, hold.due, hold.phase, hold.call_id
             assert shown == (line.app, line.key, line.credits, line.lasts, line.due, line.phase, line.call)
-            assert hold.again == line.again
+            assert (hold.again, dict(hold.former)) == (line.again, line.former)
             assert (hold.answered is not None, hold.began, hold.ended) == (
                 line.answered,
                 line.began,

@@ -418,3 +418,116 @@ async def test_a_window_that_stays_away_does_not_hold_the_credits_for_ever(desk)
     desk.clock.advance(300)
     await desk.sweeper.sweep()
     assert (await desk.ledger.balance("owner")).reserved == 0
+
+
+async def lose_the_first_call(desk):
+    """Have a live session whose first call another took the place of, and could not be hung up."""
+    hold = await desk.open()
+    await desk.sessions.connected(desk.caller, hold.session)
+
+    async def fail():
+        raise Refusal("provider_refused", "Not now.")
+
+    desk.provider.before_hang_up = fail
+    opened = await desk.sessions.reoffer(desk.caller, hold.session, {"type": "realtime"}, "v=0\r\n")
+    await desk.parts.flights.drain()
+    assert desk.provider.live == {"rtc_1", "rtc_2"}
+    return opened.hold
+
+
+def well_again(desk):
+    async def work():
+        pass
+
+    desk.provider.before_hang_up = work
+
+
+async def test_a_replaced_call_whose_hang_up_failed_is_tried_again_while_the_session_goes_on(desk):
+    hold = await lose_the_first_call(desk)
+    desk.clock.advance(2)
+    await desk.sweeper.sweep()
+    assert desk.provider.live == {"rtc_1", "rtc_2"}
+
+    well_again(desk)
+    desk.clock.advance(2)
+    await desk.sweeper.sweep()
+    assert desk.provider.live == {"rtc_2"}
+    assert (await desk.sessions.find(desk.caller, hold.session)).phase == "live"
+    assert not await desk.ledger.unsettled()
+
+
+async def test_an_end_hangs_up_every_call_that_the_session_still_has(desk):
+    hold = await lose_the_first_call(desk)
+    well_again(desk)
+    over = await desk.sessions.ended(desk.caller, hold.session)
+    assert (over.phase, over.former, desk.provider.live) == ("over", (), set())
+    assert not await desk.ledger.unsettled()
+
+
+async def test_a_session_is_not_settled_before_every_call_of_its_own_is_hung_up(desk):
+    hold = await lose_the_first_call(desk)
+    hang_up = desk.provider.hang_up
+
+    async def fail_for_the_first(call_id):
+        if call_id == "rtc_1":
+            raise ConnectionError
+        await hang_up(call_id)
+
+    well_again(desk)
+    desk.provider.hang_up = fail_for_the_first
+    assert (await desk.sessions.ended(desk.caller, hold.session)).phase == "ending"
+    desk.provider.hang_up = hang_up
+    desk.clock.advance(2)
+    await desk.sweeper.sweep()
+    assert (await desk.sessions.find(desk.caller, hold.session)).phase == "over"
+    assert desk.provider.live == set()
+
+
+async def test_a_process_that_dies_before_it_hung_a_replaced_call_up_leaves_it_to_the_sweeper(desk):
+    hold = await desk.open()
+    await desk.sessions.connected(desk.caller, hold.session)
+    desk.provider.live.add("rtc_2")
+    await desk.ledger.renew(hold.session, "rtc_2", 60.0)
+    desk.clock.advance(10)
+    await desk.sweeper.sweep()
+    assert desk.provider.live == {"rtc_2"}
+
+
+async def test_a_new_call_that_was_refused_and_could_not_be_hung_up_is_tried_again(desk):
+    hold = await desk.open()
+    await desk.sessions.connected(desk.caller, hold.session)
+    await desk.sessions.ended(desk.caller, hold.session)
+
+    async def come_late():
+        desk.clock.advance(60)
+
+    async def fail():
+        raise ConnectionError
+
+    desk.provider.before, desk.provider.before_hang_up = come_late, fail
+    with pytest.raises(Refusal, match="session_over"):
+        await desk.sessions.reoffer(desk.caller, hold.session, {"type": "realtime"}, "v=0\r\n")
+    assert desk.provider.live == {"rtc_2"}
+    well_again(desk)
+    desk.clock.advance(10)
+    await desk.sweeper.sweep()
+    assert desk.provider.live == set()
+    assert not await desk.ledger.unsettled()
+
+
+async def test_an_answer_that_came_too_late_and_could_not_be_hung_up_is_tried_again(desk):
+    async def come_late():
+        desk.clock.advance(45)
+        await desk.sweeper.sweep()
+
+    async def fail():
+        raise ConnectionError
+
+    desk.provider.before, desk.provider.before_hang_up = come_late, fail
+    with pytest.raises(Refusal, match="session_over"):
+        await desk.open()
+    assert desk.provider.live == {"rtc_1"}
+    well_again(desk)
+    desk.clock.advance(10)
+    await desk.sweeper.sweep()
+    assert desk.provider.live == set()

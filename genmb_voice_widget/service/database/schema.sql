@@ -13,6 +13,7 @@ CREATE TABLE accounts (
   CHECK (reserved + captured <= granted)
 );
 
+-- `former` is a JSON array of calls that are still to be hung up: [call id, since when it is nobody's].
 CREATE TABLE holds (
   session TEXT PRIMARY KEY,
   app TEXT NOT NULL,
@@ -30,6 +31,7 @@ CREATE TABLE holds (
   began DOUBLE PRECISION,
   ended DOUBLE PRECISION,
   again DOUBLE PRECISION,
+  former TEXT NOT NULL,
   CHECK ((ended IS NULL) = (phase IN ('reserved', 'live', 'ending', 'closing'))),
   CHECK ((began IS NULL) = (phase IN ('reserved', 'closing', 'released'))),
   CHECK (due IS NULL OR ended IS NULL)

@@ -13,8 +13,9 @@ which one conformance suite holds to this page.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from .phases import MONEY, Money, Phase, Step
 
@@ -44,6 +45,13 @@ class Wish:
     key: str | None = None
 
 
+class Former(NamedTuple):
+    """A call that is not the session's any more and is not known to have ended, and since when it is not."""
+
+    call_id: str
+    since: float
+
+
 @dataclass(frozen=True)
 class Hold:
     """One session's place in the account. All moments are unix seconds by the ledger's own clock.
@@ -54,7 +62,8 @@ class Hold:
         answered: when the provider's answer was noted; from then on the session can be renewed.
         began: when the credits were captured.
         ended: when it was over or released.
-        again: when the sweeper is to try again what did not go through when it was due.
+        again: when the sweeper is to try again what did not go through, or to hang up what is `former`.
+        former: calls that are to be hung up, whatever the session's phase is.
     """
 
     session: str
@@ -73,6 +82,7 @@ class Hold:
     began: float | None = None
     ended: float | None = None
     again: float | None = None
+    former: tuple[Former, ...] = ()
 
     @property
     def money(self) -> Money:
@@ -85,14 +95,6 @@ class Lacking:
     """Why a session may not stand: too few credits, or too many that stand."""
 
     what: Literal["credits", "live"]
-
-
-@dataclass(frozen=True)
-class Renewed:
-    """Another call has taken the place of `former`, which must be hung up if there was one."""
-
-    hold: Hold
-    former: str | None
 
 
 @dataclass(frozen=True)
@@ -165,8 +167,8 @@ class Ledger(Protocol):
 
     async def renew(
         self, session: str, call_id: str | None, grace: float, max_live: int | None = None
-    ) -> Renewed | Lacking | None:
-        """Put another call in the place of the one there was; its `due` stays what it was.
+    ) -> Hold | Lacking | None:
+        """Put another call in the place of the one there was, now a `former`; its `due` stays what it was.
 
         For a hold that is `live`, or `over` for less than `grace` seconds, which is `live` again if fewer
         than `max_live` of its app's sessions stand; or `reserved` and answered. Any other, and one that has
@@ -185,10 +187,19 @@ class Ledger(Protocol):
         """
         ...
 
-    async def tried(self, session: str, give_up_after: float) -> Hold | None:
-        """Note that what was due could not be done: it is due `again` later, and later each time.
+    async def leave(self, session: str, call_id: str) -> Hold | None:
+        """Note a call that was made for the session and that nobody is to have: one more `former`.
 
-        What has been hung up in vain for `give_up_after` seconds since it was due is settled as it is.
+        Returns:
+            `None`: no such session.
+        """
+        ...
+
+    async def tried(self, session: str, hung_up: Collection[str], give_up_after: float) -> Hold | None:
+        """Note which calls have been hung up, and that the rest, or the end, is to be tried again.
+
+        That is later each time. After `give_up_after` seconds in vain, since it was due or left, a session is
+        settled as it is, and a `former` call is forgotten.
 
         Returns:
             `None`: no such session.

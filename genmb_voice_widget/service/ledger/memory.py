@@ -7,10 +7,10 @@ long-lived process does not grow; the balances stay exact.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from . import Balance, DuplicateCall, Entry, Hold, Lacking, Renewed, Wish, steps
+from . import Balance, DuplicateCall, Entry, Hold, Lacking, Wish, steps
 from .phases import STANDING, Step
 
 REMEMBERED = 3600.0
@@ -85,7 +85,7 @@ class MemoryLedger:
 
     async def renew(
         self, session: str, call_id: str | None, grace: float, max_live: int | None = None
-    ) -> Renewed | Lacking | None:
+    ) -> Hold | Lacking | None:
         """See `Ledger.renew`."""
         hold = self._holds.get(session)
         renewed = steps.renewed(hold, call_id, grace, self._clock()) if hold else None
@@ -93,8 +93,7 @@ class MemoryLedger:
             return None
         if hold.phase not in STANDING and max_live is not None and await self.live(hold.app) >= max_live:
             return Lacking("live")
-        self._put(self._claim(renewed.hold))
-        return renewed
+        return self._put(self._claim(renewed))
 
     async def step(self, session: str, step: Step, reason: str | None = None) -> Hold | None:
         """See `Ledger.step`."""
@@ -102,12 +101,17 @@ class MemoryLedger:
         stepped = steps.stepped(hold, step, reason, self._clock()) if hold else None
         return hold if stepped is None else self._move(stepped)
 
-    async def tried(self, session: str, give_up_after: float) -> Hold | None:
+    async def leave(self, session: str, call_id: str) -> Hold | None:
+        """See `Ledger.leave`."""
+        hold = self._holds.get(session)
+        return None if hold is None else self._put(steps.left(hold, call_id, self._clock()))
+
+    async def tried(self, session: str, hung_up: Collection[str], give_up_after: float) -> Hold | None:
         """See `Ledger.tried`."""
         hold = self._holds.get(session)
-        tried = steps.tried(hold, give_up_after, self._clock()) if hold else None
+        tried = steps.tried(hold, hung_up, give_up_after, self._clock()) if hold else None
         if hold is None or tried is None:
-            return hold
+            return None
         return self._put(tried) if tried.phase == hold.phase else self._move(tried)
 
     async def close_app(self, app: str, reason: str | None = None) -> int:
@@ -187,6 +191,7 @@ class MemoryLedger:
         ):
             hold = self._holds.pop(name)
             del self._over[name]
+            self._pending.pop(name, None)
             if hold.key is not None:
                 del self._keys[hold.app, hold.key]
             for call in self._calls.pop(name, ()):

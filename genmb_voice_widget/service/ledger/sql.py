@@ -7,9 +7,11 @@ owner's lock, so an app has one owner at a time.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from genmb_voice_widget.service.database import FOR_UPDATE, Database, Transaction
 
-from . import Balance, DuplicateCall, Hold, Lacking, Renewed, Wish, steps
+from . import Balance, DuplicateCall, Hold, Lacking, Wish, steps
 from . import statements as ask
 from .phases import STANDING, Step
 
@@ -40,7 +42,7 @@ class SqlLedger:
 
     async def renew(
         self, session: str, call_id: str | None, grace: float, max_live: int | None = None
-    ) -> Renewed | Lacking | None:
+    ) -> Hold | Lacking | None:
         """See `Ledger.renew`."""
         return await self._database.transact(lambda tx: _renew(tx, session, call_id, grace, max_live))
 
@@ -48,9 +50,13 @@ class SqlLedger:
         """See `Ledger.step`."""
         return await self._database.transact(lambda tx: _step(tx, session, step, reason))
 
-    async def tried(self, session: str, give_up_after: float) -> Hold | None:
+    async def leave(self, session: str, call_id: str) -> Hold | None:
+        """See `Ledger.leave`."""
+        return await self._database.transact(lambda tx: _leave(tx, session, call_id))
+
+    async def tried(self, session: str, hung_up: Collection[str], give_up_after: float) -> Hold | None:
         """See `Ledger.tried`."""
-        return await self._database.transact(lambda tx: _tried(tx, session, give_up_after))
+        return await self._database.transact(lambda tx: _tried(tx, session, hung_up, give_up_after))
 
     async def close_app(self, app: str, reason: str | None = None) -> int:
         """See `Ledger.close_app`."""
@@ -132,7 +138,7 @@ async def _answered(tx: Transaction, session: str, call_id: str | None, within: 
 
 async def _renew(
     tx: Transaction, session: str, call_id: str | None, grace: float, max_live: int | None
-) -> Renewed | Lacking | None:
+) -> Hold | Lacking | None:
     hold = await _find(tx, ask.FIND + FOR_UPDATE, session)
     renewed = steps.renewed(hold, call_id, grace, tx.now) if hold else None
     if hold is None or renewed is None:
@@ -141,9 +147,8 @@ async def _renew(
         await tx.rows(ask.LOCK, hold.owner)
         if await _live(tx, hold.app) >= max_live:
             return Lacking("live")
-    await _claim(tx, renewed.hold)
-    await _change(tx, renewed.hold)
-    return renewed
+    await _claim(tx, renewed)
+    return await _change(tx, renewed)
 
 
 async def _step(tx: Transaction, session: str, step: Step, reason: str | None) -> Hold | None:
@@ -155,18 +160,25 @@ async def _step(tx: Transaction, session: str, step: Step, reason: str | None) -
     return await _change(tx, stepped)
 
 
-async def _tried(tx: Transaction, session: str, give_up_after: float) -> Hold | None:
+async def _leave(tx: Transaction, session: str, call_id: str) -> Hold | None:
     hold = await _find(tx, ask.FIND + FOR_UPDATE, session)
-    tried = steps.tried(hold, give_up_after, tx.now) if hold else None
+    return None if hold is None else await _change(tx, steps.left(hold, call_id, tx.now))
+
+
+async def _tried(
+    tx: Transaction, session: str, hung_up: Collection[str], give_up_after: float
+) -> Hold | None:
+    hold = await _find(tx, ask.FIND + FOR_UPDATE, session)
+    tried = steps.tried(hold, hung_up, give_up_after, tx.now) if hold else None
     if hold is None or tried is None:
-        return hold
+        return None
     if tried.phase != hold.phase:
         await _move(tx, tried)
     return await _change(tx, tried)
 
 
 async def _close_app(tx: Transaction, app: str, reason: str | None) -> int:
-    mine = [Hold(*row) for row in await tx.rows(ask.OF_APP + FOR_UPDATE, app)]
+    mine = [ask.hold(row) for row in await tx.rows(ask.OF_APP + FOR_UPDATE, app)]
     closed = [each for hold in mine if (each := steps.stepped(hold, "close", reason, tx.now))]
     for hold in closed:
         await _change(tx, hold)
@@ -184,7 +196,7 @@ async def _standing(tx: Transaction) -> int:
 
 
 async def _due(tx: Transaction) -> tuple[Hold, ...]:
-    return tuple(Hold(*row) for row in await tx.rows(ask.DUE, tx.now))
+    return tuple(ask.hold(row) for row in await tx.rows(ask.DUE, tx.now))
 
 
 async def _unsettled(tx: Transaction) -> bool:
@@ -197,7 +209,7 @@ async def _lease(tx: Transaction, name: str, holder: str, seconds: float) -> boo
 
 async def _find(tx: Transaction, statement: str, *by: str | None) -> Hold | None:
     rows = await tx.rows(statement, *by)
-    return Hold(*rows[0]) if rows else None
+    return ask.hold(rows[0]) if rows else None
 
 
 async def _change(tx: Transaction, hold: Hold) -> Hold:

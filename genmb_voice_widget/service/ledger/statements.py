@@ -5,18 +5,18 @@ Question marks stand for values. The tables are in `service/database/schema.sql`
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import fields
-from operator import attrgetter
+from typing import Any
 
-from . import Hold
+from . import Former, Hold
 
 _BATCH = 100
 _NAMES = [field.name for field in fields(Hold)]
 _COLUMNS = ", ".join(_NAMES)
 _MARKS = ", ".join("?" for _ in _NAMES)
-_CHANGING = ("due", "call_id", "phase", "reason", "answered", "began", "ended", "again")
-values = attrgetter(*_NAMES)
-changing = attrgetter(*_CHANGING)
+_CHANGING = ("due", "call_id", "phase", "reason", "answered", "began", "ended", "again", "former")
 
 BALANCE = "SELECT granted, reserved, captured FROM accounts WHERE owner = ?"
 GRANT = """
@@ -54,3 +54,23 @@ INSERT INTO leases (name, holder, until) VALUES (?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
 WHERE leases.holder = excluded.holder OR leases.until <= ?
 RETURNING name"""
+
+
+def values(hold: Hold) -> list[Any]:
+    """Give what `ADD` stores of a hold."""
+    return [_stored(hold, name) for name in _NAMES]
+
+
+def changing(hold: Hold) -> list[Any]:
+    """Give what `CHANGE` stores of a hold."""
+    return [_stored(hold, name) for name in _CHANGING]
+
+
+def hold(row: Sequence[Any]) -> Hold:
+    """Read what `values` stored."""
+    former = tuple(Former(*each) for each in json.loads(row[-1]))
+    return Hold(*(*row[:-1], former))
+
+
+def _stored(hold: Hold, name: str) -> Any:
+    return json.dumps(hold.former) if name == "former" else getattr(hold, name)

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from genmb_voice_widget.service.caller import Caller
-from genmb_voice_widget.service.ledger import DuplicateCall, Hold, Lacking, Renewed, Wish
+from genmb_voice_widget.service.ledger import DuplicateCall, Hold, Lacking, Wish
 from genmb_voice_widget.service.policy import (
     Allow,
     Deny,
@@ -155,10 +155,10 @@ class Opening:
         except DuplicateCall:
             raise _misunderstood() from None
         except BaseException:
-            await self._settling.hang_up(hold.provider, call_id)
+            await self._settling.drop(hold.session, hold.provider, call_id)
             raise
         if hold.phase != "reserved":
-            await self._settling.hang_up(hold.provider, call_id)
+            await self._settling.drop(hold.session, hold.provider, call_id)
             raise Refusal("session_over", "It was ended while the voice service was still answering.")
         self._settling.watch(hold)
         return hold
@@ -177,14 +177,14 @@ class Opening:
         except DuplicateCall:
             raise _misunderstood() from None
         except BaseException:
-            await self._settling.hang_up(hold.provider, call_id)
+            await self._settling.drop(hold.session, hold.provider, call_id)
             raise
-        if not isinstance(renewed, Renewed):
-            await self._settling.hang_up(hold.provider, call_id)
+        if not isinstance(renewed, Hold):
+            await self._settling.drop(hold.session, hold.provider, call_id)
             raise over() if renewed is None else _refusal(too_many_live(plan))
-        self._parts.flights.start(self._settling.hang_up(hold.provider, renewed.former))
-        self._settling.watch(renewed.hold)
-        return Opened(renewed.hold, leg, None)
+        self._parts.flights.start(self._settling.tidy(renewed))
+        self._settling.watch(renewed)
+        return Opened(renewed, leg, None)
 
 
 def _call(leg: Answer | Ticket) -> str | None:

@@ -99,7 +99,7 @@ class Sweeper:
                 if hold.session not in self._stuck:
                     log.error("session %s could not be ended yet: %s", hold.session, named(result))
                 with suppress(Exception):
-                    await self._ledger.tried(hold.session, self._give_up_after)
+                    await self._ledger.tried(hold.session, (), self._give_up_after)
             elif result.ended is not None:
                 for record in self._records:
                     record(Decision("expired", "ok", hold.app, "sweeper", hold.session))
