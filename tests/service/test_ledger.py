@@ -115,10 +115,44 @@ async def test_sessions_without_a_key_are_different_ones(ledger):
     assert {(await ledger.hold(wish(name))).session for name in "abc"} == set("abc")
 
 
-@pytest.mark.parametrize("phase", PHASES)
-async def test_a_key_stays_that_of_its_session_whatever_becomes_of_it(ledger, phase):
+@pytest.mark.parametrize("phase", [phase for phase in PHASES if phase != "released"])
+async def test_a_key_stays_that_of_its_session_unless_that_is_released(ledger, phase):
     hold = await bring(ledger, phase, key="k")
     assert await ledger.hold(wish("second", key="k")) == hold
+
+
+async def test_a_session_that_is_released_gives_its_key_up(book, ledger):
+    first = await bring(ledger, "closing", "first", key="k")
+    released = await ledger.step("first", "settle")
+    assert (first.key, released.key) == ("k", None)
+    second = await ledger.hold(wish("second", key="k"))
+    assert (second.session, second.key) == ("second", "k")
+    assert await ledger.hold(wish("third", key="k")) == second
+    assert await ledger.hold(wish("first", key="k")) == released
+    assert (await ledger.balance("owner")).reserved == 5
+    assert await book.kinds("second") == ["reserve"]
+
+
+async def test_what_was_tried_in_vain_until_it_was_released_gives_its_key_up_too(ledger):
+    await bring(ledger, "closing", key="k")
+    assert (await ledger.tried("s", (), 0.0)).key is None
+    assert (await ledger.hold(wish("second", key="k"))).session == "second"
+
+
+async def test_a_repeat_at_the_moment_of_the_release_is_the_first_session_or_a_whole_new_one(ledger):
+    for number in range(20):
+        name, key = f"a{number}", f"k{number}"
+        await bring(ledger, "closing", name, f"rtc_{name}", key=key)
+        others = [wish(f"{each}{number}", key=key) for each in "bcd"]
+        *repeats, released = await asyncio.gather(*map(ledger.hold, others), ledger.step(name, "settle"))
+        assert released.key is None
+        ours = {hold.session for hold in repeats}
+        assert len(ours - {name}) <= 1
+        assert {hold.phase for hold in repeats if hold.session == name} <= {"closing"}
+        for new in ours - {name}:
+            for step in ("close", "settle"):
+                await ledger.step(new, step)
+    assert await ledger.balance("owner") == Balance(100, 0, 0)
 
 
 async def test_a_known_key_is_answered_even_where_nothing_more_would_be_granted(ledger):

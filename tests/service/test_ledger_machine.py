@@ -250,6 +250,9 @@ class Account(RuleBasedStateMachine):
 
     def end(self, name, line):
         if line.phase == "closing":
+            if line.key is not None:
+                del self.keys[line.app, line.key]
+                line.key = None
             self.written.append(("release", name, APPS[line.app], line.credits))
         line.phase = {"closing": "released", "ending": "over"}[line.phase]
         line.ended, line.due, line.again = self.now, None, None

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from genmb_voice_widget.service.policy import Plan, Rate
+from genmb_voice_widget.service.problems import Refusal
 
 OFFER = "v=0\r\ns=-\r\n"
 
@@ -199,3 +200,73 @@ async def test_a_start_repeated_with_its_key_needs_no_second_slot_and_no_second_
         assert first.json()["id"] == again.json()["id"]
         assert endpoint.provider.hung_up == ["rtc_1"]
         assert [entry.kind for entry in endpoint.ledger.entries] == ["reserve"]
+
+
+KEYED = {"session": {"type": "realtime"}, "sdp": OFFER}
+ONCE = {"Idempotency-Key": "once"}
+
+
+async def test_a_start_repeated_after_a_refusal_that_says_so_is_another_session(endpoint):
+    async def refuse():
+        raise Refusal("provider_refused", "Not now.")
+
+    async def work():
+        pass
+
+    endpoint.provider.before = refuse
+    refused = await endpoint.http.post("/v1/sessions", json=KEYED, headers=ONCE)
+    assert (refused.json()["code"], refused.json()["retryable"]) == ("provider_refused", True)
+    endpoint.provider.before = work
+    again = await endpoint.http.post("/v1/sessions", json=KEYED, headers=ONCE)
+    assert again.status_code == 201
+    assert endpoint.provider.live == {again.json()["call_id"]}
+    kinds = [(entry.kind, entry.session == again.json()["id"]) for entry in endpoint.ledger.entries]
+    assert kinds == [("reserve", False), ("release", False), ("reserve", True)]
+
+
+async def test_a_start_repeated_after_the_hour_is_another_session(make_endpoint):
+    async with make_endpoint(Plan("pro", rate=Rate(1)), granted=100) as endpoint:
+        first = (await endpoint.start()).json()["id"]
+        full = await endpoint.http.post("/v1/sessions", json=KEYED, headers=ONCE)
+        assert full.json()["code"] == "rate_limited"
+        await endpoint.ended(first)
+        assert (await endpoint.http.post("/v1/sessions", json=KEYED, headers=ONCE)).status_code == 201
+
+
+async def test_a_start_repeated_while_its_first_is_taken_back_waits_and_reaches_no_provider(endpoint):
+    started = (await endpoint.http.post("/v1/sessions", json=KEYED, headers=ONCE)).json()
+    hanging_up, go_on = asyncio.Event(), asyncio.Event()
+
+    async def pause():
+        hanging_up.set()
+        await go_on.wait()
+
+    endpoint.provider.before_hang_up = pause
+    ending = asyncio.create_task(endpoint.ended(started["id"]))
+    await asyncio.wait_for(hanging_up.wait(), 2)
+    early = await endpoint.http.post("/v1/sessions", json=KEYED, headers=ONCE)
+    assert (early.status_code, early.json()["code"], early.headers["retry-after"]) == (
+        409,
+        "session_opening",
+        "1",
+    )
+    go_on.set()
+    await ending
+    assert len(endpoint.provider.sessions) == 1
+    again = await endpoint.http.post("/v1/sessions", json=KEYED, headers=ONCE)
+    assert again.status_code == 201
+    assert again.json()["id"] != started["id"]
+
+
+async def test_a_start_repeated_while_its_session_is_being_ended_reaches_no_provider(endpoint):
+    started = (await endpoint.http.post("/v1/sessions", json=KEYED, headers=ONCE)).json()
+    await endpoint.connected(started["id"])
+
+    async def fail():
+        raise ConnectionError
+
+    endpoint.provider.before_hang_up = fail
+    await endpoint.ended(started["id"])
+    again = await endpoint.http.post("/v1/sessions", json=KEYED, headers=ONCE)
+    assert (again.status_code, again.json()["code"]) == (409, "session_over")
+    assert len(endpoint.provider.sessions) == 1

@@ -152,6 +152,7 @@ class Ledger(Protocol):
     async def hold(self, wish: Wish) -> Hold | Lacking:
         """Reserve a session's credits; for a session or a key that is known, return the hold that has it.
 
+        A hold that is released gives up its key: what is asked with it then is another session.
         An app has one owner at a time.
         """
         ...
@@ -188,11 +189,7 @@ class Ledger(Protocol):
         ...
 
     async def leave(self, session: str, call_id: str) -> Hold | None:
-        """Note a call that was made for the session and that nobody is to have: one more `former`.
-
-        Returns:
-            `None`: no such session.
-        """
+        """Note a call that was made for the session and that nobody is to have; `None`: no such session."""
         ...
 
     async def tried(self, session: str, hung_up: Collection[str], give_up_after: float) -> Hold | None:

@@ -175,6 +175,9 @@ class MemoryLedger:
         return hold
 
     def _put(self, hold: Hold) -> Hold:
+        known = self._holds.get(hold.session)
+        if known is not None and known.key is not None and hold.key is None:
+            del self._keys[known.app, known.key]
         self._holds[hold.session] = hold
         self._pending.pop(hold.session, None)
         self._over.pop(hold.session, None)

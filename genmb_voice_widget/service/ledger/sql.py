@@ -115,8 +115,10 @@ async def _hold(tx: Transaction, wish: Wish) -> Hold | Lacking:
     if (Balance(*account).available or 0) < wish.credits:
         return Lacking("credits")
     hold = steps.begun(wish, tx.now)
-    if not await tx.rows(ask.ADD, *ask.values(hold)) and (known := await _known(tx, wish)):
-        return known  # The same key came under another owner's lock.
+    while not await tx.rows(ask.ADD, *ask.values(hold)):
+        # The same key came under another owner's lock; its hold may have given it up since.
+        if known := await _known(tx, wish):
+            return known
     await _move(tx, hold)
     return hold
 

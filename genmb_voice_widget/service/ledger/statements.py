@@ -16,7 +16,7 @@ _BATCH = 100
 _NAMES = [field.name for field in fields(Hold)]
 _COLUMNS = ", ".join(_NAMES)
 _MARKS = ", ".join("?" for _ in _NAMES)
-_CHANGING = ("due", "call_id", "phase", "reason", "answered", "began", "ended", "again", "former")
+_CHANGING = ("due", "key", "call_id", "phase", "reason", "answered", "began", "ended", "again", "former")
 
 BALANCE = "SELECT granted, reserved, captured FROM accounts WHERE owner = ?"
 GRANT = """

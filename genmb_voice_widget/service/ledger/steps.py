@@ -89,7 +89,9 @@ def stepped(hold: Hold, step: Step, reason: str | None, now: float) -> Hold | No
         case "closing" | "ending":
             return replace(hold, phase=phase, reason=reason, due=now, again=None)
         case _:
-            return _soon(replace(hold, phase=phase, reason=reason, ended=now, due=None, again=None), now)
+            key = None if phase == "released" else hold.key
+            ended = replace(hold, phase=phase, reason=reason, key=key, ended=now, due=None, again=None)
+            return _soon(ended, now)
 
 
 def tried(hold: Hold, hung_up: Collection[str], give_up_after: float, now: float) -> Hold:

@@ -168,6 +168,10 @@ class Opening:
             raise Refusal("bad_request", "The session uses another transport.", status=409)
         if hold.phase == "reserved" and hold.answered is None:
             raise Refusal("session_opening", "Its first request is still under way.", retry_after=1.0)
+        if hold.phase == "closing":
+            raise Refusal("session_opening", "Its first request is still being taken back.", retry_after=1.0)
+        if hold.phase in ("ending", "released"):
+            raise over()
         leg = await self._parts.legs.reach(hold.provider, wire, sdp)
         call_id = _call(leg)
         try:
