@@ -260,12 +260,20 @@ class Desk:
 
 
 @pytest.fixture
-def make_desk(clock):
+def make_desk(clock, audit):
     def make(timing: Timing | None = None) -> Desk:
         timing = timing or Timing()
         ledger, window, provider = MemoryLedger(clock, 100), MemoryWindow(clock), ObedientProvider()
         plan = Plan("limited", rate=Rate(20))
-        parts = Parts(Legs({"here": provider}, timing), window, ledger, timing, clock)
+        parts = Parts(
+            Legs({"here": provider}, timing),
+            window,
+            ledger,
+            timing,
+            clock,
+            watch=True,
+            records=[audit.record],
+        )
         sessions = Sessions(parts)
         return Desk(parts, sessions, Sweeper(sessions, ledger, timing), ledger, window, provider, clock, plan)
 

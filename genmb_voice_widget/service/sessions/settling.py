@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Collection
 
+from genmb_voice_widget.service.audit import Decision
 from genmb_voice_widget.service.ledger import Hold
 from genmb_voice_widget.service.problems import Refusal, named
 from genmb_voice_widget.service.window import starts_log
@@ -43,7 +44,10 @@ class Settling:
     async def expire(self, hold: Hold) -> Hold:
         """End a session whose time is over by the ledger's clock; any other stays as it is."""
         reason = "no_proof" if hold.phase == "reserved" else "time_over"
-        return await self._finish(known(await self._parts.ledger.step(hold.session, "expire", reason)))
+        after = known(await self._parts.ledger.step(hold.session, "expire", reason))
+        if hold.phase in ("reserved", "live") and after.phase != hold.phase and after.reason == reason:
+            self._record("expired", "sweeper", after)
+        return await self._finish(after)
 
     def watch(self, hold: Hold) -> None:
         """Capture as soon as the provider itself has seen the caller's media."""
@@ -73,9 +77,18 @@ class Settling:
 
     async def _note_proof(self, session: str) -> None:
         try:
-            await self._parts.ledger.step(session, "capture")
+            found = known(await self._parts.ledger.find(session))
+            if found.phase != "reserved":
+                return
+            captured = known(await self._parts.ledger.step(session, "capture"))
+            if captured.phase == "live":
+                self._record("connected", "provider", captured)
         except Refusal as refusal:
             log.warning("session %s: its proof could not be noted: %s", session, refusal.code)
+
+    def _record(self, action: str, via: str, hold: Hold) -> None:
+        for record in self._parts.records:
+            record(Decision(action, "ok", hold.app, via, hold.session))
 
     async def _finish(self, hold: Hold) -> Hold:
         if hold.phase in ("closing", "ending"):

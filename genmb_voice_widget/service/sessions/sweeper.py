@@ -11,10 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Sequence
 from contextlib import suppress
 
-from genmb_voice_widget.service.audit import Decision, Record
 from genmb_voice_widget.service.ledger import Ledger
 from genmb_voice_widget.service.outage import Outage
 from genmb_voice_widget.service.problems import named
@@ -31,7 +29,6 @@ class Sweeper:
     """Looks every so many seconds for the holds that are due. One event loop for its whole life.
 
     Args:
-        records: are told of each session that was ended.
         shared: whether others have sessions in the ledger too.
     """
 
@@ -40,7 +37,6 @@ class Sweeper:
         sessions: Sessions,
         ledger: Ledger,
         timing: Timing,
-        records: Sequence[Record] = (),
         *,
         shared: bool = False,
     ) -> None:
@@ -51,7 +47,6 @@ class Sweeper:
         # A sweeper that died keeps the others from sweeping no longer than it could have taken itself.
         self._lease = timing.sweep_every + timing.hang_up_within
         self._name = secrets.token_hex(8)
-        self._records = records
         self._shared = shared
         self._asked = False
         self._stuck = set[str]()
@@ -100,9 +95,6 @@ class Sweeper:
                     log.error("session %s could not be ended yet: %s", hold.session, named(result))
                 with suppress(Exception):
                     await self._ledger.tried(hold.session, (), self._give_up_after)
-            elif result.ended is not None:
-                for record in self._records:
-                    record(Decision("expired", "ok", hold.app, "sweeper", hold.session))
         self._stuck = stuck
         return len(stuck) < len(due)
 
