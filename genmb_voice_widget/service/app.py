@@ -99,9 +99,9 @@ def make_app(
         providers = metrics.providers(providers)
         window, ledger = metrics.window(window), metrics.ledger(ledger)
     records = [*([audit.record] if audit else []), *([metrics.decided] if metrics else [])]
-    parts = Parts(Legs(providers, timing), window, ledger, timing, clock, watch)
+    parts = Parts(Legs(providers, timing), window, ledger, timing, clock, watch, records)
     sessions = Sessions(parts)
-    sweeper = Sweeper(sessions, ledger, timing, records, shared=shared)
+    sweeper = Sweeper(sessions, ledger, timing, shared=shared)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -37,7 +37,7 @@ _OF_A_PROVIDER = (0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 6.0, 15.0)
 _OF_A_STORE = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _PROVIDER_CALLS = ("answer", "mint", "hang_up")
 _WINDOW_CALLS = ("ages", "take", "give_back")
-_LEDGER_CALLS = ("balance", "hold", "answered", "renew", "step", "find", "due", "unsettled", "lease")
+_LEDGER_CALLS = ("balance", "hold", "answered", "renew", "step", "tried", "find", "due", "unsettled", "lease")
 
 
 class Metrics:

@@ -239,6 +239,7 @@ async def service(make_endpoint, register, audit) -> AsyncIterator[Endpoint]:
 class Desk:
     """Sessions without HTTP, and the sweeper that looks after them, to be told when to look."""
 
+    parts: Parts
     sessions: Sessions
     sweeper: Sweeper
     ledger: MemoryLedger
@@ -259,13 +260,22 @@ class Desk:
 
 
 @pytest.fixture
-def make_desk(clock):
+def make_desk(clock, audit):
     def make(timing: Timing | None = None) -> Desk:
         timing = timing or Timing()
         ledger, window, provider = MemoryLedger(clock, 100), MemoryWindow(clock), ObedientProvider()
         plan = Plan("limited", rate=Rate(20))
-        sessions = Sessions(Parts(Legs({"here": provider}, timing), window, ledger, timing, clock))
-        return Desk(sessions, Sweeper(sessions, ledger, timing), ledger, window, provider, clock, plan)
+        parts = Parts(
+            Legs({"here": provider}, timing),
+            window,
+            ledger,
+            timing,
+            clock,
+            watch=True,
+            records=[audit.record],
+        )
+        sessions = Sessions(parts)
+        return Desk(parts, sessions, Sweeper(sessions, ledger, timing), ledger, window, provider, clock, plan)
 
     return make
 

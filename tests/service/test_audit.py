@@ -132,7 +132,6 @@ async def test_no_key_token_secret_offer_or_answer_is_in_any_line(service, regis
 
 
 async def test_a_session_that_only_time_ended_is_a_line_of_the_sweeper(desk, audit):
-    desk.sweeper._records = [audit.record]
     hold = await desk.open()
     await desk.sweeper.sweep()
     assert audit.decisions == []
@@ -141,6 +140,75 @@ async def test_a_session_that_only_time_ended_is_a_line_of_the_sweeper(desk, aud
     await desk.sweeper.sweep()
 
     assert audit.decisions == [Decision("expired", "ok", "owner", "sweeper", hold.session)]
+
+
+async def failing_hang_ups():
+    raise ConnectionError
+
+
+async def working_hang_ups():
+    pass
+
+
+async def test_a_session_that_time_ended_is_one_line_though_its_hang_up_takes_several_tries(desk, audit):
+    hold = await desk.open()
+    desk.provider.before_hang_up = failing_hang_ups
+    for seconds in (30, 2, 2):
+        desk.clock.advance(seconds)
+        await desk.sweeper.sweep()
+    desk.provider.before_hang_up = working_hang_ups
+    desk.clock.advance(60)
+    await desk.sweeper.sweep()
+
+    assert (await desk.ledger.find(hold.session)).phase == "released"
+    assert audit.decisions == [Decision("expired", "ok", "owner", "sweeper", hold.session)]
+
+
+@pytest.mark.parametrize("proven", [True, False])
+async def test_a_session_that_its_page_ended_is_not_said_to_have_expired_though_it_was_hung_up_later(
+    desk, audit, proven
+):
+    hold = await desk.open()
+    if proven:
+        await desk.sessions.connected(desk.caller, hold.session)
+    desk.provider.before_hang_up = failing_hang_ups
+    await desk.sessions.ended(desk.caller, hold.session, "user")
+    desk.provider.before_hang_up = working_hang_ups
+    desk.clock.advance(2)
+    await desk.sweeper.sweep()
+
+    assert (await desk.ledger.find(hold.session)).ended is not None
+    assert audit.decisions == []
+
+
+async def test_a_session_that_goes_on_when_its_replaced_call_is_hung_up_is_no_line(desk, audit):
+    hold = await desk.open()
+    await desk.sessions.connected(desk.caller, hold.session)
+    await desk.ledger.renew(hold.session, "rtc_2", 60.0)
+    desk.clock.advance(10)
+    await desk.sweeper.sweep()
+    assert desk.provider.hung_up == ["rtc_1"]
+    assert audit.decisions == []
+
+
+async def test_a_session_that_its_provider_proved_is_a_line_of_the_provider(desk, audit):
+    proofs = asyncio.Queue()
+
+    async def proven(call_id):
+        return await proofs.get()
+
+    desk.provider.proven = proven
+    first, second = await desk.open(), await desk.open()
+    await desk.sessions.connected(desk.caller, second.session)
+    for _ in range(2):
+        proofs.put_nowait(True)
+    async with asyncio.timeout(2):
+        while (await desk.ledger.find(first.session)).phase != "live" or not proofs.empty():
+            await asyncio.sleep(0)
+    await desk.parts.flights.drain()
+
+    assert [(await desk.ledger.find(each.session)).phase for each in (first, second)] == ["live", "live"]
+    assert audit.decisions == [Decision("connected", "ok", "owner", "provider", first.session)]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from harness.ledgers import MemoryBook, PostgresBook, SqliteBook, wish
 
-from genmb_voice_widget.service.ledger import Balance, DuplicateCall, Lacking
+from genmb_voice_widget.service.ledger import Balance, DuplicateCall, Former, Lacking
 
 pytest_plugins = ["harness.postgres_plugin"]
 
@@ -115,10 +115,44 @@ async def test_sessions_without_a_key_are_different_ones(ledger):
     assert {(await ledger.hold(wish(name))).session for name in "abc"} == set("abc")
 
 
-@pytest.mark.parametrize("phase", PHASES)
-async def test_a_key_stays_that_of_its_session_whatever_becomes_of_it(ledger, phase):
+@pytest.mark.parametrize("phase", [phase for phase in PHASES if phase != "released"])
+async def test_a_key_stays_that_of_its_session_unless_that_is_released(ledger, phase):
     hold = await bring(ledger, phase, key="k")
     assert await ledger.hold(wish("second", key="k")) == hold
+
+
+async def test_a_session_that_is_released_gives_its_key_up(book, ledger):
+    first = await bring(ledger, "closing", "first", key="k")
+    released = await ledger.step("first", "settle")
+    assert (first.key, released.key) == ("k", None)
+    second = await ledger.hold(wish("second", key="k"))
+    assert (second.session, second.key) == ("second", "k")
+    assert await ledger.hold(wish("third", key="k")) == second
+    assert await ledger.hold(wish("first", key="k")) == released
+    assert (await ledger.balance("owner")).reserved == 5
+    assert await book.kinds("second") == ["reserve"]
+
+
+async def test_what_was_tried_in_vain_until_it_was_released_gives_its_key_up_too(ledger):
+    await bring(ledger, "closing", key="k")
+    assert (await ledger.tried("s", (), 0.0)).key is None
+    assert (await ledger.hold(wish("second", key="k"))).session == "second"
+
+
+async def test_a_repeat_at_the_moment_of_the_release_is_the_first_session_or_a_whole_new_one(ledger):
+    for number in range(20):
+        name, key = f"a{number}", f"k{number}"
+        await bring(ledger, "closing", name, f"rtc_{name}", key=key)
+        others = [wish(f"{each}{number}", key=key) for each in "bcd"]
+        *repeats, released = await asyncio.gather(*map(ledger.hold, others), ledger.step(name, "settle"))
+        assert released.key is None
+        ours = {hold.session for hold in repeats}
+        assert len(ours - {name}) <= 1
+        assert {hold.phase for hold in repeats if hold.session == name} <= {"closing"}
+        for new in ours - {name}:
+            for step in ("close", "settle"):
+                await ledger.step(new, step)
+    assert await ledger.balance("owner") == Balance(100, 0, 0)
 
 
 async def test_a_known_key_is_answered_even_where_nothing_more_would_be_granted(ledger):
@@ -244,8 +278,8 @@ async def test_another_call_takes_the_place_of_a_live_ones_and_costs_nothing(boo
     hold = await bring(ledger, "live", lasts=1800.0)
     book.advance(100)
     renewed = await ledger.renew("s", "rtc_2", 60.0)
-    assert renewed.hold == replace(hold, call_id="rtc_2") == await ledger.find("s")
-    assert renewed.former == "rtc_1"
+    left = replace(hold, call_id="rtc_2", former=(Former("rtc_1", book.now),), again=book.now + 10)
+    assert renewed == left == await ledger.find("s")
     assert await book.kinds() == ["reserve", "capture"]
     assert await ledger.balance("owner") == Balance(100, 0, 5)
 
@@ -257,14 +291,16 @@ async def test_a_session_that_was_just_over_is_live_again_until_its_end_and_cost
     await ledger.step("s", "settle")
     book.advance(59)
     renewed = await ledger.renew("s", "rtc_2", 60.0)
-    assert renewed.hold == replace(live, call_id="rtc_2") == await ledger.find("s")
-    assert (renewed.hold.due, renewed.hold.reason, renewed.former) == (live.began + 100, None, "rtc_1")
+    left = replace(live, call_id="rtc_2", former=(Former("rtc_1", book.now),), again=book.now + 10)
+    assert renewed == left == await ledger.find("s")
+    assert (renewed.due, renewed.reason) == (live.began + 100, None)
+    renewed = await ledger.tried("s", {"rtc_1"}, 300.0)
     assert await book.kinds() == ["reserve", "capture"]
     assert await ledger.live("app") == 1
     book.advance(30)
     assert await ledger.due() == ()
     book.advance(1)
-    assert await ledger.due() == (renewed.hold,)
+    assert await ledger.due() == (renewed,)
     for step in ("expire", "settle"):
         await ledger.step("s", step, "time_over")
     assert await book.kinds() == ["reserve", "capture"]
@@ -283,7 +319,7 @@ async def test_a_session_that_is_over_takes_a_place_again_and_is_not_renewed_whe
     for step in ("close", "settle"):
         await ledger.step("b", step)
     renewed = await ledger.renew("s", "rtc_3", 60.0, max_live=2)
-    assert (renewed.hold.phase, renewed.hold.call_id) == ("live", "rtc_3")
+    assert (renewed.phase, renewed.call_id) == ("live", "rtc_3")
     assert await ledger.hold(wish("d", max_live=2)) == Lacking("live")
 
 
@@ -292,7 +328,7 @@ async def test_a_session_that_stands_keeps_its_place_when_it_is_renewed(ledger, 
     await bring(ledger, phase)
     await ledger.hold(wish("b"))
     renewed = await ledger.renew("s", "rtc_2", 60.0, max_live=1)
-    assert (renewed.hold.phase, renewed.hold.call_id) == (phase, "rtc_2")
+    assert (renewed.phase, renewed.call_id) == (phase, "rtc_2")
 
 
 async def test_after_the_grace_a_session_stays_over(book, ledger):
@@ -316,13 +352,14 @@ async def test_a_session_that_has_had_its_whole_time_is_not_renewed(book, ledger
 async def test_a_session_without_an_end_is_renewed_without_one(book, ledger, phase):
     await bring(ledger, phase)
     book.advance(59)
-    assert (await ledger.renew("s", "rtc_2", 60.0)).hold.due is None
+    assert (await ledger.renew("s", "rtc_2", 60.0)).due is None
 
 
 async def test_a_session_that_waits_for_its_proof_is_renewed_within_the_same_time(book, ledger):
     hold = await bring(ledger, "reserved")
     book.advance(29)
-    assert (await ledger.renew("s", "rtc_2", 60.0)).hold == replace(hold, call_id="rtc_2")
+    renewed = await ledger.renew("s", "rtc_2", 60.0)
+    assert (renewed.phase, renewed.call_id, renewed.due) == ("reserved", "rtc_2", hold.due)
     book.advance(1)
     assert await ledger.renew("s", "rtc_3", 60.0) is None
 
@@ -332,7 +369,7 @@ async def test_a_session_without_a_call_id_is_renewed_once_it_was_answered(ledge
     assert await ledger.renew("s", None, 60.0) is None
     hold = await ledger.answered("s", None, 30.0)
     renewed = await ledger.renew("s", None, 60.0)
-    assert (renewed.hold, renewed.former) == (hold, None)
+    assert renewed == hold
 
 
 @pytest.mark.parametrize("phase", ["ending", "closing", "released"])
@@ -352,8 +389,8 @@ async def test_renewing_with_the_same_call_hangs_nothing_up(ledger):
     await bring(ledger, "live")
     first = await ledger.renew("s", "rtc_2", 60.0)
     again = await ledger.renew("s", "rtc_2", 60.0)
-    assert (first.former, again.former) == ("rtc_1", None)
-    assert again.hold == first.hold
+    assert [each.call_id for each in first.former] == ["rtc_1"]
+    assert again == first
 
 
 @pytest.mark.parametrize("phase", ["reserved", "live", "over"])
@@ -368,7 +405,8 @@ async def test_a_session_is_not_renewed_with_another_sessions_call(ledger, phase
 async def test_a_session_may_have_its_own_former_call_again(ledger):
     await bring(ledger, "live")
     await ledger.renew("s", "rtc_2", 60.0)
-    assert (await ledger.renew("s", "rtc_1", 60.0)).hold.call_id == "rtc_1"
+    renewed = await ledger.renew("s", "rtc_1", 60.0)
+    assert (renewed.call_id, [each.call_id for each in renewed.former]) == ("rtc_1", ["rtc_2"])
 
 
 # step
@@ -485,6 +523,196 @@ async def test_a_session_without_an_end_never_expires(book, ledger):
 async def test_a_step_of_no_session_is_none(ledger):
     assert await ledger.step("nobody", "capture") is None
     assert await ledger.find("nobody") is None
+
+
+# tried
+
+
+@pytest.mark.parametrize("phase", ["closing", "ending"])
+async def test_what_could_not_be_hung_up_is_due_again_later_each_time_and_then_settled_as_it_is(
+    book, ledger, phase
+):
+    was = await bring(ledger, phase)
+    closed, waits = book.now, []
+    while (hold := await ledger.tried("s", (), 300.0)).ended is None:
+        assert hold == replace(was, again=hold.again) == await ledger.find("s")
+        waits.append(hold.again - book.now)
+        assert await ledger.due() == ()
+        book.advance(waits[-1])
+        assert await ledger.due() == (hold,)
+    assert waits[:6] == [2, 2, 4, 8, 16, 32]
+    assert max(waits) == 60
+    assert book.now == closed + 300
+    assert (hold.phase, hold.due, hold.again) == (
+        {"closing": "released", "ending": "over"}[phase],
+        None,
+        None,
+    )
+    assert await book.kinds() == ["reserve", {"closing": "release", "ending": "capture"}[phase]]
+    assert (await ledger.balance("owner")).reserved == 0
+    assert not await ledger.unsettled()
+    assert await ledger.tried("s", (), 300.0) == hold
+
+
+@pytest.mark.parametrize("phase", ["reserved", "live"])
+async def test_what_could_not_even_be_closed_is_due_again_later_and_never_given_up(book, ledger, phase):
+    was = await bring(ledger, phase, lasts=30.0)
+    assert await ledger.tried("s", (), 300.0) == was
+    book.advance(30)
+    assert await ledger.tried("s", (), 300.0) == replace(was, again=book.now + 2)
+    book.advance(1000)
+    assert (await ledger.tried("s", (), 300.0)).again == book.now + 60
+    assert (await ledger.step("s", "expire")).again is None
+
+
+@pytest.mark.parametrize("phase", ["over", "released"])
+async def test_of_what_is_settled_nothing_is_tried_again(ledger, phase):
+    was = await bring(ledger, phase)
+    assert await ledger.tried("s", (), 0.0) == was
+    assert await ledger.tried("nobody", (), 0.0) is None
+
+
+async def test_a_proof_that_comes_after_the_first_try_leaves_nothing_to_be_tried(book, ledger):
+    await bring(ledger, "reserved")
+    book.advance(30)
+    await ledger.tried("s", (), 300.0)
+    assert (await ledger.step("s", "capture")).again is None
+    assert not await ledger.unsettled()
+
+
+async def test_however_many_cannot_be_ended_what_is_due_after_them_is_reached(book, ledger):
+    await ledger.grant("owner", 1000)
+    for number in range(150):
+        await bring(ledger, "closing", f"s{number}", f"rtc_{number}")
+    await ledger.hold(wish("other", within=0.0))
+    for _ in range(2):
+        for hold in await ledger.due():
+            if hold.session != "other":
+                await ledger.tried(hold.session, (), 300.0)
+    assert [hold.session for hold in await ledger.due()] == ["other"]
+
+
+# calls that are to be hung up
+
+
+async def test_a_call_that_was_replaced_is_due_until_it_is_known_to_be_hung_up(book, ledger):
+    live = await bring(ledger, "live")
+    await ledger.renew("s", "rtc_2", 60.0)
+    renewed = await ledger.renew("s", "rtc_3", 60.0)
+    assert [each.call_id for each in renewed.former] == ["rtc_1", "rtc_2"]
+    assert await ledger.unsettled()
+    assert await ledger.due() == ()
+    book.advance(10)
+    assert await ledger.due() == (renewed,)
+
+    tried = await ledger.tried("s", {"rtc_2", "rtc_9"}, 300.0)
+    assert tried.former == (Former("rtc_1", book.now - 10),)
+    assert tried.again == book.now + 10
+    assert await ledger.due() == ()
+    assert await ledger.tried("s", {"rtc_1"}, 300.0) == replace(live, call_id="rtc_3")
+    assert not await ledger.unsettled()
+
+
+async def test_a_call_that_cannot_be_hung_up_is_tried_no_longer_than_it_may_be(book, ledger):
+    live = await bring(ledger, "live")
+    await ledger.renew("s", "rtc_2", 60.0)
+    book.advance(299)
+    assert (await ledger.tried("s", (), 300.0)).again == book.now + 1
+    book.advance(1)
+    assert await ledger.tried("s", (), 300.0) == replace(live, call_id="rtc_2")
+
+
+@pytest.mark.parametrize("phase", ["reserved", "live"])
+async def test_a_call_that_is_to_be_hung_up_puts_no_end_off(book, ledger, phase):
+    await bring(ledger, phase, lasts=30.0)
+    book.advance(1)
+    await ledger.renew("s", "rtc_2", 60.0)
+    assert (await ledger.tried("s", (), 300.0)).again == book.now + 2
+    book.advance(27)
+    hold = await ledger.tried("s", (), 300.0)
+    assert hold.again == hold.due == book.now + 2
+    book.advance(2)
+    assert await ledger.due() == (hold,)
+    closed = await ledger.step("s", "expire")
+    assert (closed.former, closed.again) == (hold.former, None)
+
+
+@pytest.mark.parametrize("phase", ["reserved", "live"])
+@pytest.mark.parametrize("hung_up", [(), ("rtc_1",)])
+async def test_an_end_that_comes_while_a_call_is_being_hung_up_is_due_at_once(book, ledger, phase, hung_up):
+    await bring(ledger, phase, lasts=30.0)
+    await ledger.renew("s", "rtc_2", 60.0)
+    book.advance(30)
+    hold = await ledger.tried("s", hung_up, 300.0)
+    assert await ledger.due() == (hold,)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+async def test_a_call_that_nobody_is_to_have_is_due_soon_whatever_the_session_is(book, ledger, phase):
+    was = await bring(ledger, phase)
+    left = await ledger.leave("s", "rtc_9")
+    assert left.former == (Former("rtc_9", book.now),)
+    assert await ledger.leave("s", "rtc_9") == left == await ledger.find("s")
+    assert await ledger.leave("nobody", "rtc_9") is None
+    book.advance(10)
+    assert await ledger.due() == (left,)
+    assert (await ledger.tried("s", {"rtc_9"}, 300.0)).former == ()
+    assert (await ledger.find("s")).phase == was.phase
+    assert await ledger.live("app") == (phase not in ("over", "released"))
+
+
+@pytest.mark.parametrize("phase", PHASES)
+async def test_the_call_that_a_session_has_is_not_one_that_it_left(ledger, phase):
+    was = await bring(ledger, phase)
+    assert await ledger.leave("s", "rtc_1") == was
+
+
+@pytest.mark.parametrize("phase", ["closing", "ending"])
+async def test_a_call_that_is_left_while_its_session_ends_outlives_it(book, ledger, phase):
+    await bring(ledger, phase)
+    await ledger.leave("s", "rtc_9")
+    settled = await ledger.step("s", "settle")
+    assert (settled.former, settled.again) == ((Former("rtc_9", book.now),), book.now + 10)
+    assert await ledger.unsettled()
+    await ledger.tried("s", {"rtc_9"}, 300.0)
+    assert not await ledger.unsettled()
+
+
+# close_app
+
+
+@pytest.mark.parametrize(
+    ("phase", "then", "closed"),
+    [
+        ("reserved", "closing", 1),
+        ("live", "ending", 1),
+        ("ending", "ending", 0),
+        ("closing", "closing", 0),
+        ("over", "over", 0),
+        ("released", "released", 0),
+    ],
+)
+async def test_an_app_that_is_closed_has_its_sessions_due_at_once(book, ledger, phase, then, closed):
+    was = await bring(ledger, phase)
+    book.advance(3)
+    assert await ledger.close_app("app", "revoked") == closed
+    hold = await ledger.find("s")
+    assert hold == (replace(was, phase=then, reason="revoked", due=book.now) if closed else was)
+    assert await ledger.due() == ((hold,) if then in ("closing", "ending") else ())
+    assert await ledger.close_app("app") == 0
+
+
+async def test_closing_an_app_leaves_what_was_charged_and_every_other_app(book, ledger):
+    await bring(ledger, "live", "a", "rtc_a")
+    await bring(ledger, "reserved", "b", "rtc_b")
+    other = await bring(ledger, "live", "c", "rtc_c", app="other")
+    assert await ledger.close_app("app") == 2
+    assert await ledger.close_app("nobody's") == 0
+    for name in "ab":
+        await ledger.step(name, "settle")
+    assert await ledger.find("c") == other
+    assert await ledger.balance("owner") == Balance(100, 0, 10)
+    assert await book.kinds("b") == ["reserve", "release"]
 
 
 # what is due

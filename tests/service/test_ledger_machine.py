@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -44,6 +44,12 @@ class Line:
     answered: bool = False
     began: float | None = None
     ended: float | None = None
+    again: float | None = None
+    former: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def look(self):
+        return self.due if self.again is None else self.again
 
 
 class Account(RuleBasedStateMachine):
@@ -165,11 +171,29 @@ class Account(RuleBasedStateMachine):
         if full:
             assert renewed == Lacking("live")
             return
-        assert renewed.former == (line.call if line.call != call else None)
-        line.call = call
-        self.take(call, name)
         if line.phase == "over":
             line.phase, line.ended, line.due = "live", None, ends
+        line.former.pop(call, None)
+        if line.call not in (None, call):
+            line.former[line.call] = self.now
+        line.call = call
+        self.take(call, name)
+        self.soon(line)
+
+    @rule(name=held, call=CALLS)
+    def leave(self, name, call):
+        hold = self.run(self.book.ledger.leave(name, call))
+        line = self.lines.get(name)
+        if line is None:
+            assert hold is None
+        elif call != line.call and call not in line.former:
+            line.former[call] = self.now
+            self.soon(line)
+
+    def soon(self, line):
+        look, line.again = line.look, None
+        if line.former:
+            line.again = self.now + 10 if look is None else min(self.now + 10, look)
 
     def take(self, call, name):
         if call is not None:
@@ -183,6 +207,7 @@ class Account(RuleBasedStateMachine):
             assert hold is None
             return
         late = line.due is not None and line.due <= self.now
+        before = line.phase
         match line.phase, step:
             case "reserved", "capture":
                 line.phase, line.began = "live", self.now
@@ -191,12 +216,55 @@ class Account(RuleBasedStateMachine):
             case (("reserved" | "live"), ("close" | "expire")) if step == "close" or late:
                 line.phase = {"reserved": "closing", "live": "ending"}[line.phase]
                 line.due = self.now
-            case "closing", "settle":
-                line.phase, line.ended, line.due = "released", self.now, None
-                self.written.append(("release", name, APPS[line.app], line.credits))
-            case "ending", "settle":
-                line.phase, line.ended, line.due = "over", self.now, None
+            case (("closing" | "ending"), "settle"):
+                self.end(name, line)
+        if line.phase != before:
+            line.again = None
+            if line.phase not in ("closing", "ending"):
+                self.soon(line)
         assert hold.phase == line.phase
+
+    @rule(name=held, hung_up=st.sets(CALLS))
+    def tried(self, name, hung_up):
+        hold = self.run(self.book.ledger.tried(name, hung_up, 120.0))
+        line = self.lines.get(name)
+        if line is None:
+            assert hold is None
+            return
+        left = {call: at for call, at in line.former.items() if call not in hung_up and at > self.now - 120}
+        some, line.former = bool(line.former), left
+        late = line.due is not None and line.due <= self.now
+        ends = line.phase in ("closing", "ending")
+        if late and ends and self.now - line.due >= 120.0:
+            self.end(name, line)
+            self.soon(line)
+            return
+        if late and not ends and some:
+            line.again = None
+            return
+        begun = [*left.values(), *[line.due] * late]
+        last = [at + 120.0 for at in (*left.values(), *[line.due] * (late and ends))]
+        soonest = [line.due] * (line.due is not None and not late)
+        pauses = [self.now + min(max(self.now - at, 2.0), 60.0) for at in begun]
+        line.again = min(max(pauses), *last, *soonest, float("inf")) if begun else None
+
+    def end(self, name, line):
+        if line.phase == "closing":
+            if line.key is not None:
+                del self.keys[line.app, line.key]
+                line.key = None
+            self.written.append(("release", name, APPS[line.app], line.credits))
+        line.phase = {"closing": "released", "ending": "over"}[line.phase]
+        line.ended, line.due, line.again = self.now, None, None
+
+    @rule(app=st.sampled_from(sorted(APPS)))
+    def close_app(self, app):
+        mine = [
+            line for line in self.lines.values() if line.app == app and line.phase in ("reserved", "live")
+        ]
+        for line in mine:
+            line.phase, line.due, line.again = "closing" if line.began is None else "ending", self.now, None
+        assert self.run(self.book.ledger.close_app(app)) == len(mine)
 
     @rule(name=held, call=st.one_of(st.none(), CALLS), max_live=st.sampled_from((None, 1, 2)))
     def talk_and_come_back(self, name, call, max_live):
@@ -229,6 +297,7 @@ class Account(RuleBasedStateMachine):
             hold = self.run(self.book.ledger.find(name))
             shown = hold.app, hold.key, hold.credits, hold.lasts, hold.due, hold.phase, hold.call_id
             assert shown == (line.app, line.key, line.credits, line.lasts, line.due, line.phase, line.call)
+            assert (hold.again, dict(hold.former)) == (line.again, line.former)
             assert (hold.answered is not None, hold.began, hold.ended) == (
                 line.answered,
                 line.began,
@@ -254,11 +323,12 @@ class Account(RuleBasedStateMachine):
 
     @invariant()
     def what_is_due_is_what_is_late(self):
-        late = {name for name, line in self.lines.items() if line.due is not None and line.due <= self.now}
+        late = {name for name, line in self.lines.items() if line.look is not None and line.look <= self.now}
         due = self.run(self.book.ledger.due())
         assert {hold.session for hold in due} == late
-        assert [hold.due for hold in due] == sorted(hold.due for hold in due)
-        ever = any(line.due is not None for line in self.lines.values())
+        looks = [self.lines[hold.session].look for hold in due]
+        assert looks == sorted(looks)
+        ever = any(line.look is not None for line in self.lines.values())
         assert self.run(self.book.ledger.unsettled()) == ever
         for app in APPS:
             assert self.run(self.book.ledger.live(app)) == self.standing(app)

@@ -1,10 +1,21 @@
 """Many at once: sessions do not mix, and the same words said by several callers at the same moment count once."""
 
 import asyncio
+import http.client
+import json
+import threading
+import time
+from urllib.parse import urlsplit
 
 import pytest
 
+from genmb_voice_widget.service.access import OpenAccess
+from genmb_voice_widget.service.app import make_app
+from genmb_voice_widget.service.ledger.memory import MemoryLedger
 from genmb_voice_widget.service.policy import Plan, Rate
+from genmb_voice_widget.service.problems import Refusal
+from genmb_voice_widget.service.settings import Timing
+from genmb_voice_widget.service.window import MemoryWindow
 
 OFFER = "v=0\r\ns=-\r\n"
 
@@ -106,7 +117,9 @@ async def test_the_last_credits_go_to_one_of_many(make_endpoint):
         assert (codes.count(201), codes.count(402)) == (2, 8)
 
 
-async def test_a_caller_that_goes_away_while_the_provider_answers_leaves_no_call_hold_or_slot(make_endpoint):
+async def test_a_start_that_is_cancelled_while_the_provider_answers_leaves_no_call_hold_or_slot(
+    make_endpoint,
+):
     async with make_endpoint(Plan("pro", rate=Rate(1)), granted=5) as endpoint:
         answering, go_on, hung_up = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
@@ -130,7 +143,7 @@ async def test_a_caller_that_goes_away_while_the_provider_answers_leaves_no_call
         assert endpoint.provider.hung_up == ["rtc_1"]
 
 
-async def test_a_caller_that_goes_away_before_a_refusal_leaves_nothing_either(make_endpoint):
+async def test_a_start_that_is_cancelled_before_a_refusal_leaves_nothing_either(make_endpoint):
     async with make_endpoint(granted=5) as endpoint:
         answering, go_on = asyncio.Event(), asyncio.Event()
 
@@ -146,6 +159,41 @@ async def test_a_caller_that_goes_away_before_a_refusal_leaves_nothing_either(ma
         await asyncio.wait([caller])
         go_on.set()
     assert [entry.kind for entry in endpoint.ledger.entries] == ["reserve", "release"]
+
+
+def test_a_client_that_goes_away_while_the_provider_answers_leaves_its_session_to_the_sweeper(
+    running, make_provider
+):
+    answering, go_on, hung_up = threading.Event(), threading.Event(), threading.Event()
+    provider, ledger = make_provider(), MemoryLedger(time.time)
+
+    async def pause():
+        answering.set()
+        await asyncio.to_thread(go_on.wait, 5)
+
+    async def note():
+        hung_up.set()
+
+    provider.before, provider.before_hang_up = pause, note
+    app = make_app(
+        providers={"here": provider},
+        access=OpenAccess(Plan("pro")),
+        window=MemoryWindow(),
+        ledger=ledger,
+        clock=time.time,
+        timing=Timing(connect_within=0.1, sweep_every=0.02),
+    )
+    body = json.dumps({"session": {"type": "realtime"}, "sdp": OFFER})
+    with running(app) as url:
+        at = urlsplit(url)
+        client = http.client.HTTPConnection(at.hostname, at.port)
+        client.request("POST", "/v1/sessions", body, {"Content-Type": "application/json"})
+        assert answering.wait(5)
+        client.close()
+        go_on.set()
+        assert hung_up.wait(5)
+    assert [entry.kind for entry in ledger.entries] == ["reserve", "release"]
+    assert provider.live == set()
 
 
 async def test_an_end_whose_caller_goes_away_is_carried_out_for_those_who_wait_for_it_too(endpoint):
@@ -199,3 +247,73 @@ async def test_a_start_repeated_with_its_key_needs_no_second_slot_and_no_second_
         assert first.json()["id"] == again.json()["id"]
         assert endpoint.provider.hung_up == ["rtc_1"]
         assert [entry.kind for entry in endpoint.ledger.entries] == ["reserve"]
+
+
+KEYED = {"session": {"type": "realtime"}, "sdp": OFFER}
+ONCE = {"Idempotency-Key": "once"}
+
+
+async def test_a_start_repeated_after_a_refusal_that_says_so_is_another_session(endpoint):
+    async def refuse():
+        raise Refusal("provider_refused", "Not now.")
+
+    async def work():
+        pass
+
+    endpoint.provider.before = refuse
+    refused = await endpoint.http.post("/v1/sessions", json=KEYED, headers=ONCE)
+    assert (refused.json()["code"], refused.json()["retryable"]) == ("provider_refused", True)
+    endpoint.provider.before = work
+    again = await endpoint.http.post("/v1/sessions", json=KEYED, headers=ONCE)
+    assert again.status_code == 201
+    assert endpoint.provider.live == {again.json()["call_id"]}
+    kinds = [(entry.kind, entry.session == again.json()["id"]) for entry in endpoint.ledger.entries]
+    assert kinds == [("reserve", False), ("release", False), ("reserve", True)]
+
+
+async def test_a_start_repeated_after_the_hour_is_another_session(make_endpoint):
+    async with make_endpoint(Plan("pro", rate=Rate(1)), granted=100) as endpoint:
+        first = (await endpoint.start()).json()["id"]
+        full = await endpoint.http.post("/v1/sessions", json=KEYED, headers=ONCE)
+        assert full.json()["code"] == "rate_limited"
+        await endpoint.ended(first)
+        assert (await endpoint.http.post("/v1/sessions", json=KEYED, headers=ONCE)).status_code == 201
+
+
+async def test_a_start_repeated_while_its_first_is_taken_back_waits_and_reaches_no_provider(endpoint):
+    started = (await endpoint.http.post("/v1/sessions", json=KEYED, headers=ONCE)).json()
+    hanging_up, go_on = asyncio.Event(), asyncio.Event()
+
+    async def pause():
+        hanging_up.set()
+        await go_on.wait()
+
+    endpoint.provider.before_hang_up = pause
+    ending = asyncio.create_task(endpoint.ended(started["id"]))
+    await asyncio.wait_for(hanging_up.wait(), 2)
+    early = await endpoint.http.post("/v1/sessions", json=KEYED, headers=ONCE)
+    assert (early.status_code, early.json()["code"], early.headers["retry-after"]) == (
+        409,
+        "session_opening",
+        "1",
+    )
+    go_on.set()
+    await ending
+    assert len(endpoint.provider.sessions) == 1
+    again = await endpoint.http.post("/v1/sessions", json=KEYED, headers=ONCE)
+    assert again.status_code == 201
+    assert again.json()["id"] != started["id"]
+
+
+async def test_a_start_repeated_while_its_session_is_being_ended_reaches_no_provider(endpoint):
+    started = (await endpoint.http.post("/v1/sessions", json=KEYED, headers=ONCE)).json()
+    await endpoint.connected(started["id"])
+
+    async def fail():
+        raise ConnectionError
+
+    endpoint.provider.before_hang_up = fail
+    await endpoint.ended(started["id"])
+    again = await endpoint.http.post("/v1/sessions", json=KEYED, headers=ONCE)
+    assert (again.status_code, again.json()["code"]) == (409, "session_over")
+    assert len(endpoint.provider.sessions) == 1

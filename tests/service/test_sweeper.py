@@ -1,9 +1,14 @@
 """What only time can end, by a clock that the test sets."""
 
 import asyncio
+from dataclasses import replace
 
+import pytest
+
+from genmb_voice_widget.service.ledger import Wish
 from genmb_voice_widget.service.policy import Plan
 from genmb_voice_widget.service.problems import Refusal
+from genmb_voice_widget.service.sessions import Sessions
 from genmb_voice_widget.service.sessions.sweeper import LEASE, Sweeper
 from genmb_voice_widget.service.settings import Timing
 
@@ -147,6 +152,7 @@ async def test_a_captured_session_whose_hang_up_failed_is_hung_up_later_too(desk
         pass
 
     desk.provider.before_hang_up = work
+    desk.clock.advance(2)
     await desk.sweeper.sweep()
 
     over = await desk.sessions.find(desk.caller, hold.session)
@@ -164,19 +170,19 @@ async def test_a_hang_up_that_never_answers_is_given_up_in_time(make_desk):
 
 async def test_one_session_that_cannot_be_ended_keeps_none_of_the_others(desk, caplog):
     holds = [await desk.open() for _ in range(3)]
-    give_back = desk.window.give_back
+    step = desk.ledger.step
 
-    async def stumble(app, entry):
-        if entry == holds[0].session:
+    async def stumble(session, *step_and_reason):
+        if session == holds[0].session:
             raise RuntimeError
-        await give_back(app, entry)
+        return await step(session, *step_and_reason)
 
-    desk.window.give_back = stumble
+    desk.ledger.step = stumble
     desk.clock.advance(30)
     await desk.sweeper.sweep()
 
     phases = [(await desk.sessions.find(desk.caller, hold.session)).phase for hold in holds]
-    assert phases == ["closing", "released", "released"]
+    assert phases == ["reserved", "released", "released"]
     assert "could not be ended yet: RuntimeError" in caplog.text
 
 
@@ -272,6 +278,7 @@ async def test_a_hang_up_that_failed_after_the_sweeper_had_stopped_is_tried_agai
 
         endpoint.provider.before_hang_up = fail_once
         await endpoint.ended(id)
+        endpoint.clock.advance(2)
         await asyncio.wait_for(hung_up.wait(), 2)
 
 
@@ -319,10 +326,10 @@ async def test_the_log_tells_once_that_the_ledger_is_away_and_once_that_it_is_ba
 async def test_the_log_tells_once_of_each_session_that_cannot_be_ended_for_a_while(desk, caplog):
     first = await desk.open()
 
-    async def fail(log, entry):
-        raise Refusal("service_unavailable", "The store of the rate limits does not answer.")
+    async def fail(*_):
+        raise Refusal("service_unavailable", "The account cannot be asked just now.")
 
-    desk.window.give_back = fail
+    desk.ledger.step = desk.ledger.tried = fail
     desk.clock.advance(30)
     for _ in range(3):
         await desk.sweeper.sweep()
@@ -333,3 +340,194 @@ async def test_the_log_tells_once_of_each_session_that_cannot_be_ended_for_a_whi
     assert [record.getMessage() for record in caplog.records] == [
         f"session {each.session} could not be ended yet: service_unavailable" for each in (first, second)
     ]
+
+
+@pytest.mark.parametrize("stuck", [100, 150])
+async def test_however_many_hang_ups_fail_the_sessions_of_other_providers_end_in_time(desk, stuck):
+    for number in range(stuck):
+        name = f"s{number}"
+        await desk.ledger.hold(Wish(name, "other", "other", "away", "webrtc", 0, within=30.0))
+        await desk.ledger.answered(name, f"rtc_away_{number}", 30.0)
+    desk.clock.advance(1)
+    hold = await desk.open()
+    desk.clock.advance(30)
+    while await desk.sweeper.sweep():
+        pass
+
+    assert (await desk.sessions.find(desk.caller, hold.session)).phase == "released"
+    assert await desk.ledger.standing() == stuck
+
+
+@pytest.mark.parametrize("stuck", [100, 150])
+async def test_however_many_cannot_even_be_closed_the_others_are_reached_by_later_looks(desk, stuck):
+    step = desk.ledger.step
+
+    async def stumble(session, *step_and_reason):
+        if session.startswith("s"):
+            raise RuntimeError
+        return await step(session, *step_and_reason)
+
+    for number in range(stuck):
+        await desk.ledger.hold(Wish(f"s{number}", "other", "other", "here", "webrtc", 0, within=0.0))
+    hold = await desk.open()
+    desk.ledger.step = stumble
+    desk.clock.advance(30)
+    for _ in range(2):
+        await desk.sweeper.sweep()
+    assert (await desk.sessions.find(desk.caller, hold.session)).phase == "released"
+
+
+async def test_how_long_a_hang_up_was_tried_is_told_by_the_ledgers_clock_alone(desk):
+    sessions = Sessions(replace(desk.parts, clock=lambda: desk.clock() + 360.0))
+    hold = await desk.open()
+
+    async def fail():
+        raise ConnectionError
+
+    desk.provider.before_hang_up = fail
+    assert (await sessions.ended(desk.caller, hold.session)).phase == "closing"
+
+
+async def test_an_end_while_the_window_is_away_is_answered_and_its_slot_given_back_later(desk, caplog):
+    hold = await desk.open()
+    give_back = desk.window.give_back
+
+    async def fail(log, entry):
+        raise Refusal("service_unavailable", "The store of the rate limits does not answer.")
+
+    desk.window.give_back = fail
+    assert (await desk.sessions.ended(desk.caller, hold.session)).phase == "closing"
+    assert desk.provider.hung_up == ["rtc_1"]
+    assert "its slot could not be given back: service_unavailable" in caplog.text
+
+    desk.window.give_back = give_back
+    desk.clock.advance(2)
+    await desk.sweeper.sweep()
+    assert (await desk.sessions.find(desk.caller, hold.session)).phase == "released"
+    assert await desk.slots() == 0
+
+
+async def test_a_window_that_stays_away_does_not_hold_the_credits_for_ever(desk):
+    hold = await desk.open()
+
+    async def fail(log, entry):
+        raise Refusal("service_unavailable", "The store of the rate limits does not answer.")
+
+    desk.window.give_back = fail
+    await desk.sessions.ended(desk.caller, hold.session)
+    desk.clock.advance(300)
+    await desk.sweeper.sweep()
+    assert (await desk.ledger.balance("owner")).reserved == 0
+
+
+async def lose_the_first_call(desk):
+    """Have a live session whose first call another took the place of, and could not be hung up."""
+    hold = await desk.open()
+    await desk.sessions.connected(desk.caller, hold.session)
+
+    async def fail():
+        raise Refusal("provider_refused", "Not now.")
+
+    desk.provider.before_hang_up = fail
+    opened = await desk.sessions.reoffer(desk.caller, hold.session, {"type": "realtime"}, "v=0\r\n")
+    await desk.parts.flights.drain()
+    assert desk.provider.live == {"rtc_1", "rtc_2"}
+    return opened.hold
+
+
+def well_again(desk):
+    async def work():
+        pass
+
+    desk.provider.before_hang_up = work
+
+
+async def test_a_replaced_call_whose_hang_up_failed_is_tried_again_while_the_session_goes_on(desk):
+    hold = await lose_the_first_call(desk)
+    desk.clock.advance(2)
+    await desk.sweeper.sweep()
+    assert desk.provider.live == {"rtc_1", "rtc_2"}
+
+    well_again(desk)
+    desk.clock.advance(2)
+    await desk.sweeper.sweep()
+    assert desk.provider.live == {"rtc_2"}
+    assert (await desk.sessions.find(desk.caller, hold.session)).phase == "live"
+    assert not await desk.ledger.unsettled()
+
+
+async def test_an_end_hangs_up_every_call_that_the_session_still_has(desk):
+    hold = await lose_the_first_call(desk)
+    well_again(desk)
+    over = await desk.sessions.ended(desk.caller, hold.session)
+    assert (over.phase, over.former, desk.provider.live) == ("over", (), set())
+    assert not await desk.ledger.unsettled()
+
+
+async def test_a_session_is_not_settled_before_every_call_of_its_own_is_hung_up(desk):
+    hold = await lose_the_first_call(desk)
+    hang_up = desk.provider.hang_up
+
+    async def fail_for_the_first(call_id):
+        if call_id == "rtc_1":
+            raise ConnectionError
+        await hang_up(call_id)
+
+    well_again(desk)
+    desk.provider.hang_up = fail_for_the_first
+    assert (await desk.sessions.ended(desk.caller, hold.session)).phase == "ending"
+    desk.provider.hang_up = hang_up
+    desk.clock.advance(2)
+    await desk.sweeper.sweep()
+    assert (await desk.sessions.find(desk.caller, hold.session)).phase == "over"
+    assert desk.provider.live == set()
+
+
+async def test_a_process_that_dies_before_it_hung_a_replaced_call_up_leaves_it_to_the_sweeper(desk):
+    hold = await desk.open()
+    await desk.sessions.connected(desk.caller, hold.session)
+    desk.provider.live.add("rtc_2")
+    await desk.ledger.renew(hold.session, "rtc_2", 60.0)
+    desk.clock.advance(10)
+    await desk.sweeper.sweep()
+    assert desk.provider.live == {"rtc_2"}
+
+
+async def test_a_new_call_that_was_refused_and_could_not_be_hung_up_is_tried_again(desk):
+    hold = await desk.open()
+    await desk.sessions.connected(desk.caller, hold.session)
+    await desk.sessions.ended(desk.caller, hold.session)
+
+    async def come_late():
+        desk.clock.advance(60)
+
+    async def fail():
+        raise ConnectionError
+
+    desk.provider.before, desk.provider.before_hang_up = come_late, fail
+    with pytest.raises(Refusal, match="session_over"):
+        await desk.sessions.reoffer(desk.caller, hold.session, {"type": "realtime"}, "v=0\r\n")
+    assert desk.provider.live == {"rtc_2"}
+    well_again(desk)
+    desk.clock.advance(10)
+    await desk.sweeper.sweep()
+    assert desk.provider.live == set()
+    assert not await desk.ledger.unsettled()
+
+
+async def test_an_answer_that_came_too_late_and_could_not_be_hung_up_is_tried_again(desk):
+    async def come_late():
+        desk.clock.advance(45)
+        await desk.sweeper.sweep()
+
+    async def fail():
+        raise ConnectionError
+
+    desk.provider.before, desk.provider.before_hang_up = come_late, fail
+    with pytest.raises(Refusal, match="session_over"):
+        await desk.open()
+    assert desk.provider.live == {"rtc_1"}
+    well_again(desk)
+    desk.clock.advance(10)
+    await desk.sweeper.sweep()
+    assert desk.provider.live == set()

@@ -13,6 +13,7 @@ CREATE TABLE accounts (
   CHECK (reserved + captured <= granted)
 );
 
+-- `former` is a JSON array of calls that are still to be hung up: [call id, since when it is nobody's].
 CREATE TABLE holds (
   session TEXT PRIMARY KEY,
   app TEXT NOT NULL,
@@ -29,12 +30,14 @@ CREATE TABLE holds (
   answered DOUBLE PRECISION,
   began DOUBLE PRECISION,
   ended DOUBLE PRECISION,
+  again DOUBLE PRECISION,
+  former TEXT NOT NULL,
   CHECK ((ended IS NULL) = (phase IN ('reserved', 'live', 'ending', 'closing'))),
   CHECK ((began IS NULL) = (phase IN ('reserved', 'closing', 'released'))),
   CHECK (due IS NULL OR ended IS NULL)
 );
 CREATE UNIQUE INDEX holds_key ON holds (app, key) WHERE key IS NOT NULL;
-CREATE INDEX holds_due ON holds (due) WHERE due IS NOT NULL;
+CREATE INDEX holds_due ON holds (coalesce(again, due), session) WHERE coalesce(again, due) IS NOT NULL;
 CREATE INDEX holds_standing ON holds (app) WHERE ended IS NULL;
 
 -- Every call that a session has or had.

@@ -13,36 +13,13 @@ which one conformance suite holds to this page.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
-Phase = Literal["reserved", "live", "ending", "over", "closing", "released"]
-Money = Literal["reserved", "captured", "released"]
-Step = Literal["capture", "close", "expire", "settle"]
+from .phases import MONEY, Money, Phase, Step
+
 Transport = Literal["webrtc", "websocket"]
-
-STEPS: dict[tuple[Phase, Step], Phase] = {
-    ("reserved", "capture"): "live",
-    ("reserved", "close"): "closing",
-    ("reserved", "expire"): "closing",
-    ("live", "close"): "ending",
-    ("live", "expire"): "ending",
-    ("closing", "settle"): "released",
-    ("ending", "settle"): "over",
-}
-"""Every step there is; any other changes nothing, which makes each safe to repeat."""
-
-MONEY: dict[Phase, Money] = {
-    "reserved": "reserved",
-    "closing": "reserved",
-    "live": "captured",
-    "ending": "captured",
-    "over": "captured",
-    "released": "released",
-}
-
-STANDING: tuple[Phase, ...] = ("reserved", "live", "closing", "ending")
-"""The phases of a session that may still have a call."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +45,13 @@ class Wish:
     key: str | None = None
 
 
+class Former(NamedTuple):
+    """A call that is not the session's any more and is not known to have ended, and since when it is not."""
+
+    call_id: str
+    since: float
+
+
 @dataclass(frozen=True)
 class Hold:
     """One session's place in the account. All moments are unix seconds by the ledger's own clock.
@@ -78,6 +62,8 @@ class Hold:
         answered: when the provider's answer was noted; from then on the session can be renewed.
         began: when the credits were captured.
         ended: when it was over or released.
+        again: when the sweeper is to try again what did not go through, or to hang up what is `former`.
+        former: calls that are to be hung up, whatever the session's phase is.
     """
 
     session: str
@@ -95,6 +81,8 @@ class Hold:
     answered: float | None = None
     began: float | None = None
     ended: float | None = None
+    again: float | None = None
+    former: tuple[Former, ...] = ()
 
     @property
     def money(self) -> Money:
@@ -107,14 +95,6 @@ class Lacking:
     """Why a session may not stand: too few credits, or too many that stand."""
 
     what: Literal["credits", "live"]
-
-
-@dataclass(frozen=True)
-class Renewed:
-    """Another call has taken the place of `former`, which must be hung up if there was one."""
-
-    hold: Hold
-    former: str | None
 
 
 @dataclass(frozen=True)
@@ -172,6 +152,7 @@ class Ledger(Protocol):
     async def hold(self, wish: Wish) -> Hold | Lacking:
         """Reserve a session's credits; for a session or a key that is known, return the hold that has it.
 
+        A hold that is released gives up its key: what is asked with it then is another session.
         An app has one owner at a time.
         """
         ...
@@ -187,8 +168,8 @@ class Ledger(Protocol):
 
     async def renew(
         self, session: str, call_id: str | None, grace: float, max_live: int | None = None
-    ) -> Renewed | Lacking | None:
-        """Put another call in the place of the one there was; its `due` stays what it was.
+    ) -> Hold | Lacking | None:
+        """Put another call in the place of the one there was, now a `former`; its `due` stays what it was.
 
         For a hold that is `live`, or `over` for less than `grace` seconds, which is `live` again if fewer
         than `max_live` of its app's sessions stand; or `reserved` and answered. Any other, and one that has
@@ -207,6 +188,29 @@ class Ledger(Protocol):
         """
         ...
 
+    async def leave(self, session: str, call_id: str) -> Hold | None:
+        """Note a call that was made for the session and that nobody is to have; `None`: no such session."""
+        ...
+
+    async def tried(self, session: str, hung_up: Collection[str], give_up_after: float) -> Hold | None:
+        """Note which calls have been hung up, and that the rest, or the end, is to be tried again.
+
+        That is later each time. After `give_up_after` seconds in vain, since it was due or left, a session is
+        settled as it is, and a `former` call is forgotten.
+
+        Returns:
+            `None`: no such session.
+        """
+        ...
+
+    async def close_app(self, app: str, reason: str | None = None) -> int:
+        """Close every session of the app that stands; they are due at once, and what was captured stays so.
+
+        Returns:
+            How many were `reserved` or `live` until now.
+        """
+        ...
+
     async def find(self, session: str) -> Hold | None:
         """Look a session up."""
         ...
@@ -220,7 +224,10 @@ class Ledger(Protocol):
         ...
 
     async def due(self) -> tuple[Hold, ...]:
-        """List the holds whose time has come, the longest due first, not more than a sweep can manage."""
+        """List the holds whose time has come (`again`, or else `due`), the longest waiting first.
+
+        Not more than a sweep can manage; whoever cannot end one says so with `tried`, to reach the others.
+        """
         ...
 
     async def unsettled(self) -> bool:

@@ -7,10 +7,11 @@ long-lived process does not grow; the balances stay exact.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from . import STANDING, Balance, DuplicateCall, Entry, Hold, Lacking, Renewed, Step, Wish, steps
+from . import Balance, DuplicateCall, Entry, Hold, Lacking, Wish, steps
+from .phases import STANDING, Step
 
 REMEMBERED = 3600.0
 """Seconds that a session can still be found after it was over."""
@@ -84,7 +85,7 @@ class MemoryLedger:
 
     async def renew(
         self, session: str, call_id: str | None, grace: float, max_live: int | None = None
-    ) -> Renewed | Lacking | None:
+    ) -> Hold | Lacking | None:
         """See `Ledger.renew`."""
         hold = self._holds.get(session)
         renewed = steps.renewed(hold, call_id, grace, self._clock()) if hold else None
@@ -92,14 +93,34 @@ class MemoryLedger:
             return None
         if hold.phase not in STANDING and max_live is not None and await self.live(hold.app) >= max_live:
             return Lacking("live")
-        self._put(self._claim(renewed.hold))
-        return renewed
+        return self._put(self._claim(renewed))
 
     async def step(self, session: str, step: Step, reason: str | None = None) -> Hold | None:
         """See `Ledger.step`."""
         hold = self._holds.get(session)
         stepped = steps.stepped(hold, step, reason, self._clock()) if hold else None
         return hold if stepped is None else self._move(stepped)
+
+    async def leave(self, session: str, call_id: str) -> Hold | None:
+        """See `Ledger.leave`."""
+        hold = self._holds.get(session)
+        return None if hold is None else self._put(steps.left(hold, call_id, self._clock()))
+
+    async def tried(self, session: str, hung_up: Collection[str], give_up_after: float) -> Hold | None:
+        """See `Ledger.tried`."""
+        hold = self._holds.get(session)
+        tried = steps.tried(hold, hung_up, give_up_after, self._clock()) if hold else None
+        if hold is None or tried is None:
+            return None
+        return self._put(tried) if tried.phase == hold.phase else self._move(tried)
+
+    async def close_app(self, app: str, reason: str | None = None) -> int:
+        """See `Ledger.close_app`."""
+        mine = [hold for hold in self._holds.values() if hold.app == app]
+        closed = [each for hold in mine if (each := steps.stepped(hold, "close", reason, self._clock()))]
+        for hold in closed:
+            self._move(hold)
+        return len(closed)
 
     async def find(self, session: str) -> Hold | None:
         """See `Ledger.find`."""
@@ -116,8 +137,9 @@ class MemoryLedger:
     async def due(self) -> tuple[Hold, ...]:
         """See `Ledger.due`."""
         now = self._clock()
-        times = [(hold.due, name) for name, hold in self._pending.items() if hold.due is not None]
-        return tuple(self._pending[name] for due, name in sorted(times)[:_BATCH] if due <= now)
+        times = ((steps.next_look(hold), name) for name, hold in self._pending.items())
+        late = sorted((at, name) for at, name in times if at is not None and at <= now)
+        return tuple(self._pending[name] for _, name in late[:_BATCH])
 
     async def unsettled(self) -> bool:
         """See `Ledger.unsettled`."""
@@ -153,10 +175,13 @@ class MemoryLedger:
         return hold
 
     def _put(self, hold: Hold) -> Hold:
+        known = self._holds.get(hold.session)
+        if known is not None and known.key is not None and hold.key is None:
+            del self._keys[known.app, known.key]
         self._holds[hold.session] = hold
         self._pending.pop(hold.session, None)
         self._over.pop(hold.session, None)
-        if hold.due is not None:
+        if steps.next_look(hold) is not None:
             self._pending[hold.session] = hold
         if hold.ended is not None:
             self._over[hold.session] = hold.ended
@@ -169,6 +194,7 @@ class MemoryLedger:
         ):
             hold = self._holds.pop(name)
             del self._over[name]
+            self._pending.pop(name, None)
             if hold.key is not None:
                 del self._keys[hold.app, hold.key]
             for call in self._calls.pop(name, ()):

@@ -46,7 +46,8 @@ class Sessions:
     async def open(self, caller: Caller, request: Request) -> Opened:
         """Start a session: relay an offer or, without one, have a secret made for a WebSocket.
 
-        A caller that goes away meanwhile has its session ended as soon as there is one. A request that is
+        A request that is cancelled meanwhile has its session ended as soon as there is one. uvicorn cancels
+        none when its client goes away: such a session is ended when no proof comes. A request that is
         repeated with its key gets the first one's answer while that is under way; afterwards its offer is
         relayed anew and takes the first one's place, under the same hold.
 

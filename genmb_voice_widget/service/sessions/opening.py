@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from genmb_voice_widget.service.caller import Caller
-from genmb_voice_widget.service.ledger import DuplicateCall, Hold, Lacking, Renewed, Wish
+from genmb_voice_widget.service.ledger import DuplicateCall, Hold, Lacking, Wish
 from genmb_voice_widget.service.policy import (
     Allow,
     Deny,
@@ -155,10 +155,10 @@ class Opening:
         except DuplicateCall:
             raise _misunderstood() from None
         except BaseException:
-            await self._settling.hang_up(hold.provider, call_id)
+            await self._settling.drop(hold.session, hold.provider, call_id)
             raise
         if hold.phase != "reserved":
-            await self._settling.hang_up(hold.provider, call_id)
+            await self._settling.drop(hold.session, hold.provider, call_id)
             raise Refusal("session_over", "It was ended while the voice service was still answering.")
         self._settling.watch(hold)
         return hold
@@ -168,6 +168,10 @@ class Opening:
             raise Refusal("bad_request", "The session uses another transport.", status=409)
         if hold.phase == "reserved" and hold.answered is None:
             raise Refusal("session_opening", "Its first request is still under way.", retry_after=1.0)
+        if hold.phase == "closing":
+            raise Refusal("session_opening", "Its first request is still being taken back.", retry_after=1.0)
+        if hold.phase in ("ending", "released"):
+            raise over()
         leg = await self._parts.legs.reach(hold.provider, wire, sdp)
         call_id = _call(leg)
         try:
@@ -177,14 +181,14 @@ class Opening:
         except DuplicateCall:
             raise _misunderstood() from None
         except BaseException:
-            await self._settling.hang_up(hold.provider, call_id)
+            await self._settling.drop(hold.session, hold.provider, call_id)
             raise
-        if not isinstance(renewed, Renewed):
-            await self._settling.hang_up(hold.provider, call_id)
+        if not isinstance(renewed, Hold):
+            await self._settling.drop(hold.session, hold.provider, call_id)
             raise over() if renewed is None else _refusal(too_many_live(plan))
-        self._parts.flights.start(self._settling.hang_up(hold.provider, renewed.former))
-        self._settling.watch(renewed.hold)
-        return Opened(renewed.hold, leg, None)
+        self._parts.flights.start(self._settling.tidy(renewed))
+        self._settling.watch(renewed)
+        return Opened(renewed, leg, None)
 
 
 def _call(leg: Answer | Ticket) -> str | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from genmb_voice_widget.service.audit import Record
 from genmb_voice_widget.service.flights import Flights
 from genmb_voice_widget.service.ledger import Ledger
 from genmb_voice_widget.service.settings import Timing
@@ -18,9 +19,9 @@ class Parts:
     """One endpoint's, for one event loop.
 
     Attributes:
-        clock: unix seconds; only how long a hang-up has been tried, and what pages are told of time, is
-            measured with it.
+        clock: unix seconds; only what pages are told of time is measured with it.
         watch: whether the providers are asked to prove the handshakes too, not the callers alone.
+        records: are told of each decision that no request asked for.
     """
 
     legs: Legs
@@ -29,4 +30,5 @@ class Parts:
     timing: Timing
     clock: Callable[[], float]
     watch: bool = False
+    records: Sequence[Record] = ()
     flights: Flights = field(default_factory=Flights)

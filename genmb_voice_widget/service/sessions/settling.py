@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Collection
 
+from genmb_voice_widget.service.audit import Decision
 from genmb_voice_widget.service.ledger import Hold
-from genmb_voice_widget.service.problems import Refusal
+from genmb_voice_widget.service.problems import Refusal, named
 from genmb_voice_widget.service.window import starts_log
 
 from .parts import Parts
@@ -42,16 +44,31 @@ class Settling:
     async def expire(self, hold: Hold) -> Hold:
         """End a session whose time is over by the ledger's clock; any other stays as it is."""
         reason = "no_proof" if hold.phase == "reserved" else "time_over"
-        return await self._finish(known(await self._parts.ledger.step(hold.session, "expire", reason)))
+        after = known(await self._parts.ledger.step(hold.session, "expire", reason))
+        if hold.phase in ("reserved", "live") and after.phase != hold.phase and after.reason == reason:
+            self._record("expired", "sweeper", after)
+        return await self._finish(after)
 
     def watch(self, hold: Hold) -> None:
         """Capture as soon as the provider itself has seen the caller's media."""
         if self._parts.watch and hold.call_id is not None:
             self._parts.flights.watch(self._proof(hold.session, hold.provider, hold.call_id))
 
-    async def hang_up(self, provider: str, call_id: str | None) -> bool:
-        """End a call that no session stands for; False when the provider did not confirm."""
-        return await self._parts.legs.hang_up(provider, call_id)
+    async def tidy(self, hold: Hold) -> None:
+        """Hang up the calls that are not the session's any more, now or, where that fails, by the sweeper."""
+        try:
+            await self._tidy(hold)
+        except Exception as error:
+            log.warning("session %s: its former call is left to the sweeper: %s", hold.session, named(error))
+
+    async def drop(self, session: str, provider: str, call_id: str | None) -> None:
+        """Hang up a call that nobody is to have, now or, where that fails, by the sweeper."""
+        if await self._parts.legs.hang_up(provider, call_id) or call_id is None:
+            return
+        try:
+            await self._parts.ledger.leave(session, call_id)
+        except Exception as error:
+            log.error("call %s is left to itself: %s", call_id, named(error))
 
     async def _proof(self, session: str, provider: str, call_id: str) -> None:
         if await self._parts.legs.proven(provider, call_id):
@@ -60,25 +77,66 @@ class Settling:
 
     async def _note_proof(self, session: str) -> None:
         try:
-            await self._parts.ledger.step(session, "capture")
+            found = known(await self._parts.ledger.find(session))
+            if found.phase != "reserved":
+                return
+            captured = known(await self._parts.ledger.step(session, "capture"))
+            if captured.phase == "live":
+                self._record("connected", "provider", captured)
         except Refusal as refusal:
             log.warning("session %s: its proof could not be noted: %s", session, refusal.code)
 
+    def _record(self, action: str, via: str, hold: Hold) -> None:
+        for record in self._parts.records:
+            record(Decision(action, "ok", hold.app, via, hold.session))
+
     async def _finish(self, hold: Hold) -> Hold:
-        if hold.phase not in ("closing", "ending"):
-            return hold
-        return await self._parts.flights.join(f"end:{hold.session}", lambda: self._settle(hold))
+        if hold.phase in ("closing", "ending"):
+            return await self._parts.flights.join(f"end:{hold.session}", lambda: self._settle(hold))
+        if hold.former:
+            return await self._parts.flights.join(f"former:{hold.session}", lambda: self._tidy(hold))
+        return hold
+
+    async def _tidy(self, hold: Hold) -> Hold:
+        """Hang up the calls that are not the session's any more."""
+        gone = await self._gone(hold.provider, *(each.call_id for each in hold.former))
+        return await self._tried(hold, gone)
+
+    async def _tried(self, hold: Hold, gone: Collection[str]) -> Hold:
+        give_up_after = self._parts.timing.give_up_after
+        return known(await self._parts.ledger.tried(hold.session, gone, give_up_after))
+
+    async def _gone(self, provider: str, *calls: str) -> Collection[str]:
+        """Hang calls up; returns those of which the provider confirmed it."""
+        ends = await asyncio.gather(*(self._parts.legs.hang_up(provider, call) for call in calls))
+        return {call for call, ended in zip(calls, ends, strict=True) if ended}
 
     async def _settle(self, hold: Hold) -> Hold:
-        """Hang up and settle; while the provider cannot be reached the sweeper tries again."""
-        if not await self._parts.legs.hang_up(hold.provider, hold.call_id):
-            since = self._parts.clock() - (hold.due or 0.0)
-            if since < self._parts.timing.give_up_after:
-                return hold
-            log.warning("session %s: settled without a confirmed hang-up", hold.session)
-        if hold.phase == "closing":
+        """Hang up and settle; while the provider or the window cannot be reached the sweeper tries again."""
+        calls = [each.call_id for each in hold.former]
+        if hold.call_id is not None:
+            calls.append(hold.call_id)
+        gone = await self._gone(hold.provider, *calls)
+        if len(gone) == len(calls) and await self._give_back(hold):
+            if hold.former:
+                await self._tried(hold, gone)
+            return known(await self._parts.ledger.step(hold.session, "settle"))
+        hold = await self._tried(hold, gone)
+        if hold.ended is not None:
+            log.warning("session %s: settled without a confirmed hang-up, or slot", hold.session)
+            await self._give_back(hold)
+        return hold
+
+    async def _give_back(self, hold: Hold) -> bool:
+        """Give back the slot of a session that was never proven; False when the window cannot be asked."""
+        if hold.phase not in ("closing", "released"):
+            return True
+        try:
             await self._parts.window.give_back(starts_log(hold.app), hold.session)
-        return known(await self._parts.ledger.step(hold.session, "settle"))
+        except Exception as error:
+            log.warning("session %s: its slot could not be given back: %s", hold.session, named(error))
+            return False
+        return True
 
 
 def known(hold: Hold | None) -> Hold:

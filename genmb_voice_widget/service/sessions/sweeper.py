@@ -11,9 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Sequence
+from contextlib import suppress
 
-from genmb_voice_widget.service.audit import Decision, Record
 from genmb_voice_widget.service.ledger import Ledger
 from genmb_voice_widget.service.outage import Outage
 from genmb_voice_widget.service.problems import named
@@ -30,7 +29,6 @@ class Sweeper:
     """Looks every so many seconds for the holds that are due. One event loop for its whole life.
 
     Args:
-        records: are told of each session that was ended.
         shared: whether others have sessions in the ledger too.
     """
 
@@ -39,17 +37,16 @@ class Sweeper:
         sessions: Sessions,
         ledger: Ledger,
         timing: Timing,
-        records: Sequence[Record] = (),
         *,
         shared: bool = False,
     ) -> None:
         self._sessions = sessions
         self._ledger = ledger
         self._every = timing.sweep_every
+        self._give_up_after = timing.give_up_after
         # A sweeper that died keeps the others from sweeping no longer than it could have taken itself.
         self._lease = timing.sweep_every + timing.hang_up_within
         self._name = secrets.token_hex(8)
-        self._records = records
         self._shared = shared
         self._asked = False
         self._stuck = set[str]()
@@ -63,7 +60,7 @@ class Sweeper:
         """End every session that is due now, unless another sweeper does just that.
 
         Returns:
-            Whether any was ended: then there may be more than a look shows.
+            Whether any was dealt with: then there may be more than a look shows.
         """
         if not await self._ledger.due():
             return False
@@ -87,21 +84,19 @@ class Sweeper:
             await asyncio.wait([self._task])
 
     async def _end_due(self) -> bool:
-        """End what is due now that nobody else does; one that cannot be ended keeps none of the others."""
+        """End what is due now that nobody else does; what cannot be ended keeps none of the others."""
         due = await self._ledger.due()
         results = await asyncio.gather(*(self._sessions.expire(hold) for hold in due), return_exceptions=True)
-        ended, stuck = False, set[str]()
+        stuck = set[str]()
         for hold, result in zip(due, results, strict=True):
             if isinstance(result, BaseException):
                 stuck.add(hold.session)
                 if hold.session not in self._stuck:
                     log.error("session %s could not be ended yet: %s", hold.session, named(result))
-            elif result.ended is not None:
-                ended = True
-                for record in self._records:
-                    record(Decision("expired", "ok", hold.app, "sweeper", hold.session))
+                with suppress(Exception):
+                    await self._ledger.tried(hold.session, (), self._give_up_after)
         self._stuck = stuck
-        return ended
+        return len(stuck) < len(due)
 
     async def _run(self) -> None:
         while self._asked or self._shared:
