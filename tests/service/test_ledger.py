@@ -487,6 +487,43 @@ async def test_a_step_of_no_session_is_none(ledger):
     assert await ledger.find("nobody") is None
 
 
+# close_app
+
+
+@pytest.mark.parametrize(
+    ("phase", "then", "closed"),
+    [
+        ("reserved", "closing", 1),
+        ("live", "ending", 1),
+        ("ending", "ending", 0),
+        ("closing", "closing", 0),
+        ("over", "over", 0),
+        ("released", "released", 0),
+    ],
+)
+async def test_an_app_that_is_closed_has_its_sessions_due_at_once(book, ledger, phase, then, closed):
+    was = await bring(ledger, phase)
+    book.advance(3)
+    assert await ledger.close_app("app", "revoked") == closed
+    hold = await ledger.find("s")
+    assert hold == (replace(was, phase=then, reason="revoked", due=book.now) if closed else was)
+    assert await ledger.due() == ((hold,) if then in ("closing", "ending") else ())
+    assert await ledger.close_app("app") == 0
+
+
+async def test_closing_an_app_leaves_what_was_charged_and_every_other_app(book, ledger):
+    await bring(ledger, "live", "a", "rtc_a")
+    await bring(ledger, "reserved", "b", "rtc_b")
+    other = await bring(ledger, "live", "c", "rtc_c", app="other")
+    assert await ledger.close_app("app") == 2
+    assert await ledger.close_app("nobody's") == 0
+    for name in "ab":
+        await ledger.step(name, "settle")
+    assert await ledger.find("c") == other
+    assert await ledger.balance("owner") == Balance(100, 0, 10)
+    assert await book.kinds("b") == ["reserve", "release"]
+
+
 # what is due
 
 

@@ -207,6 +207,14 @@ class Ledger(Protocol):
         """
         ...
 
+    async def close_app(self, app: str, reason: str | None = None) -> int:
+        """Close every session of the app that stands; they are due at once, and what was captured stays so.
+
+        Returns:
+            How many were `reserved` or `live` until now.
+        """
+        ...
+
     async def find(self, session: str) -> Hold | None:
         """Look a session up."""
         ...

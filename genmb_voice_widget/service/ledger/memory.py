@@ -101,6 +101,14 @@ class MemoryLedger:
         stepped = steps.stepped(hold, step, reason, self._clock()) if hold else None
         return hold if stepped is None else self._move(stepped)
 
+    async def close_app(self, app: str, reason: str | None = None) -> int:
+        """See `Ledger.close_app`."""
+        mine = [hold for hold in self._holds.values() if hold.app == app]
+        closed = [each for hold in mine if (each := steps.stepped(hold, "close", reason, self._clock()))]
+        for hold in closed:
+            self._move(hold)
+        return len(closed)
+
     async def find(self, session: str) -> Hold | None:
         """See `Ledger.find`."""
         return self._holds.get(session)

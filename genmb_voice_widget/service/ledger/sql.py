@@ -37,6 +37,7 @@ _KNOWN = f"""
 SELECT {_COLUMNS} FROM holds WHERE session = ? OR (app = ? AND key = ?)
 ORDER BY CASE session WHEN ? THEN 0 ELSE 1 END LIMIT 1"""  # noqa: S608
 _DUE = f"SELECT {_COLUMNS} FROM holds WHERE due <= ? ORDER BY due, session LIMIT {_BATCH}"  # noqa: S608
+_OF_APP = f"SELECT {_COLUMNS} FROM holds WHERE app = ? AND ended IS NULL ORDER BY session"  # noqa: S608
 _LIVE = "SELECT count(*) FROM holds WHERE app = ? AND ended IS NULL"
 _STANDING = "SELECT count(*) FROM holds WHERE ended IS NULL"
 _UNSETTLED = "SELECT 1 FROM holds WHERE due IS NOT NULL LIMIT 1"
@@ -90,6 +91,10 @@ class SqlLedger:
     async def step(self, session: str, step: Step, reason: str | None = None) -> Hold | None:
         """See `Ledger.step`."""
         return await self._database.transact(lambda tx: _step(tx, session, step, reason))
+
+    async def close_app(self, app: str, reason: str | None = None) -> int:
+        """See `Ledger.close_app`."""
+        return await self._database.transact(lambda tx: _close_app(tx, app, reason))
 
     async def find(self, session: str) -> Hold | None:
         """See `Ledger.find`."""
@@ -188,6 +193,14 @@ async def _step(tx: Transaction, session: str, step: Step, reason: str | None) -
         return hold
     await _move(tx, stepped)
     return await _change(tx, stepped)
+
+
+async def _close_app(tx: Transaction, app: str, reason: str | None) -> int:
+    mine = [Hold(*row) for row in await tx.rows(_OF_APP + FOR_UPDATE, app)]
+    closed = [each for hold in mine if (each := steps.stepped(hold, "close", reason, tx.now))]
+    for hold in closed:
+        await _change(tx, hold)
+    return len(closed)
 
 
 async def _live(tx: Transaction, app: str) -> int:
