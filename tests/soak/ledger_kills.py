@@ -20,7 +20,7 @@ from pathlib import Path
 from harness.postgres import PostgresServer, postgres_server
 from soak.ledger_writer import OWNERS, database
 
-from genmb_voice_widget.service.ledger import MONEY
+from genmb_voice_widget.service.ledger.phases import MONEY
 from genmb_voice_widget.service.ledger.sql import SqlLedger
 
 GRANTED = {"rich": 100_000_000, "well-off": 1_000_000, "poor": 400}

@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
-from . import STANDING, Balance, DuplicateCall, Entry, Hold, Lacking, Renewed, Step, Wish, steps
+from . import Balance, DuplicateCall, Entry, Hold, Lacking, Renewed, Wish, steps
+from .phases import STANDING, Step
 
 REMEMBERED = 3600.0
 """Seconds that a session can still be found after it was over."""

@@ -7,55 +7,11 @@ owner's lock, so an app has one owner at a time.
 
 from __future__ import annotations
 
-from dataclasses import fields
-from operator import attrgetter
-
 from genmb_voice_widget.service.database import FOR_UPDATE, Database, Transaction
 
-from . import STANDING, Balance, DuplicateCall, Hold, Lacking, Renewed, Step, Wish, steps
-
-_BATCH = 100
-_NAMES = [field.name for field in fields(Hold)]
-_COLUMNS = ", ".join(_NAMES)
-_MARKS = ", ".join("?" for _ in _NAMES)
-_values = attrgetter(*_NAMES)
-
-_BALANCE = "SELECT granted, reserved, captured FROM accounts WHERE owner = ?"
-_GRANT = """
-INSERT INTO accounts (owner, granted, reserved, captured) VALUES (?, ?, 0, 0)
-ON CONFLICT (owner) DO UPDATE SET granted = accounts.granted + excluded.granted
-RETURNING granted, reserved, captured"""
-_LOCK = """
-INSERT INTO accounts (owner, granted, reserved, captured) VALUES (?, 0, 0, 0)
-ON CONFLICT (owner) DO UPDATE SET granted = accounts.granted
-RETURNING granted, reserved, captured"""
-_MOVE = "UPDATE accounts SET reserved = reserved + ?, captured = captured + ? WHERE owner = ?"
-_ENTRY = "INSERT INTO entries (kind, session, app, owner, credits, at) VALUES (?, ?, ?, ?, ?, ?)"
-
-_FIND = f"SELECT {_COLUMNS} FROM holds WHERE session = ?"  # noqa: S608
-_KNOWN = f"""
-SELECT {_COLUMNS} FROM holds WHERE session = ? OR (app = ? AND key = ?)
-ORDER BY CASE session WHEN ? THEN 0 ELSE 1 END LIMIT 1"""  # noqa: S608
-_DUE = f"SELECT {_COLUMNS} FROM holds WHERE due <= ? ORDER BY due, session LIMIT {_BATCH}"  # noqa: S608
-_OF_APP = f"SELECT {_COLUMNS} FROM holds WHERE app = ? AND ended IS NULL ORDER BY session"  # noqa: S608
-_LIVE = "SELECT count(*) FROM holds WHERE app = ? AND ended IS NULL"
-_STANDING = "SELECT count(*) FROM holds WHERE ended IS NULL"
-_UNSETTLED = "SELECT 1 FROM holds WHERE due IS NOT NULL LIMIT 1"
-_ADD = f"INSERT INTO holds ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT DO NOTHING RETURNING session"  # noqa: S608
-_CHANGE = """
-UPDATE holds SET due = ?, call_id = ?, phase = ?, reason = ?, answered = ?, began = ?, ended = ?
-WHERE session = ?"""
-
-_CLAIM = (
-    "INSERT INTO calls (provider, call_id, session) VALUES (?, ?, ?) ON CONFLICT DO NOTHING RETURNING session"
-)
-_CLAIMED = "SELECT session FROM calls WHERE provider = ? AND call_id = ?"
-
-_LEASE = """
-INSERT INTO leases (name, holder, until) VALUES (?, ?, ?)
-ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
-WHERE leases.holder = excluded.holder OR leases.until <= ?
-RETURNING name"""
+from . import Balance, DuplicateCall, Hold, Lacking, Renewed, Wish, steps
+from . import statements as ask
+from .phases import STANDING, Step
 
 
 class SqlLedger:
@@ -98,7 +54,7 @@ class SqlLedger:
 
     async def find(self, session: str) -> Hold | None:
         """See `Ledger.find`."""
-        return await self._database.transact(lambda tx: _find(tx, _FIND, session))
+        return await self._database.transact(lambda tx: _find(tx, ask.FIND, session))
 
     async def live(self, app: str) -> int:
         """See `Ledger.live`."""
@@ -130,18 +86,18 @@ class SqlLedger:
 
 
 async def _balance(tx: Transaction, owner: str) -> Balance:
-    rows = await tx.rows(_BALANCE, owner)
+    rows = await tx.rows(ask.BALANCE, owner)
     return Balance(*rows[0]) if rows else Balance(0, 0, 0)
 
 
 async def _grant(tx: Transaction, owner: str, credits: int) -> Balance:
-    [row] = await tx.rows(_GRANT, owner, credits)
-    await tx.rows(_ENTRY, "grant", None, None, owner, credits, tx.now)
+    [row] = await tx.rows(ask.GRANT, owner, credits)
+    await tx.rows(ask.ENTRY, "grant", None, None, owner, credits, tx.now)
     return Balance(*row)
 
 
 async def _hold(tx: Transaction, wish: Wish) -> Hold | Lacking:
-    [account] = await tx.rows(_LOCK, wish.owner)
+    [account] = await tx.rows(ask.LOCK, wish.owner)
     if known := await _known(tx, wish):
         return known
     if wish.max_live is not None and await _live(tx, wish.app) >= wish.max_live:
@@ -149,18 +105,18 @@ async def _hold(tx: Transaction, wish: Wish) -> Hold | Lacking:
     if (Balance(*account).available or 0) < wish.credits:
         return Lacking("credits")
     hold = steps.begun(wish, tx.now)
-    if not await tx.rows(_ADD, *_values(hold)) and (known := await _known(tx, wish)):
+    if not await tx.rows(ask.ADD, *ask.values(hold)) and (known := await _known(tx, wish)):
         return known  # The same key came under another owner's lock.
     await _move(tx, hold)
     return hold
 
 
 async def _known(tx: Transaction, wish: Wish) -> Hold | None:
-    return await _find(tx, _KNOWN, wish.session, wish.app, wish.key, wish.session)
+    return await _find(tx, ask.KNOWN, wish.session, wish.app, wish.key, wish.session)
 
 
 async def _answered(tx: Transaction, session: str, call_id: str | None, within: float) -> Hold:
-    hold = await _find(tx, _FIND + FOR_UPDATE, session)
+    hold = await _find(tx, ask.FIND + FOR_UPDATE, session)
     if hold is None:
         raise KeyError(session)
     answered = steps.answered(hold, call_id, within, tx.now)
@@ -173,12 +129,12 @@ async def _answered(tx: Transaction, session: str, call_id: str | None, within: 
 async def _renew(
     tx: Transaction, session: str, call_id: str | None, grace: float, max_live: int | None
 ) -> Renewed | Lacking | None:
-    hold = await _find(tx, _FIND + FOR_UPDATE, session)
+    hold = await _find(tx, ask.FIND + FOR_UPDATE, session)
     renewed = steps.renewed(hold, call_id, grace, tx.now) if hold else None
     if hold is None or renewed is None:
         return None
     if hold.phase not in STANDING and max_live is not None:
-        await tx.rows(_LOCK, hold.owner)
+        await tx.rows(ask.LOCK, hold.owner)
         if await _live(tx, hold.app) >= max_live:
             return Lacking("live")
     await _claim(tx, renewed.hold)
@@ -187,7 +143,7 @@ async def _renew(
 
 
 async def _step(tx: Transaction, session: str, step: Step, reason: str | None) -> Hold | None:
-    hold = await _find(tx, _FIND + FOR_UPDATE, session)
+    hold = await _find(tx, ask.FIND + FOR_UPDATE, session)
     stepped = steps.stepped(hold, step, reason, tx.now) if hold else None
     if stepped is None:
         return hold
@@ -196,7 +152,7 @@ async def _step(tx: Transaction, session: str, step: Step, reason: str | None) -
 
 
 async def _close_app(tx: Transaction, app: str, reason: str | None) -> int:
-    mine = [Hold(*row) for row in await tx.rows(_OF_APP + FOR_UPDATE, app)]
+    mine = [Hold(*row) for row in await tx.rows(ask.OF_APP + FOR_UPDATE, app)]
     closed = [each for hold in mine if (each := steps.stepped(hold, "close", reason, tx.now))]
     for hold in closed:
         await _change(tx, hold)
@@ -204,25 +160,25 @@ async def _close_app(tx: Transaction, app: str, reason: str | None) -> int:
 
 
 async def _live(tx: Transaction, app: str) -> int:
-    [(count,)] = await tx.rows(_LIVE, app)
+    [(count,)] = await tx.rows(ask.LIVE, app)
     return int(count)
 
 
 async def _standing(tx: Transaction) -> int:
-    [(count,)] = await tx.rows(_STANDING)
+    [(count,)] = await tx.rows(ask.STANDING)
     return int(count)
 
 
 async def _due(tx: Transaction) -> tuple[Hold, ...]:
-    return tuple(Hold(*row) for row in await tx.rows(_DUE, tx.now))
+    return tuple(Hold(*row) for row in await tx.rows(ask.DUE, tx.now))
 
 
 async def _unsettled(tx: Transaction) -> bool:
-    return bool(await tx.rows(_UNSETTLED))
+    return bool(await tx.rows(ask.UNSETTLED))
 
 
 async def _lease(tx: Transaction, name: str, holder: str, seconds: float) -> bool:
-    return bool(await tx.rows(_LEASE, name, holder, tx.now + seconds, tx.now))
+    return bool(await tx.rows(ask.LEASE, name, holder, tx.now + seconds, tx.now))
 
 
 async def _find(tx: Transaction, statement: str, *by: str | None) -> Hold | None:
@@ -232,15 +188,15 @@ async def _find(tx: Transaction, statement: str, *by: str | None) -> Hold | None
 
 async def _change(tx: Transaction, hold: Hold) -> Hold:
     changing = hold.due, hold.call_id, hold.phase, hold.reason, hold.answered, hold.began, hold.ended
-    await tx.rows(_CHANGE, *changing, hold.session)
+    await tx.rows(ask.CHANGE, *changing, hold.session)
     return hold
 
 
 async def _claim(tx: Transaction, hold: Hold) -> None:
     """Enter the hold's call as this session's, unless it is another's."""
-    if hold.call_id is None or await tx.rows(_CLAIM, hold.provider, hold.call_id, hold.session):
+    if hold.call_id is None or await tx.rows(ask.CLAIM, hold.provider, hold.call_id, hold.session):
         return
-    if await tx.rows(_CLAIMED, hold.provider, hold.call_id) != [(hold.session,)]:
+    if await tx.rows(ask.CLAIMED, hold.provider, hold.call_id) != [(hold.session,)]:
         raise DuplicateCall(hold.call_id)
 
 
@@ -249,5 +205,5 @@ async def _move(tx: Transaction, hold: Hold) -> None:
     kind = steps.MOVED_BY.get(hold.phase)
     if kind is not None:
         reserved, captured = steps.MOVES[kind]
-        await tx.rows(_MOVE, reserved * hold.credits, captured * hold.credits, hold.owner)
-        await tx.rows(_ENTRY, kind, hold.session, hold.app, hold.owner, hold.credits, tx.now)
+        await tx.rows(ask.MOVE, reserved * hold.credits, captured * hold.credits, hold.owner)
+        await tx.rows(ask.ENTRY, kind, hold.session, hold.app, hold.owner, hold.credits, tx.now)

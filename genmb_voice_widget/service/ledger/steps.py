@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from . import STEPS, Hold, Phase, Renewed, Step, Wish
+from . import Hold, Renewed, Wish
+from .phases import STEPS, Phase, Step
 
 Move = Literal["reserve", "capture", "release"]
 

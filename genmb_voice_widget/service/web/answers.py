@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from genmb_voice_widget.service.ledger import Money
+from genmb_voice_widget.service.ledger.phases import Money
 
 _ID = "vs_7d0f4c1ab2e94d53a8c6f1e20b9d3c44"
 
