@@ -200,10 +200,10 @@ class Register:
         await self.enter("gone", "alice", "pro", "https://gone.example", "https://shop.example")
         await self.apps.revoke("gone")
 
-    async def enter(self, id: str, owner: str, plan: str, *origins: str) -> None:
+    async def enter(self, id: str, owner: str, plan: str, *origins: str, **others) -> None:
         key = new_key(id)
         self.keys[id] = key.reveal()
-        assert await self.apps.add(App(id, owner, plan, origins, hash_key(key)))
+        assert await self.apps.add(App(id, owner, plan, origins, hash_key(key), **others))
 
     def bearer(self, id: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.keys[id]}"}

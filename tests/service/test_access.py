@@ -297,6 +297,33 @@ async def test_an_app_that_does_not_exist_or_was_revoked_is_not_told_apart(ask, 
     assert_unknown(await ask("open", headers={"Origin": "https://shop.example"}, app=app))
 
 
+VAULT = "https://vault.example"
+
+
+async def test_the_pages_of_an_app_with_tokens_only_are_let_in_by_a_token_and_by_nothing_else(ask, register):
+    await register.enter("vault", "alice", "pro", VAULT, tokens_only=True)
+    page = {"Origin": VAULT}
+    refused = await ask("open", headers=page, app="vault")
+    assert_unknown(refused)
+    assert "a token made with it" in refused.json()["detail"]
+    assert refused.headers["access-control-allow-origin"] == VAULT
+
+    made = await ask("token", headers=register.bearer("vault"))
+    token = {"Authorization": f"Bearer {made.json()['token']}"}
+    id = (await ask("open", headers=page | token)).json()["id"]
+    for name in REQUESTS:
+        assert_unknown(await ask(name, id, page, "vault"))
+    assert (await ask("ended", id, page | token)).status_code == 200
+    assert (await ask("open", headers=register.token("vault", origin=VAULT) | page)).status_code == 201
+
+
+async def test_an_app_with_tokens_only_is_not_told_apart_from_one_that_does_not_exist(ask, register):
+    await register.enter("vault", "alice", "pro", VAULT, tokens_only=True)
+    for headers in ({}, {"Origin": VAULT}, {"Origin": "https://shop.example"}, {"Origin": "null"}):
+        answers = {(await ask("open", headers=headers, app=app)).text for app in ("vault", "nobody")}
+        assert len(answers) == 1
+
+
 async def test_of_two_apps_none_counts(service):
     page = {"Origin": "https://shop.example"}
 

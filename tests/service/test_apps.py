@@ -56,9 +56,9 @@ async def test_a_revoked_app_is_still_found_and_says_so(apps):
     assert not await apps.revoke("nobody")
 
 
-async def test_an_app_gets_another_plan_other_origins_and_another_key_but_no_other_owner(apps):
+async def test_an_app_gets_another_plan_origins_key_and_need_of_tokens_but_no_other_owner(apps):
     await apps.add(SHOP)
-    changed = App("shop", "mallory", "business", ("https://new.example",), "hash-3")
+    changed = App("shop", "mallory", "business", ("https://new.example",), "hash-3", tokens_only=True)
     assert await apps.change(changed)
     assert await apps.find("shop") == replace(changed, owner="alice")
     assert not await apps.change(replace(changed, id="nobody"))

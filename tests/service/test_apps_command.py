@@ -91,8 +91,8 @@ def test_an_owner_is_given_credits_by_the_name_of_an_app(run):
     assert run("credit", "shop", "50")[2] == "alice, the owner of shop, has 50 credits.\n"
     assert run("credit", "second", "7")[2] == "alice, the owner of second, has 57 credits.\n"
     assert run("list")[1].splitlines() == [
-        "shop\talice\tpro\t57\thttps://shop.example",
-        "second\talice\tpro\t57\t",
+        "shop\talice\tpro\t57\torigin\thttps://shop.example",
+        "second\talice\tpro\t57\tnone\t",
     ]
 
 
@@ -125,11 +125,37 @@ def test_a_change_that_changes_nothing_is_told(run):
         assert (status, said) == (1, "That is how the app shop is already.\n")
 
 
+def test_an_app_whose_pages_need_a_token_is_entered_changed_and_listed_as_one(run, apps):
+    said = run(*ADD, "--tokens-only")[2]
+    assert "there are none before signing_key is set" in said
+    assert apps()[0].tokens_only
+    assert run("list")[1] == "shop\talice\tpro\t0\ttoken\thttps://shop.example\n"
+    assert run("change", "shop", "--tokens-only")[0] == 1
+    run("change", "shop", "--plan", "business")
+    assert apps()[0].tokens_only
+    assert "signing_key" not in run("change", "shop", "--no-tokens-only")[2]
+    assert not apps()[0].tokens_only
+    run("change", "shop", "--tokens-only")
+    assert apps()[0].tokens_only
+
+
+def test_where_tokens_are_signed_nothing_is_said_of_a_missing_key(run, config):
+    config.write_text(config.read_text() + f'signing_key = "{"x" * 32}"\n')
+    assert "signing_key" not in run(*ADD, "--tokens-only")[2]
+
+
+def test_the_list_says_what_stands_where_beside_its_lines_and_not_among_them(run):
+    run(*ADD)
+    _, printed, said = run("list")
+    assert said.strip().split("\t") == ["id", "owner", "plan", "credits left", "pages ask by", "origins"]
+    assert len(printed.strip().split("\t")) == 6
+
+
 def test_an_app_is_revoked_for_good(run, apps):
     run(*ADD)
     assert run("revoke", "shop")[0] == 0
     assert apps()[0].revoked
-    assert run("list")[1] == "shop\talice\trevoked\t0\thttps://shop.example\n"
+    assert run("list")[1] == "shop\talice\trevoked\t0\torigin\thttps://shop.example\n"
     for command in (("revoke", "shop"), ("change", "shop", "--plan", "free"), ("credit", "shop", "5")):
         status, _, said = run(*command)
         assert (status, "is revoked, which is for good" in said) == (1, True)

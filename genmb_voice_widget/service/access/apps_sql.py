@@ -10,7 +10,7 @@ from genmb_voice_widget.service.database import Database, Row, Transaction
 from .apps import App
 
 _SELECT = (
-    "SELECT a.id, a.owner, a.plan, a.key_hash, a.revoked, o.origin"
+    "SELECT a.id, a.owner, a.plan, a.key_hash, a.tokens_only, a.revoked, o.origin"
     " FROM apps a LEFT JOIN app_origins o ON o.app = a.id"
 )
 """A row for each origin of an app, and one for an app that has none."""
@@ -31,12 +31,13 @@ class SqlApps:
 
         async def work(transaction: Transaction) -> bool:
             rows = await transaction.rows(
-                "INSERT INTO apps (id, owner, plan, key_hash, revoked, created)"
-                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING id",
+                "INSERT INTO apps (id, owner, plan, key_hash, tokens_only, revoked, created)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING id",
                 app.id,
                 app.owner,
                 app.plan,
                 app.key_hash,
+                int(app.tokens_only),
                 int(app.revoked),
                 transaction.now,
             )
@@ -51,9 +52,11 @@ class SqlApps:
 
         async def work(transaction: Transaction) -> bool:
             rows = await transaction.rows(
-                "UPDATE apps SET plan = ?, key_hash = ? WHERE id = ? AND revoked = 0 RETURNING id",
+                "UPDATE apps SET plan = ?, key_hash = ?, tokens_only = ?"
+                " WHERE id = ? AND revoked = 0 RETURNING id",
                 app.plan,
                 app.key_hash,
+                int(app.tokens_only),
                 app.id,
             )
             if rows:
@@ -95,6 +98,6 @@ async def _enter(transaction: Transaction, app: str, origins: Iterable[str]) -> 
 
 def _apps(rows: Iterable[Row]) -> Iterator[App]:
     """Make apps of the rows of `_SELECT`, where an app's stand together."""
-    for (id, owner, plan, key_hash, revoked), own in groupby(rows, lambda row: row[:5]):
+    for (id, owner, plan, key_hash, tokens_only, revoked), own in groupby(rows, lambda row: row[:6]):
         origins = tuple(origin for *_, origin in own if origin is not None)
-        yield App(id, owner, plan, origins, key_hash, bool(revoked))
+        yield App(id, owner, plan, origins, key_hash, bool(tokens_only), bool(revoked))

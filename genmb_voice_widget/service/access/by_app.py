@@ -4,7 +4,7 @@
 |---------------------------------------------------|--------------|----------------------------------------|
 | `Authorization: Bearer gvk_…`, an app's key       | `key`        | none, or one of the app's              |
 | `Authorization: Bearer gvt_…`, made with the key  | `token`      | the token's; if it has none, as above  |
-| `?app=ID`                                         | `page`       | one of the app's                       |
+| `?app=ID`, of an app whose pages need no token    | `page`       | one of the app's                       |
 | a cookie or header that the owner's function knows | `site`      | one of the app's; none for an own GET  |
 
 An app is named in the query and not in a header, because `navigator.sendBeacon` can set no header and because
@@ -36,6 +36,11 @@ from .origins import is_origin, origin_of, refused
 from .site_hook import SiteHook
 
 log = logging.getLogger(__name__)
+
+_NEEDED = (
+    "The request shows no app that may ask here: show its key, or a token made with it; ?app= is enough for "
+    "the pages of an app that was not entered with --tokens-only."
+)
 
 
 class AppAccess:
@@ -81,7 +86,7 @@ class AppAccess:
     def described(self) -> dict[str, Any]:
         """See `Access.described`."""
         key = "An app key, gvk_…, or a token made with one, gvt_…"
-        page = "The app's id, from a page whose Origin is one of the app's."
+        page = "The app's id, from a page whose Origin is one of the app's, if its pages need no token."
         return {
             "key": {"type": "http", "scheme": "bearer", "description": key},
             "page": {"type": "apiKey", "in": "query", "name": "app", "description": page},
@@ -126,7 +131,9 @@ class AppAccess:
     async def _by_page(self, request: HTTPConnection) -> Caller:
         origin = origin_of(request.headers)
         app = await self._find(_named(request))
-        if origin is None or app is None:
+        # A socket was let in by its ticket; which app's page it is of is all that is asked here.
+        needs_token = app is not None and app.tokens_only and request.scope["type"] == "http"
+        if origin is None or app is None or needs_token:
             raise unauthorized()
         _check_origin(app, origin, or_none=False)
         return self._caller(app, "page")
@@ -161,7 +168,7 @@ class AppAccess:
 
 def unauthorized() -> Refusal:
     """Answer for everyone who is not known, whyever that is."""
-    return Refusal("unauthorized", "The request shows no app that may ask here.")
+    return Refusal("unauthorized", _NEEDED)
 
 
 def _credential(headers: Headers) -> str | None:

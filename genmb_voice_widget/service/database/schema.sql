@@ -65,13 +65,14 @@ CREATE TABLE leases (
   until DOUBLE PRECISION NOT NULL
 );
 
--- `revoked` is 0 or 1.
+-- `tokens_only` and `revoked` are 0 or 1.
 CREATE TABLE apps (
   n INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,
   owner TEXT NOT NULL,
   plan TEXT NOT NULL,
   key_hash TEXT NOT NULL,
+  tokens_only INTEGER NOT NULL DEFAULT 0 CHECK (tokens_only IN (0, 1)),
   revoked INTEGER NOT NULL DEFAULT 0 CHECK (revoked IN (0, 1)),
   created DOUBLE PRECISION NOT NULL
 );
