@@ -19,6 +19,7 @@ from genmb_voice_widget.secret import Secret
 
 from .access.app_keys import hash_key, new_key
 from .access.apps import App, Apps
+from .access.apps_cached import SECONDS
 from .access.apps_sql import SqlApps
 from .app_options import parser
 from .audit import Audit, Decision
@@ -29,6 +30,11 @@ from .ledger.sql import SqlLedger
 from .problems import Refusal
 from .settings import SettingsError
 from .settings.file import read_settings
+
+UNTIL_HEARD = SECONDS + 1.0
+"""Seconds after which no endpoint lets a revoked app start a session, a request that is under way included."""
+_REVOKED = "app_revoked"
+"""Why a revoked app's sessions ended, in the account."""
 
 
 class Failed(Exception):
@@ -124,11 +130,21 @@ async def change(desk: Desk, options: argparse.Namespace) -> None:
 
 
 async def revoke(desk: Desk, options: argparse.Namespace) -> None:
-    """Let an app in no more."""
-    await _found(desk, options.id)
-    await desk.apps.revoke(options.id)
-    desk.note("app_revoked", options.id)
-    _say(f"The app {options.id} is revoked: within seconds its key and tokens open nothing any more.")
+    """Let an app in no more, and have the endpoints end its sessions."""
+    app = await _known(desk, options.id)
+    if not app.revoked:
+        await desk.apps.revoke(app.id)
+        desk.note("app_revoked", app.id)
+    _say(f"The app {app.id} is revoked: within seconds its key and tokens open nothing any more.")
+    ended = await desk.ledger.close_app(app.id, _REVOKED)
+    # Endpoints that remember the app may have let it start others until now.
+    await asyncio.sleep(UNTIL_HEARD)
+    ended += await desk.ledger.close_app(app.id, _REVOKED)
+    _say(
+        f"Its sessions that stood are hung up by the endpoints: {ended}."
+        if ended
+        else "None of its sessions stood."
+    )
 
 
 async def credit(desk: Desk, options: argparse.Namespace) -> None:
@@ -158,10 +174,15 @@ _COMMANDS: Mapping[str, Callable[[Desk, argparse.Namespace], Awaitable[None]]] =
 }
 
 
-async def _found(desk: Desk, id: str) -> App:
+async def _known(desk: Desk, id: str) -> App:
     app = await desk.apps.find(id)
     if app is None:
         raise Failed(f"There is no app {id}: genmb-voice app list shows those there are.")
+    return app
+
+
+async def _found(desk: Desk, id: str) -> App:
+    app = await _known(desk, id)
     if app.revoked:
         raise Failed(f"The app {id} is revoked, which is for good: genmb-voice app add enters a new one.")
     return app
