@@ -32,7 +32,7 @@ from .settings import SettingsError
 from .settings.file import read_settings
 
 UNTIL_HEARD = SECONDS + 1.0
-"""Seconds after which no endpoint lets a revoked app start a session, a request that is under way included."""
+"""Seconds after which no endpoint lets a revoked app start a session, requests under way included."""
 _REVOKED = "app_revoked"
 """Why a revoked app's sessions ended, in the account."""
 

@@ -17,7 +17,7 @@ from harness.audit_log import AuditLog
 
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.access import OpenAccess
-from genmb_voice_widget.service.access.app_keys import hash_key, new_key
+from genmb_voice_widget.service.access.app_keys import hash_key, mark_of, new_key
 from genmb_voice_widget.service.access.app_tokens import AppTokens
 from genmb_voice_widget.service.access.apps import App
 from genmb_voice_widget.service.access.by_app import AppAccess
@@ -208,8 +208,11 @@ class Register:
     def bearer(self, id: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.keys[id]}"}
 
+    def mark(self, id: str) -> str:
+        return mark_of(hash_key(Secret(self.keys[id])))
+
     def token(self, id: str, seconds: int = 60, **claims) -> dict[str, str]:
-        made, _ = self.tokens.issue(id, seconds, **claims)
+        made, _ = self.tokens.issue(id, self.mark(id), seconds, **claims)
         return {"Authorization": f"Bearer {made.reveal()}"}
 
     def access(self, **others) -> AppAccess:

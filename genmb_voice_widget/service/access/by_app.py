@@ -27,7 +27,7 @@ from genmb_voice_widget.service.caller import Caller, Via
 from genmb_voice_widget.service.policy import PLANS
 from genmb_voice_widget.service.problems import Refusal
 
-from .app_keys import APP_ID, app_of, opens
+from .app_keys import APP_ID, app_of, mark_of, opens
 from .app_keys import PREFIX as KEY
 from .app_tokens import PREFIX as TOKEN
 from .app_tokens import AppTokens, Leave
@@ -108,7 +108,7 @@ class AppAccess:
             raise unauthorized()
         if origin is not None and origin not in app.origins:
             raise refused()
-        return self._tokens.issue(app.id, seconds, origin)
+        return self._tokens.issue(app.id, mark_of(app.key_hash), seconds, origin)
 
     async def _by_key(self, key: str, request: HTTPConnection) -> Caller:
         app = await self._find(app_of(key))
@@ -120,7 +120,7 @@ class AppAccess:
     async def _by_token(self, token: str, request: HTTPConnection) -> Caller:
         leave = self._tokens.read(token) if self._tokens is not None else None
         app = await self._find(leave.app if leave else None)
-        if leave is None or app is None:
+        if leave is None or app is None or leave.key != mark_of(app.key_hash):
             raise unauthorized()
         origin = origin_of(request.headers)
         if leave.origin is not None and origin != leave.origin:
