@@ -149,6 +149,23 @@ async def test_a_token_dies_with_its_app(make, start, register):
     assert (await start(token)).status_code == 401
 
 
+async def test_a_token_that_expired_during_the_call_still_ends_it_and_does_nothing_else(make, service, clock):
+    token = {"Authorization": f"Bearer {(await make(origin=PAGE)).json()['token']}", "Origin": PAGE}
+    id = (await service.http.post("/v1/sessions", json=BODY, headers=token)).json()["id"]
+    await service.http.post(f"/v1/sessions/{id}/connected", json={}, headers=token)
+    clock.advance(3600)
+    for path, body in (("", BODY), (f"/{id}/offer", BODY), (f"/{id}/connected", {})):
+        assert (await service.http.post(f"/v1/sessions{path}", json=body, headers=token)).status_code == 401
+    assert (await service.http.get(f"/v1/sessions/{id}", headers=token)).status_code == 401
+    foreign = {**token, "Origin": "https://other.example"}
+    assert (await service.http.post(f"/v1/sessions/{id}/ended", json={}, headers=foreign)).status_code == 403
+    ended = await service.http.post(f"/v1/sessions/{id}/ended", json={}, headers=token)
+    assert (ended.status_code, service.provider.hung_up) == (200, ["rtc_1"])
+    clock.advance(60 + 3600)
+    late = await service.http.post(f"/v1/sessions/{id}/ended", json={}, headers=token)
+    assert late.status_code == 401
+
+
 async def test_a_token_dies_with_the_key_that_it_was_made_with_and_shows_nothing_of_it(make, start, register):
     app, token = await register.apps.find("shop"), (await make()).json()["token"]
     await register.apps.change(replace(app, key_hash=hash_key(new_key("shop"))))

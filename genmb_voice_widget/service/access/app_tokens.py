@@ -16,6 +16,8 @@ from genmb_voice_widget.secret import Secret
 PREFIX = "gvt_"
 LONGEST = 3600
 """Seconds that a token may be good for."""
+TO_END = 2 * 3600
+"""Seconds after its time in which a token may still end a session: no plan's lasts longer than an hour."""
 SHORTEST_KEY = 32
 """Bytes of a signing key (RFC 7518 §3.2: as long as the hash)."""
 
@@ -71,8 +73,8 @@ class AppTokens:
         token = self._jwt.encode(claims, self._key.reveal(), algorithm=_ALGORITHM)
         return Secret(PREFIX + token), leave
 
-    def read(self, token: str) -> Leave | None:
-        """Read a token; `None`: not one of ours, or not good any more, or not yet."""
+    def read(self, token: str, late: int = 0) -> Leave | None:
+        """Read a token, up to `late` seconds after its time; `None`: no token of ours, or not good now."""
         jwt = self._jwt
         if len(token) > _LONGEST_TOKEN or not token.startswith(PREFIX):
             return None
@@ -87,15 +89,15 @@ class AppTokens:
             )
         except (jwt.PyJWTError, ValueError, RecursionError):
             return None
-        return self._leave(decoded["payload"]) if set(decoded["header"]) == {"alg", "typ"} else None
+        return self._leave(decoded["payload"], late) if set(decoded["header"]) == {"alg", "typ"} else None
 
-    def _leave(self, claims: dict[str, Any]) -> Leave | None:
+    def _leave(self, claims: dict[str, Any], late: int) -> Leave | None:
         if not _MEMBERS <= set(claims) <= _MEMBERS | _OPTIONAL:
             return None
         now = self._clock()
         match claims:
             case {"sub": str(app), "iat": int(issued), "exp": int(expires), "key": str(key)} if (
-                issued - _AHEAD <= now < expires <= issued + LONGEST
+                issued - _AHEAD <= now < expires + late and expires <= issued + LONGEST
             ):
                 origin = claims.get("origin")
                 if isinstance(origin, str | None):

@@ -30,7 +30,7 @@ from genmb_voice_widget.service.problems import Refusal
 from .app_keys import APP_ID, app_of, mark_of, opens
 from .app_keys import PREFIX as KEY
 from .app_tokens import PREFIX as TOKEN
-from .app_tokens import AppTokens, Leave
+from .app_tokens import TO_END, AppTokens, Leave
 from .apps import App, AppsLookup
 from .origins import is_origin, origin_of, refused
 from .site_hook import SiteHook
@@ -69,13 +69,13 @@ class AppAccess:
         """See `Access.welcomes`."""
         return is_origin(origin) and await self._apps.origin_known(origin)
 
-    async def caller(self, request: HTTPConnection) -> Caller:
+    async def caller(self, request: HTTPConnection, *, ending: bool = False) -> Caller:
         """See `Access.caller`."""
         match _credential(request.headers):
             case str(key) if key.startswith(KEY):
                 return await self._by_key(key, request)
             case str(token) if token.startswith(TOKEN):
-                return await self._by_token(token, request)
+                return await self._by_token(token, request, ending)
             case _ if self._site is not None:
                 return await self._by_site(self._site, request)
             case None:
@@ -117,8 +117,8 @@ class AppAccess:
         _check_origin(app, origin_of(request.headers), or_none=True)
         return self._caller(app, "key")
 
-    async def _by_token(self, token: str, request: HTTPConnection) -> Caller:
-        leave = self._tokens.read(token) if self._tokens is not None else None
+    async def _by_token(self, token: str, request: HTTPConnection, ending: bool) -> Caller:
+        leave = self._tokens.read(token, TO_END if ending else 0) if self._tokens is not None else None
         app = await self._find(leave.app if leave else None)
         if leave is None or app is None or leave.key != mark_of(app.key_hash):
             raise unauthorized()

@@ -61,7 +61,16 @@ async def who(request: Request) -> Caller:
     return found.caller
 
 
+async def who_ends(request: Request) -> Caller:
+    """Tell who asks for a session's end, which may come long after its beginning."""
+    access: Access = request.app.state.access
+    found = verdict(request.scope)
+    found.caller = await access.caller(request, ending=True)
+    return found.caller
+
+
 Asking = Annotated[Caller, Depends(who)]
+Ending = Annotated[Caller, Depends(who_ends)]
 
 
 def add_routes(
@@ -113,7 +122,7 @@ def add_routes(
     @app.post(
         "/v1/sessions/{session}/ended", response_model=None, responses={200: {"model": State}, **writes}
     )
-    async def ended(session: Id, body: Ended, caller: Asking) -> JSONResponse:
+    async def ended(session: Id, body: Ended, caller: Ending) -> JSONResponse:
         """Tell that the call is over; it is hung up. `navigator.sendBeacon` may send the JSON as text."""
         hold = await sessions.ended(caller, session, body.reason)
         if hold.ended is None:  # The hang-up failed.
