@@ -64,6 +64,7 @@ def _open(settings: Settings, drain: Drain, kinds: Mapping[str, Kind]) -> FastAP
         ledger=ledger,
         clock=time.time,
         hosts=[*_LOOPBACK, bracketed(settings.host), *settings.hosts],
+        hand_out_secrets=True,
         metrics=_counts_if_installed(ledger),
         drain=drain,
     )

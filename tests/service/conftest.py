@@ -152,6 +152,7 @@ def make_endpoint(clock):
         access=None,
         audit=None,
         metrics=None,
+        hand_out_secrets=True,
         **others,
     ) -> AsyncIterator[Endpoint]:
         provider = provider or ObedientProvider()
@@ -166,6 +167,7 @@ def make_endpoint(clock):
             hosts=hosts,
             audit=audit,
             metrics=metrics,
+            hand_out_secrets=hand_out_secrets,
             **others,
         )
         transport = httpx.ASGITransport(app)

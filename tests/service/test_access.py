@@ -2,11 +2,21 @@
 
 import itertools
 
+import httpx
 import pytest
 
+from genmb_voice_widget.service.access import OpenAccess
 from genmb_voice_widget.service.access.app_keys import app_of, hash_key, new_key, opens
 from genmb_voice_widget.service.access.origins import is_origin
+from genmb_voice_widget.service.app import in_process, make_app, shut_down
+from genmb_voice_widget.service.assemble import assemble
+from genmb_voice_widget.service.drain import Drain
+from genmb_voice_widget.service.ledger.memory import MemoryLedger
+from genmb_voice_widget.service.policy import NOTEBOOK
+from genmb_voice_widget.service.settings import Settings
+from genmb_voice_widget.service.window import MemoryWindow
 
+PAGE = "https://shop.example"
 OFFER = "v=0\r\ns=-\r\n"
 BODY = {"session": {"type": "realtime"}, "sdp": OFFER}
 UNKNOWN = "vs_" + "0" * 32
@@ -457,6 +467,48 @@ async def test_a_pages_caller_never_gets_the_services_secret_neither_at_once_nor
         answer = await service.http.post(path, json=body, **shown)
         assert (answer.status_code, answer.json()["code"]) == (403, "secret_refused")
     assert service.provider.sessions == [{"type": "realtime"}]
+
+
+@pytest.mark.parametrize("app", [in_process, lambda _: assemble(Settings(origins=(PAGE,)), Drain())])
+async def test_where_nobody_is_asked_a_kernel_gets_the_services_secret_and_a_page_never(
+    app, make_provider, monkeypatch
+):
+    monkeypatch.setattr(
+        "genmb_voice_widget.service.assemble.make_providers", lambda *_: {"here": make_provider()}
+    )
+    app = app({"here": make_provider()})
+    wish = {"session": {"type": "realtime"}, "transport": "websocket"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
+        made = await http.post("/v1/sessions", json=wish)
+        assert (made.status_code, made.json()["token"]) == (201, "ek_canary_7f3a")
+        for origin in (PAGE, "http://localhost"):
+            refused = await http.post("/v1/sessions", json=wish, headers={"Origin": origin})
+            assert refused.status_code == 403
+            renewed = f"/v1/sessions/{made.json()['id']}/offer"
+            body = {"session": {"type": "realtime"}}
+            assert (await http.post(renewed, json=body, headers={"Origin": origin})).status_code == 403
+    await shut_down(app)
+
+
+async def test_a_page_that_shows_an_apps_key_gets_no_secret_with_it(service, register):
+    wish = {"session": {"type": "realtime"}, "transport": "websocket"}
+    shown = register.bearer("shop") | {"Origin": PAGE}
+    refused = await service.http.post("/v1/sessions", json=wish, headers=shown)
+    assert (refused.status_code, refused.json()["code"]) == (403, "secret_refused")
+
+
+async def test_an_endpoint_hands_no_secret_out_unless_it_was_told_to(make_provider, clock):
+    app = make_app(
+        providers={"here": make_provider()},
+        access=OpenAccess(NOTEBOOK),
+        window=MemoryWindow(clock),
+        ledger=MemoryLedger(clock),
+        clock=clock,
+    )
+    wish = {"session": {"type": "realtime"}, "transport": "websocket"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
+        assert (await http.post("/v1/sessions", json=wish)).json()["code"] == "secret_refused"
+    await shut_down(app)
 
 
 async def test_a_server_gets_the_services_secret_only_where_the_operator_hands_them_out(

@@ -207,6 +207,7 @@ def test_everything_that_is_wrong_is_told_at_once(read):
         ({"database": Secret(CANARY)}, 'The setting database is for access = "apps"'),
         ({"redis": Secret(CANARY)}, 'The setting redis is for access = "apps"'),
         ({"signing_key": Secret(CANARY)}, 'The setting signing_key is for access = "apps"'),
+        ({"hand_out_secrets": False}, 'The setting hand_out_secrets is for access = "apps"'),
         ({"access": "apps"}, 'access = "apps" needs a database'),
         (
             {"access": "apps", "database": Secret(CANARY), "origins": ("https://a.example",)},

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ def read_settings(
     if reading.wrong:
         raise SettingsError(*reading.wrong)
     settings = Settings(**values)
-    if wrong := list(_together(settings)):
+    if wrong := list(_together(settings, values)):
         raise SettingsError(*wrong)
     return settings
 
@@ -170,7 +170,7 @@ def _load(path: Path) -> dict[str, Any]:
         raise SettingsError(f"The settings file {path} is not UTF-8 text.") from None
 
 
-def _together(settings: Settings) -> Iterator[str]:
+def _together(settings: Settings, named: Container[str]) -> Iterator[str]:
     """Find what goes well alone and not with the rest."""
     if settings.access == "open":
         if not is_loopback(settings.host):
@@ -179,7 +179,7 @@ def _together(settings: Settings) -> Iterator[str]:
                 'of this machine alone, such as 127.0.0.1; for others to reach it set access = "apps".'
             )
         for name in ("database", "redis", "signing_key", "site_hook", "hand_out_secrets", "metrics_key"):
-            if getattr(settings, name):
+            if name in named:
                 yield f'The setting {name} is for access = "apps"; set that, or leave {name} out.'
     else:
         if settings.database is None:

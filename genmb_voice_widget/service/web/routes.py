@@ -36,7 +36,7 @@ from .bodies import Connected, Ended, Offer, Start, TokenWish
 from .openapi import READING, STARTING, WRITING, problems
 
 _TRUSTED: tuple[Via, ...] = ("open", "key")
-"""Who may have a voice service's own secret: such a call is proven by the caller's word alone."""
+"""Who may have a voice service's own secret, if no page: such a call is proven by the caller's word alone."""
 _WHY = "a call made with a secret cannot be seen from here"
 
 BEACONS = re.compile(r"/v1/sessions/[^/]+/ended")
@@ -82,8 +82,10 @@ def add_routes(
 ) -> None:
     """Add them to the app."""
 
-    def check(caller: Caller, sdp: str | None) -> None:
-        if sdp is None and not (hand_out_secrets and caller.via in _TRUSTED):
+    def check(request: Request, caller: Caller, sdp: str | None) -> None:
+        # A browser sends `Origin` with every POST (Fetch standard, append a request `Origin` header).
+        trusted = caller.via in _TRUSTED and "origin" not in request.headers
+        if sdp is None and not (hand_out_secrets and trusted):
             raise Refusal("secret_refused", f"A session of this caller's needs an offer: {_WHY}.")
 
     app.state.access = access
@@ -93,7 +95,7 @@ def add_routes(
     @app.post("/v1/sessions", status_code=201, response_model=None, responses={201: tickets, **starts})
     async def start(request: Request, body: Start, caller: Asking, key: Key = None) -> JSONResponse:
         """Start a session: have an offer answered or, with `transport`, a WebSocket secret made."""
-        check(caller, body.sdp)
+        check(request, caller, body.sdp)
         try:
             opened = await sessions.open(caller, Wanted(body.provider, body.session, body.sdp, key))
         finally:
@@ -105,9 +107,9 @@ def add_routes(
         return JSONResponse(_ticket(opened), 201, headers)
 
     @app.post("/v1/sessions/{session}/offer", response_model=None, responses={200: tickets, **starts})
-    async def offer(session: Id, body: Offer, caller: Asking) -> JSONResponse:
+    async def offer(request: Request, session: Id, body: Offer, caller: Asking) -> JSONResponse:
         """Put another call in the place of one that was lost, at no charge."""
-        check(caller, body.sdp)
+        check(request, caller, body.sdp)
         opened = await sessions.reoffer(caller, session, body.session, body.sdp)
         sweeper.ensure_running()
         return JSONResponse(_ticket(opened))
