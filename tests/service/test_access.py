@@ -430,6 +430,32 @@ async def test_two_apps_have_windows_of_their_own(ask, register):
     assert (await ask("allowance", headers=register.bearer("other"))).json()["sessions"]["remaining"] == 20
 
 
+# What is told of the owner
+
+
+async def test_the_owners_balance_is_told_to_who_shows_the_key_and_to_no_page(ask, ways, register):
+    for way, (headers, app) in ways("shop", PAGE).items():
+        told = (await ask("allowance", headers=headers, app=app)).json()
+        assert ("credits" in told) == way.startswith("key"), way
+        assert (told["enough_credits"], told["credits_per_session"]) == (True, 5)
+        assert told["sessions"]["remaining"] == 20
+
+
+@pytest.mark.parametrize(("granted", "enough"), [(4, False), (5, True)])
+async def test_a_page_is_told_whether_the_credits_are_enough_for_one_more_session(
+    make_endpoint, register, granted, enough
+):
+    async with make_endpoint(granted=granted, access=register.access()) as made:
+        page = {"params": {"app": "shop"}, "headers": {"Origin": PAGE}}
+        told = (await made.http.get("/v1/allowance", **page)).json()
+        assert told["enough_credits"] is enough
+
+
+async def test_without_a_limit_the_credits_are_enough_and_none_are_counted(endpoint):
+    told = (await endpoint.http.get("/v1/allowance")).json()
+    assert (told["credits"], told["enough_credits"]) == (None, True)
+
+
 # What the unauthenticated see
 
 

@@ -36,7 +36,7 @@ from .bodies import Connected, Ended, Offer, Start, TokenWish
 from .openapi import READING, STARTING, WRITING, problems
 
 _TRUSTED: tuple[Via, ...] = ("open", "key")
-"""Who may have a voice service's own secret, if no page: such a call is proven by the caller's word alone."""
+"""Who may see the owner's balance and, if no page, have a voice service's secret on their word alone."""
 _WHY = "a call made with a secret cannot be seen from here"
 
 BEACONS = re.compile(r"/v1/sessions/[^/]+/ended")
@@ -148,7 +148,7 @@ def add_routes(
 
     @app.get("/v1/allowance", response_model=None, responses={200: {"model": Allowance}, **reads})
     async def allowance(caller: Asking) -> JSONResponse:
-        """Tell what the caller's app has left."""
+        """Tell what the caller's app has left; the owner's balance only to who shows the app's key."""
         left = await sessions.allowance(caller)
         rate = left.plan.rate
         slots = rate and {
@@ -157,12 +157,14 @@ def add_routes(
             "remaining": left.sessions,
             "reset": math.ceil(left.reset),
         }
+        price = left.plan.credits_per_session
         return JSONResponse(
             {
                 "plan": left.plan.name,
                 "voice": left.plan.voice,
-                "credits": left.credits,
-                "credits_per_session": left.plan.credits_per_session,
+                **({"credits": left.credits} if caller.via in _TRUSTED else {}),
+                "credits_per_session": price,
+                "enough_credits": left.credits is None or left.credits >= price,
                 "sessions": slots,
             }
         )
