@@ -346,6 +346,25 @@ def test_an_owners_function_that_cannot_be_had_is_told_at_the_start(tmp_path, mo
     assert CANARY not in str(error.value)
 
 
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
+def test_a_database_for_several_nodes_without_a_window_for_several_is_refused(scheme):
+    address = Secret(f"{scheme}://voice:{CANARY}@127.0.0.1:1/voice")
+    with pytest.raises(SettingsError, match="needs redis too, or GENMB_VOICE_REDIS") as error:
+        assemble(Settings(access="apps", database=address), Drain())
+    assert CANARY not in str(error.value)
+    assemble(Settings(access="apps", database=address, redis=Secret("redis://127.0.0.1:1/0")), Drain())
+
+
+def test_a_window_in_memory_is_told_at_the_start_once_and_only_where_apps_have_limits(tmp_path, caplog):
+    assemble(Settings(), Drain())
+    assemble(apps(tmp_path, redis=Secret("redis://127.0.0.1:1/0")), Drain())
+    assert not caplog.records
+    assemble(apps(tmp_path), Drain())
+    [record] = caplog.records
+    assert "counted in memory" in record.getMessage()
+    assert "redis" in record.getMessage()
+
+
 @pytest.mark.parametrize("missing", ["redis", "psycopg", "prometheus_client", "jwt"])
 def test_what_is_not_installed_is_told_with_what_to_install(tmp_path, monkeypatch, missing):
     import sys
