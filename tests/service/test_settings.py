@@ -7,9 +7,11 @@ import pytest
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.assemble import assemble
 from genmb_voice_widget.service.drain import Drain
+from genmb_voice_widget.service.serve import main
 from genmb_voice_widget.service.settings import Settings, SettingsError
 from genmb_voice_widget.service.settings.file import PREFIX, READERS, read_settings
 from genmb_voice_widget.service.settings.provider_kinds import KINDS, make_providers
+from genmb_voice_widget.service.settings.told import ABOUT
 from genmb_voice_widget.service.settings.values import is_loopback
 
 CANARY = "canary-5b21"
@@ -129,6 +131,20 @@ def test_the_file_and_the_environment_can_each_say_everything_and_secrets_stay_c
 
 def test_every_setting_can_be_read_from_the_file():
     assert {*READERS, "providers"} == {*Settings.__dataclass_fields__}
+
+
+def test_the_help_of_the_program_names_every_setting_and_option_with_its_variable(capsys):
+    assert {*ABOUT} == {*Settings.__dataclass_fields__}
+    with pytest.raises(SystemExit) as done:
+        main(["--help"])
+    said = capsys.readouterr().out
+    words = said.split()
+    assert done.value.code == 0
+    for name, about in ABOUT.items():
+        assert about in said
+        assert {name, f"GENMB_VOICE_{name.upper()}"} <= {*words}
+    options = {f"GENMB_VOICE_{kind}_{name}".upper() for kind, of in KINDS.items() for name in of.options}
+    assert options <= {*words}
 
 
 def test_the_environment_wins_over_the_file_and_the_command_line_over_both(read):
