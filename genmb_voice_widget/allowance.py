@@ -40,9 +40,10 @@ class Allowance:
     Attributes:
         plan: the plan's name.
         voice: whether it has voice sessions at all.
-        credits: what can still be spent.
+        credits: what can still be spent; None also for who shows a token, who is not told.
         credits_per_session: what a session costs, however long it lasts.
         sessions: the window.
+        enough_credits: whether what can be spent is enough for one more session.
     """
 
     plan: str
@@ -50,6 +51,7 @@ class Allowance:
     credits: int | None
     credits_per_session: int
     sessions: Slots | None
+    enough_credits: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Return it in the endpoint's own form."""
@@ -69,6 +71,8 @@ class Allowance:
                 said.append(f"room again in {_minutes(slots.reset)}")
         if self.credits is not None:
             said.append(f"{self.credits} credits, {self.credits_per_session} a session")
+        elif not self.enough_credits:
+            said.append("too few credits for a session")
         return said
 
 
@@ -83,11 +87,12 @@ def read_allowance(answer: Mapping[str, Any]) -> Allowance:
         return Allowance(
             plan=str(answer["plan"]),
             voice=bool(answer["voice"]),
-            credits=None if answer["credits"] is None else int(answer["credits"]),
+            credits=None if answer.get("credits") is None else int(answer["credits"]),
             credits_per_session=int(answer["credits_per_session"]),
             sessions=None
             if slots is None
             else Slots(**{each.name: slots[each.name] for each in fields(Slots)}),
+            enough_credits=bool(answer["enough_credits"]),
         )
     except (KeyError, TypeError, ValueError):
         raise VoiceError("endpoint_unreachable", "The endpoint's answer is no allowance.") from None

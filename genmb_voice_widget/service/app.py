@@ -67,7 +67,7 @@ def make_app(
     hosts: Sequence[str] | None = None,
     watch: bool = False,
     shared: bool = False,
-    hand_out_secrets: bool = True,
+    hand_out_secrets: bool = False,
     audit: Audit | None = None,
     metrics: Metrics | None = None,
     metrics_key: Secret | None = None,
@@ -85,7 +85,8 @@ def make_app(
         hosts: the names, without a port, that it may be called by; None: any, where no browser calls.
         watch: whether the providers are asked to prove the handshakes too, not the callers alone.
         shared: whether other nodes have sessions in the ledger too, which this one ends when they are gone.
-        hand_out_secrets: whether those who need no proving (no page) may have a voice service's own secret.
+        hand_out_secrets: whether those who are no page and show a key, or need show nothing, may have a voice
+            service's own secret.
         audit: where decisions are kept; None: nowhere.
         metrics: what is counted, shown at `/metrics`; None: nothing.
         metrics_key: what `/metrics` must be asked with, as a bearer token; None: nothing.
@@ -155,6 +156,7 @@ def in_process(
         window=MemoryWindow(),
         ledger=MemoryLedger(time.time, credits),
         clock=time.time,
+        hand_out_secrets=True,
     )
 
 

@@ -5,6 +5,7 @@ The only place that knows every implementation of a port. It serves nothing and 
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from .access.by_app import AppAccess
 from .access.site_hook import Hook, SiteHook
 from .app import make_app
 from .audit.sql import AuditSql
-from .database.choice import open_database
+from .database.choice import is_shared, open_database
 from .drain import Drain
 from .ledger import Ledger
 from .ledger.memory import MemoryLedger
@@ -34,6 +35,8 @@ from .window import MemoryWindow, Window
 
 if TYPE_CHECKING:
     from .metrics import Metrics
+
+log = logging.getLogger(__name__)
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
@@ -64,6 +67,7 @@ def _open(settings: Settings, drain: Drain, kinds: Mapping[str, Kind]) -> FastAP
         ledger=ledger,
         clock=time.time,
         hosts=[*_LOOPBACK, bracketed(settings.host), *settings.hosts],
+        hand_out_secrets=True,
         metrics=_counts_if_installed(ledger),
         drain=drain,
     )
@@ -107,7 +111,16 @@ def _counts_if_installed(ledger: Ledger) -> Metrics | None:
 
 
 def _window(settings: Settings) -> Window:
+    if settings.redis is None and is_shared(settings):
+        raise SettingsError(
+            "A database that nodes can share needs redis too, or GENMB_VOICE_REDIS: each node would count "
+            "the hour's sessions for itself, and an app could start as many at every one."
+        )
     if settings.redis is None:
+        log.warning(
+            "the hour's sessions are counted in memory: by this process alone, and anew when it starts "
+            "again; the setting redis keeps the count"
+        )
         return MemoryWindow()
     from .window.redis import RedisWindow
 

@@ -28,6 +28,7 @@ from .settings import Settings, SettingsError
 from .settings import values as read
 from .settings.file import read_settings
 from .settings.provider_kinds import KINDS, Kind
+from .settings.told import settings_table
 from .web.server_log import keep_callers_out
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ def _parser(kinds: Mapping[str, Kind]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="genmb-voice serve",
         description="Serve the token endpoint.",
-        epilog="Everything else is set in the file or in the environment, as GENMB_VOICE_DATABASE.",
+        epilog=settings_table(kinds),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="a TOML file with settings")
     parser.add_argument("--host", type=read.option(read.host), help="the address to listen on (127.0.0.1)")

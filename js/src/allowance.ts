@@ -10,11 +10,12 @@ export interface Left {
   readonly room: boolean;
 }
 
-/** Null is without a limit; times are in seconds. */
+/** Null is without a limit, credits also where their number is not told; times are in seconds. */
 interface Allowance {
   readonly voice?: boolean;
   readonly credits?: number | null;
   readonly credits_per_session?: number;
+  readonly enough_credits?: boolean;
   readonly sessions?: { limit: number; seconds: number; remaining: number; reset: number } | null;
 }
 
@@ -23,7 +24,8 @@ const DAY_S = 86_400;
 
 /** Null when there is no limit. */
 export function leftOf(told: unknown, now: Date): Left | null {
-  const { voice, credits, credits_per_session: price = 0, sessions } = (told ?? {}) as Allowance;
+  const left = (told ?? {}) as Allowance;
+  const { voice, credits, credits_per_session: price = 0, enough_credits: room = true, sessions } = left;
   if (voice === false) return { words: ["Voice is not part of the plan"], room: false };
   if (sessions?.remaining === 0) {
     const words = [
@@ -35,10 +37,10 @@ export function leftOf(told: unknown, now: Date): Left | null {
   const words: string[] = [];
   if (sessions)
     words.push(`${sessions.remaining} of ${sessions.limit} sessions left ${stretch(sessions.seconds)}`);
-  if (typeof credits !== "number") return words.length ? { words, room: true } : null;
-  const room = credits >= price;
-  words.push(room ? `${count(credits)}, ${price} a session` : `${count(credits)}, a session takes ${price}`);
-  return { words, room };
+  if (typeof credits === "number")
+    words.push(`${count(credits)}, ${room ? `${price} a session` : `a session takes ${price}`}`);
+  else if (!room) words.push(words.length ? "too few credits for another" : "Too few credits for a session");
+  return words.length ? { words, room } : null;
 }
 
 function stretch(seconds: number): string {

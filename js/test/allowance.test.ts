@@ -26,9 +26,20 @@ it.each([
   [{ sessions: slots(1, { seconds: 600 }) }, "1 of 20 sessions left in these 10 minutes", true],
   [{ sessions: slots(1, { seconds: 86_400 }) }, "1 of 20 sessions left in these 24 hours", true],
   [
-    { sessions: slots(12), credits: 1 },
+    { sessions: slots(12), credits: 1, enough_credits: false },
     "12 of 20 sessions left this hour · 1 credit, a session takes 5",
     false,
+  ],
+  [{ enough_credits: false }, "Too few credits for a session", false],
+  [
+    { sessions: slots(12), credits: undefined, enough_credits: false },
+    "12 of 20 sessions left this hour · too few credits for another",
+    false,
+  ],
+  [
+    { sessions: slots(12), credits: undefined, enough_credits: true },
+    "12 of 20 sessions left this hour",
+    true,
   ],
   [{ voice: false, sessions: slots(20) }, "Voice is not part of the plan", false],
 ])("says of %j: %s", (more, said, room) => {

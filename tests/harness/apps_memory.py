@@ -26,7 +26,7 @@ class MemoryApps:
         known = self._apps.get(app.id)
         if known is None or known.revoked:
             return False
-        self._apps[app.id] = replace(known, plan=app.plan, origins=app.origins, key_hash=app.key_hash)
+        self._apps[app.id] = replace(app, owner=known.owner)
         return True
 
     async def revoke(self, id: str) -> bool:

@@ -17,7 +17,7 @@ from harness.audit_log import AuditLog
 
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.access import OpenAccess
-from genmb_voice_widget.service.access.app_keys import hash_key, new_key
+from genmb_voice_widget.service.access.app_keys import hash_key, mark_of, new_key
 from genmb_voice_widget.service.access.app_tokens import AppTokens
 from genmb_voice_widget.service.access.apps import App
 from genmb_voice_widget.service.access.by_app import AppAccess
@@ -152,6 +152,7 @@ def make_endpoint(clock):
         access=None,
         audit=None,
         metrics=None,
+        hand_out_secrets=True,
         **others,
     ) -> AsyncIterator[Endpoint]:
         provider = provider or ObedientProvider()
@@ -166,6 +167,7 @@ def make_endpoint(clock):
             hosts=hosts,
             audit=audit,
             metrics=metrics,
+            hand_out_secrets=hand_out_secrets,
             **others,
         )
         transport = httpx.ASGITransport(app)
@@ -200,16 +202,19 @@ class Register:
         await self.enter("gone", "alice", "pro", "https://gone.example", "https://shop.example")
         await self.apps.revoke("gone")
 
-    async def enter(self, id: str, owner: str, plan: str, *origins: str) -> None:
+    async def enter(self, id: str, owner: str, plan: str, *origins: str, **others) -> None:
         key = new_key(id)
         self.keys[id] = key.reveal()
-        assert await self.apps.add(App(id, owner, plan, origins, hash_key(key)))
+        assert await self.apps.add(App(id, owner, plan, origins, hash_key(key), **others))
 
     def bearer(self, id: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.keys[id]}"}
 
+    def mark(self, id: str) -> str:
+        return mark_of(hash_key(Secret(self.keys[id])))
+
     def token(self, id: str, seconds: int = 60, **claims) -> dict[str, str]:
-        made, _ = self.tokens.issue(id, seconds, **claims)
+        made, _ = self.tokens.issue(id, self.mark(id), seconds, **claims)
         return {"Authorization": f"Bearer {made.reveal()}"}
 
     def access(self, **others) -> AppAccess:

@@ -2,11 +2,21 @@
 
 import itertools
 
+import httpx
 import pytest
 
+from genmb_voice_widget.service.access import OpenAccess
 from genmb_voice_widget.service.access.app_keys import app_of, hash_key, new_key, opens
 from genmb_voice_widget.service.access.origins import is_origin
+from genmb_voice_widget.service.app import in_process, make_app, shut_down
+from genmb_voice_widget.service.assemble import assemble
+from genmb_voice_widget.service.drain import Drain
+from genmb_voice_widget.service.ledger.memory import MemoryLedger
+from genmb_voice_widget.service.policy import NOTEBOOK
+from genmb_voice_widget.service.settings import Settings
+from genmb_voice_widget.service.window import MemoryWindow
 
+PAGE = "https://shop.example"
 OFFER = "v=0\r\ns=-\r\n"
 BODY = {"session": {"type": "realtime"}, "sdp": OFFER}
 UNKNOWN = "vs_" + "0" * 32
@@ -297,6 +307,33 @@ async def test_an_app_that_does_not_exist_or_was_revoked_is_not_told_apart(ask, 
     assert_unknown(await ask("open", headers={"Origin": "https://shop.example"}, app=app))
 
 
+VAULT = "https://vault.example"
+
+
+async def test_the_pages_of_an_app_with_tokens_only_are_let_in_by_a_token_and_by_nothing_else(ask, register):
+    await register.enter("vault", "alice", "pro", VAULT, tokens_only=True)
+    page = {"Origin": VAULT}
+    refused = await ask("open", headers=page, app="vault")
+    assert_unknown(refused)
+    assert "a token made with it" in refused.json()["detail"]
+    assert refused.headers["access-control-allow-origin"] == VAULT
+
+    made = await ask("token", headers=register.bearer("vault"))
+    token = {"Authorization": f"Bearer {made.json()['token']}"}
+    id = (await ask("open", headers=page | token)).json()["id"]
+    for name in REQUESTS:
+        assert_unknown(await ask(name, id, page, "vault"))
+    assert (await ask("ended", id, page | token)).status_code == 200
+    assert (await ask("open", headers=register.token("vault", origin=VAULT) | page)).status_code == 201
+
+
+async def test_an_app_with_tokens_only_is_not_told_apart_from_one_that_does_not_exist(ask, register):
+    await register.enter("vault", "alice", "pro", VAULT, tokens_only=True)
+    for headers in ({}, {"Origin": VAULT}, {"Origin": "https://shop.example"}, {"Origin": "null"}):
+        answers = {(await ask("open", headers=headers, app=app)).text for app in ("vault", "nobody")}
+        assert len(answers) == 1
+
+
 async def test_of_two_apps_none_counts(service):
     page = {"Origin": "https://shop.example"}
 
@@ -393,6 +430,32 @@ async def test_two_apps_have_windows_of_their_own(ask, register):
     assert (await ask("allowance", headers=register.bearer("other"))).json()["sessions"]["remaining"] == 20
 
 
+# What is told of the owner
+
+
+async def test_the_owners_balance_is_told_to_who_shows_the_key_and_to_no_page(ask, ways, register):
+    for way, (headers, app) in ways("shop", PAGE).items():
+        told = (await ask("allowance", headers=headers, app=app)).json()
+        assert ("credits" in told) == way.startswith("key"), way
+        assert (told["enough_credits"], told["credits_per_session"]) == (True, 5)
+        assert told["sessions"]["remaining"] == 20
+
+
+@pytest.mark.parametrize(("granted", "enough"), [(4, False), (5, True)])
+async def test_a_page_is_told_whether_the_credits_are_enough_for_one_more_session(
+    make_endpoint, register, granted, enough
+):
+    async with make_endpoint(granted=granted, access=register.access()) as made:
+        page = {"params": {"app": "shop"}, "headers": {"Origin": PAGE}}
+        told = (await made.http.get("/v1/allowance", **page)).json()
+        assert told["enough_credits"] is enough
+
+
+async def test_without_a_limit_the_credits_are_enough_and_none_are_counted(endpoint):
+    told = (await endpoint.http.get("/v1/allowance")).json()
+    assert (told["credits"], told["enough_credits"]) == (None, True)
+
+
 # What the unauthenticated see
 
 
@@ -430,6 +493,48 @@ async def test_a_pages_caller_never_gets_the_services_secret_neither_at_once_nor
         answer = await service.http.post(path, json=body, **shown)
         assert (answer.status_code, answer.json()["code"]) == (403, "secret_refused")
     assert service.provider.sessions == [{"type": "realtime"}]
+
+
+@pytest.mark.parametrize("app", [in_process, lambda _: assemble(Settings(origins=(PAGE,)), Drain())])
+async def test_where_nobody_is_asked_a_kernel_gets_the_services_secret_and_a_page_never(
+    app, make_provider, monkeypatch
+):
+    monkeypatch.setattr(
+        "genmb_voice_widget.service.assemble.make_providers", lambda *_: {"here": make_provider()}
+    )
+    app = app({"here": make_provider()})
+    wish = {"session": {"type": "realtime"}, "transport": "websocket"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
+        made = await http.post("/v1/sessions", json=wish)
+        assert (made.status_code, made.json()["token"]) == (201, "ek_canary_7f3a")
+        for origin in (PAGE, "http://localhost"):
+            refused = await http.post("/v1/sessions", json=wish, headers={"Origin": origin})
+            assert refused.status_code == 403
+            renewed = f"/v1/sessions/{made.json()['id']}/offer"
+            body = {"session": {"type": "realtime"}}
+            assert (await http.post(renewed, json=body, headers={"Origin": origin})).status_code == 403
+    await shut_down(app)
+
+
+async def test_a_page_that_shows_an_apps_key_gets_no_secret_with_it(service, register):
+    wish = {"session": {"type": "realtime"}, "transport": "websocket"}
+    shown = register.bearer("shop") | {"Origin": PAGE}
+    refused = await service.http.post("/v1/sessions", json=wish, headers=shown)
+    assert (refused.status_code, refused.json()["code"]) == (403, "secret_refused")
+
+
+async def test_an_endpoint_hands_no_secret_out_unless_it_was_told_to(make_provider, clock):
+    app = make_app(
+        providers={"here": make_provider()},
+        access=OpenAccess(NOTEBOOK),
+        window=MemoryWindow(clock),
+        ledger=MemoryLedger(clock),
+        clock=clock,
+    )
+    wish = {"session": {"type": "realtime"}, "transport": "websocket"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
+        assert (await http.post("/v1/sessions", json=wish)).json()["code"] == "secret_refused"
+    await shut_down(app)
 
 
 async def test_a_server_gets_the_services_secret_only_where_the_operator_hands_them_out(

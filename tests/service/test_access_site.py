@@ -163,3 +163,32 @@ async def test_a_function_that_hangs_leaves_everyone_elses_threads_alone():
         await asyncio.wait_for(asyncio.to_thread(int), 2)
     finally:
         go_on.set()
+
+
+async def test_while_a_function_hangs_in_all_its_threads_nobody_waits_for_it_and_then_it_is_asked_again():
+    go_on = threading.Event()
+
+    def hangs(headers, cookies):
+        return "shop" if cookies["sid"] == "alice" or go_on.wait(10) else None
+
+    def signed(name):
+        return Request({"type": "http", "headers": [(b"cookie", f"sid={name}".encode())]})
+
+    hook = SiteHook(hangs, within=0.2)
+    try:
+        asked = [hook.app(signed("bob")) for _ in range(20)]
+        assert {type(each) for each in await asyncio.gather(*asked, return_exceptions=True)} == {Refusal}
+        hook._within = 60.0
+        with pytest.raises(Refusal) as refused:
+            async with asyncio.timeout(5):
+                await hook.app(signed("alice"))
+        assert refused.value.code == "service_unavailable"
+    finally:
+        go_on.set()
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                assert await hook.app(signed("alice")) == "shop"
+                break
+            except Refusal:
+                await asyncio.sleep(0.005)

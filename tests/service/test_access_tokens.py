@@ -4,11 +4,13 @@ import base64
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 
 import jwt
 import pytest
 
 from genmb_voice_widget.secret import Secret
+from genmb_voice_widget.service.access.app_keys import hash_key, new_key
 from genmb_voice_widget.service.access.app_tokens import AppTokens
 
 BODY = {"session": {"type": "realtime"}, "sdp": "v=0\r\ns=-\r\n"}
@@ -36,9 +38,9 @@ def start(service):
 
 
 @pytest.fixture
-def claims(clock):
+def claims(clock, register):
     now = int(clock())
-    return {"aud": "genmb-voice", "sub": "shop", "iat": now, "exp": now + 60}
+    return {"aud": "genmb-voice", "sub": "shop", "iat": now, "exp": now + 60, "key": register.mark("shop")}
 
 
 def signed(claims, key=KEY, algorithm="HS256", headers=None):
@@ -98,8 +100,6 @@ async def test_no_token_is_made_for_an_origin_that_is_not_the_apps(make, origin)
 
 
 async def test_a_token_for_an_origin_that_the_app_no_longer_has_opens_nothing(start, register, make):
-    from dataclasses import replace
-
     token = (await make(origin=PAGE)).json()["token"]
     await register.apps.change(replace(await register.apps.find("shop"), origins=("https://new.example",)))
 
@@ -149,6 +149,33 @@ async def test_a_token_dies_with_its_app(make, start, register):
     assert (await start(token)).status_code == 401
 
 
+async def test_a_token_that_expired_during_the_call_still_ends_it_and_does_nothing_else(make, service, clock):
+    token = {"Authorization": f"Bearer {(await make(origin=PAGE)).json()['token']}", "Origin": PAGE}
+    id = (await service.http.post("/v1/sessions", json=BODY, headers=token)).json()["id"]
+    await service.http.post(f"/v1/sessions/{id}/connected", json={}, headers=token)
+    clock.advance(3600)
+    for path, body in (("", BODY), (f"/{id}/offer", BODY), (f"/{id}/connected", {})):
+        assert (await service.http.post(f"/v1/sessions{path}", json=body, headers=token)).status_code == 401
+    assert (await service.http.get(f"/v1/sessions/{id}", headers=token)).status_code == 401
+    foreign = {**token, "Origin": "https://other.example"}
+    assert (await service.http.post(f"/v1/sessions/{id}/ended", json={}, headers=foreign)).status_code == 403
+    ended = await service.http.post(f"/v1/sessions/{id}/ended", json={}, headers=token)
+    assert (ended.status_code, service.provider.hung_up) == (200, ["rtc_1"])
+    clock.advance(60 + 3600)
+    late = await service.http.post(f"/v1/sessions/{id}/ended", json={}, headers=token)
+    assert late.status_code == 401
+
+
+async def test_a_token_dies_with_the_key_that_it_was_made_with_and_shows_nothing_of_it(make, start, register):
+    app, token = await register.apps.find("shop"), (await make()).json()["token"]
+    await register.apps.change(replace(app, key_hash=hash_key(new_key("shop"))))
+    assert (await start(token)).status_code == 401
+
+    told = jwt.decode(token.removeprefix("gvt_"), options={"verify_signature": False})
+    assert len(told["key"]) == 16
+    assert told["key"] not in app.key_hash
+
+
 async def test_a_token_made_by_another_node_with_the_same_key_is_good_here(start, claims):
     assert (await start(signed(claims))).status_code == 201
     assert (await start(signed(claims | {"origin": PAGE}), Origin=PAGE)).status_code == 201
@@ -179,6 +206,9 @@ async def test_a_token_made_by_another_node_with_the_same_key_is_good_here(start
         {"iat": -1e308},
         {"origin": ["https://shop.example"]},
         {"user": "u-1"},
+        {"key": "0" * 16},
+        {"key": 7},
+        {"key": None},
         {"admin": True},
         {"scope": "all"},
         {"nbf": 0},
@@ -189,7 +219,7 @@ async def test_a_token_whose_claims_are_not_exactly_the_services_opens_nothing(s
     assert (await start(by_hand({"alg": "HS256", "typ": "JWT"}, claims | change))).status_code == 401
 
 
-@pytest.mark.parametrize("missing", ["aud", "sub", "iat", "exp"])
+@pytest.mark.parametrize("missing", ["aud", "sub", "iat", "exp", "key"])
 async def test_a_token_without_one_of_its_claims_opens_nothing(start, claims, missing):
     del claims[missing]
 
@@ -284,7 +314,7 @@ def test_a_signing_key_that_is_too_short_is_refused_and_none_shows_itself(clock)
         AppTokens(Secret("canary-short"), clock)
     assert "canary" not in str(error.value)
 
-    token, leave = AppTokens(Secret(KEY), clock).issue("shop", 10_000)
+    token, leave = AppTokens(Secret(KEY), clock).issue("shop", "0" * 16, 10_000)
     assert leave.expires_at == int(clock()) + 3600
     assert "canary" not in repr(vars(AppTokens(Secret(KEY), clock)))
     assert token.reveal() not in repr((token, leave))

@@ -56,9 +56,9 @@ async def test_a_revoked_app_is_still_found_and_says_so(apps):
     assert not await apps.revoke("nobody")
 
 
-async def test_an_app_gets_another_plan_other_origins_and_another_key_but_no_other_owner(apps):
+async def test_an_app_gets_another_plan_origins_key_and_need_of_tokens_but_no_other_owner(apps):
     await apps.add(SHOP)
-    changed = App("shop", "mallory", "business", ("https://new.example",), "hash-3")
+    changed = App("shop", "mallory", "business", ("https://new.example",), "hash-3", tokens_only=True)
     assert await apps.change(changed)
     assert await apps.find("shop") == replace(changed, owner="alice")
     assert not await apps.change(replace(changed, id="nobody"))
@@ -102,6 +102,38 @@ async def test_an_origin_is_known_exactly_while_an_app_that_is_not_revoked_has_i
     assert [origin for origin in unknown if await apps.origin_known(origin)] == []
     await apps.revoke("shop")
     assert [await apps.origin_known(origin) for origin in known] == [True, False]
+
+
+async def test_an_apps_origins_keep_their_order_and_those_of_a_change_take_their_place(apps):
+    many = tuple(f"https://{name}.example" for name in ("m", "z", "a", "shop"))
+    await apps.add(replace(SHOP, origins=many))
+    await apps.add(replace(OTHER, origins=many[::-1]))
+    assert [app.origins for app in await apps.all()] == [many, many[::-1]]
+    await apps.change(replace(SHOP, origins=("https://b.example", *many[:1])))
+    assert (await apps.find("shop")).origins == ("https://b.example", many[0])
+    assert (await apps.find("other")).origins == many[::-1]
+
+
+async def test_an_origin_is_looked_up_in_an_index_however_many_apps_there_are(tmp_path):
+    database = SqliteDatabase(tmp_path / "voice.db")
+    asked = []
+
+    class Watched:
+        async def transact(self, work):
+            class Watching:
+                def __init__(self, tx):
+                    self.now, self._tx = tx.now, tx
+
+                async def rows(self, statement, *values):
+                    asked.extend(await self._tx.rows(f"EXPLAIN QUERY PLAN {statement}", *values))
+                    return await self._tx.rows(statement, *values)
+
+            return await database.transact(lambda tx: work(Watching(tx)))
+
+    assert not await SqlApps(Watched()).origin_known("https://made-up.example")
+    await database.close()
+    assert asked
+    assert [step for *_, step in asked if not step.startswith("SEARCH ")] == []
 
 
 async def test_only_a_keys_hash_is_kept(apps):

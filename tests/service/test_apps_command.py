@@ -5,12 +5,15 @@ import re
 import sqlite3
 
 import pytest
+from harness.ledgers import wish
 
 from genmb_voice_widget import cli
 from genmb_voice_widget.secret import Secret
+from genmb_voice_widget.service import app_command
 from genmb_voice_widget.service.access.app_keys import app_of, hash_key
 from genmb_voice_widget.service.access.apps_sql import SqlApps
 from genmb_voice_widget.service.database.sqlite import SqliteDatabase
+from genmb_voice_widget.service.ledger.sql import SqlLedger
 
 ADD = ("add", "shop", "--owner", "alice", "--plan", "pro", "--origin", "https://shop.example")
 
@@ -25,6 +28,7 @@ def config(tmp_path):
 @pytest.fixture
 def run(config, capsys, monkeypatch):
     """Run a command: its exit status, what it printed, and what it said."""
+    monkeypatch.setattr(app_command, "UNTIL_HEARD", 0.0)
     for name in [name for name in __import__("os").environ if name.startswith("GENMB_VOICE_")]:
         monkeypatch.delenv(name)
 
@@ -91,8 +95,8 @@ def test_an_owner_is_given_credits_by_the_name_of_an_app(run):
     assert run("credit", "shop", "50")[2] == "alice, the owner of shop, has 50 credits.\n"
     assert run("credit", "second", "7")[2] == "alice, the owner of second, has 57 credits.\n"
     assert run("list")[1].splitlines() == [
-        "shop\talice\tpro\t57\thttps://shop.example",
-        "second\talice\tpro\t57\t",
+        "shop\talice\tpro\t57\torigin\thttps://shop.example",
+        "second\talice\tpro\t57\tnone\t",
     ]
 
 
@@ -125,14 +129,100 @@ def test_a_change_that_changes_nothing_is_told(run):
         assert (status, said) == (1, "That is how the app shop is already.\n")
 
 
+def test_an_app_whose_pages_need_a_token_is_entered_changed_and_listed_as_one(run, apps):
+    said = run(*ADD, "--tokens-only")[2]
+    assert "there are none before signing_key is set" in said
+    assert apps()[0].tokens_only
+    assert run("list")[1] == "shop\talice\tpro\t0\ttoken\thttps://shop.example\n"
+    assert run("change", "shop", "--tokens-only")[0] == 1
+    run("change", "shop", "--plan", "business")
+    assert apps()[0].tokens_only
+    assert "signing_key" not in run("change", "shop", "--no-tokens-only")[2]
+    assert not apps()[0].tokens_only
+    run("change", "shop", "--tokens-only")
+    assert apps()[0].tokens_only
+
+
+def test_where_tokens_are_signed_nothing_is_said_of_a_missing_key(run, config):
+    config.write_text(config.read_text() + f'signing_key = "{"x" * 32}"\n')
+    assert "signing_key" not in run(*ADD, "--tokens-only")[2]
+
+
+def test_the_list_says_what_stands_where_beside_its_lines_and_not_among_them(run):
+    run(*ADD)
+    _, printed, said = run("list")
+    assert said.strip().split("\t") == ["id", "owner", "plan", "credits left", "pages ask by", "origins"]
+    assert len(printed.strip().split("\t")) == 6
+
+
 def test_an_app_is_revoked_for_good(run, apps):
     run(*ADD)
     assert run("revoke", "shop")[0] == 0
     assert apps()[0].revoked
-    assert run("list")[1] == "shop\talice\trevoked\t0\thttps://shop.example\n"
-    for command in (("revoke", "shop"), ("change", "shop", "--plan", "free"), ("credit", "shop", "5")):
+    assert run("list")[1] == "shop\talice\trevoked\t0\torigin\thttps://shop.example\n"
+    assert "which is for good" not in run("revoke", "shop")[2]
+    for command in (("change", "shop", "--plan", "free"), ("credit", "shop", "5")):
         status, _, said = run(*command)
         assert (status, "is revoked, which is for good" in said) == (1, True)
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """Ask the account, between commands."""
+
+    def ledger(work):
+        async def ask():
+            database = SqliteDatabase(tmp_path / "voice.db")
+            try:
+                return await work(SqlLedger(database))
+            finally:
+                await database.close()
+
+        return asyncio.run(ask())
+
+    return ledger
+
+
+def test_the_sessions_of_an_app_that_is_revoked_are_ended_and_what_was_charged_stays(run, ledger):
+    run(*ADD)
+    run("add", "other", "--owner", "alice", "--plan", "pro")
+    run("credit", "shop", "50")
+
+    async def stand(ledger):
+        for name, app in (("proven", "shop"), ("new", "shop"), ("foreign", "other")):
+            await ledger.hold(wish(name, app=app, owner="alice"))
+        await ledger.step("proven", "capture")
+
+    async def phases(ledger):
+        return [(await ledger.find(name)).phase for name in ("proven", "new", "foreign")]
+
+    ledger(stand)
+    assert run("revoke", "shop")[2].splitlines()[1:] == [
+        "Its sessions that stood are hung up by the endpoints: 2."
+    ]
+    assert ledger(phases) == ["ending", "closing", "reserved"]
+    assert run("revoke", "shop")[2].splitlines()[1:] == ["None of its sessions stood."]
+
+
+def test_a_session_that_an_endpoint_lets_start_before_it_hears_of_the_revocation_is_ended_too(
+    run, ledger, monkeypatch, tmp_path
+):
+    run(*ADD)
+    run("credit", "shop", "50")
+
+    async def meanwhile(seconds):
+        database = SqliteDatabase(tmp_path / "voice.db")
+        await SqlLedger(database).hold(wish("late", app="shop", owner="alice"))
+        await database.close()
+
+    monkeypatch.setattr(app_command.asyncio, "sleep", meanwhile)
+    run("revoke", "shop")
+    monkeypatch.undo()
+
+    async def phase(ledger):
+        return (await ledger.find("late")).phase
+
+    assert ledger(phase) == "closing"
 
 
 @pytest.mark.parametrize(

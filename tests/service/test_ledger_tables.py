@@ -115,6 +115,13 @@ async def test_the_tables_of_a_newer_release_are_refused_with_a_sentence(book):
         await book.ledger.balance("owner")
 
 
+async def test_the_tables_of_an_older_release_are_refused_with_a_sentence(book):
+    await book.rows("UPDATE schema_version SET version = version - 1")
+    with pytest.raises(Refusal, match=rf"an older release's \(version {VERSION - 1}\)"):
+        await book.reopen()
+        await book.ledger.ready()
+
+
 async def test_many_who_open_a_new_place_at_once_make_its_tables_once(book, tmp_path, postgres):
     if isinstance(book, SqliteBook):
         books = [SqliteBook(tmp_path / "another.db") for _ in range(8)]
@@ -135,7 +142,7 @@ async def test_many_who_open_a_new_place_at_once_make_its_tables_once(book, tmp_
 async def test_apps_keep_the_order_in_which_they_were_entered(book):
     for name in "cab":
         await book.rows(
-            "INSERT INTO apps (id, owner, plan, origins, key_hash, created) VALUES (?, 'o', 'pro', '[]', 'h', 1.0)",
+            "INSERT INTO apps (id, owner, plan, key_hash, created) VALUES (?, 'o', 'pro', 'h', 1.0)",
             name,
         )
     assert await book.rows("SELECT id, revoked FROM apps ORDER BY n") == [("c", 0), ("a", 0), ("b", 0)]

@@ -2,14 +2,18 @@
 
 import re
 import shlex
+import sys
 from dataclasses import fields
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from starlette.requests import Request
 
 from genmb_voice_widget.endpoint import ADDRESS_VARIABLE, KEY_VARIABLE
 from genmb_voice_widget.protocol import load
-from genmb_voice_widget.service import app_command
+from genmb_voice_widget.service import app_options
+from genmb_voice_widget.service.access.site_hook import SiteHook
 from genmb_voice_widget.service.metrics import Metrics
 from genmb_voice_widget.service.policy import PLANS
 from genmb_voice_widget.service.problems import Refusal
@@ -95,9 +99,25 @@ def test_the_table_of_voice_services_has_every_option():
 
 def test_the_commands_are_understood():
     lines = re.findall(r"^genmb-voice app (.+?)(?:\s{2,}#.*)?$", OWNERS, flags=re.MULTILINE)
-    assert len(lines) == 2
+    assert len(lines) == 3
     for line in lines:
-        app_command._parser().parse_args(shlex.split(line))
+        app_options.parser().parse_args(shlex.split(line))
+
+
+async def test_the_example_of_a_sites_function_tells_who_is_signed_in(monkeypatch):
+    class User:
+        may_talk = True
+
+    sessions = ModuleType("my_site_sessions")
+    sessions.user_of = {"alice": User()}.get
+    monkeypatch.setitem(sys.modules, "my_site_sessions", sessions)
+    examples = re.findall(r"^```python\n(.+?)^```", OWNERS, flags=re.MULTILINE | re.DOTALL)
+    [example] = [each for each in examples if "voice_app" in each]
+    site = {}
+    exec(example, site)
+    hook = SiteHook(site["voice_app"])
+    for cookie, app in ((b"session=alice", "shop"), (b"session=bob", None), (b"other=1", None)):
+        assert await hook.app(Request({"type": "http", "headers": [(b"cookie", cookie)]})) == app
 
 
 async def test_the_counts_to_watch_are_counted():

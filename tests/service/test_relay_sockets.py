@@ -254,7 +254,10 @@ async def test_a_ticket_is_for_the_pages_of_the_origin_that_asked(booth, origin)
     assert booth.service.held.empty()
 
 
-async def test_a_server_may_ask_and_give_the_address_to_a_page_of_its_app(booth, register):
+@pytest.mark.parametrize("tokens_only", [False, True])
+async def test_a_server_may_ask_and_give_the_address_to_a_page_of_its_app(booth, register, tokens_only):
+    await register.apps.change(replace(await register.apps.find("shop"), tokens_only=tokens_only))
+
     async def address():
         return await booth.ticket(query="", origin=None, headers=register.bearer("shop"))
 

@@ -7,9 +7,11 @@ import pytest
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.assemble import assemble
 from genmb_voice_widget.service.drain import Drain
+from genmb_voice_widget.service.serve import main
 from genmb_voice_widget.service.settings import Settings, SettingsError
 from genmb_voice_widget.service.settings.file import PREFIX, READERS, read_settings
 from genmb_voice_widget.service.settings.provider_kinds import KINDS, make_providers
+from genmb_voice_widget.service.settings.told import ABOUT
 from genmb_voice_widget.service.settings.values import is_loopback
 
 CANARY = "canary-5b21"
@@ -131,6 +133,20 @@ def test_every_setting_can_be_read_from_the_file():
     assert {*READERS, "providers"} == {*Settings.__dataclass_fields__}
 
 
+def test_the_help_of_the_program_names_every_setting_and_option_with_its_variable(capsys):
+    assert {*ABOUT} == {*Settings.__dataclass_fields__}
+    with pytest.raises(SystemExit) as done:
+        main(["--help"])
+    said = capsys.readouterr().out
+    words = said.split()
+    assert done.value.code == 0
+    for name, about in ABOUT.items():
+        assert about in said
+        assert {name, f"GENMB_VOICE_{name.upper()}"} <= {*words}
+    options = {f"GENMB_VOICE_{kind}_{name}".upper() for kind, of in KINDS.items() for name in of.options}
+    assert options <= {*words}
+
+
 def test_the_environment_wins_over_the_file_and_the_command_line_over_both(read):
     environ = {"GENMB_VOICE_PORT": "9001", "GENMB_VOICE_AZURE_DEPLOYMENT": "other"}
     settings = read(FILE, environ)
@@ -207,6 +223,7 @@ def test_everything_that_is_wrong_is_told_at_once(read):
         ({"database": Secret(CANARY)}, 'The setting database is for access = "apps"'),
         ({"redis": Secret(CANARY)}, 'The setting redis is for access = "apps"'),
         ({"signing_key": Secret(CANARY)}, 'The setting signing_key is for access = "apps"'),
+        ({"hand_out_secrets": False}, 'The setting hand_out_secrets is for access = "apps"'),
         ({"access": "apps"}, 'access = "apps" needs a database'),
         (
             {"access": "apps", "database": Secret(CANARY), "origins": ("https://a.example",)},
@@ -343,6 +360,25 @@ def test_an_owners_function_that_cannot_be_had_is_told_at_the_start(tmp_path, mo
         assemble(apps(tmp_path, site_hook=hook), Drain())
 
     assert CANARY not in str(error.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
+def test_a_database_for_several_nodes_without_a_window_for_several_is_refused(scheme):
+    address = Secret(f"{scheme}://voice:{CANARY}@127.0.0.1:1/voice")
+    with pytest.raises(SettingsError, match="needs redis too, or GENMB_VOICE_REDIS") as error:
+        assemble(Settings(access="apps", database=address), Drain())
+    assert CANARY not in str(error.value)
+    assemble(Settings(access="apps", database=address, redis=Secret("redis://127.0.0.1:1/0")), Drain())
+
+
+def test_a_window_in_memory_is_told_at_the_start_once_and_only_where_apps_have_limits(tmp_path, caplog):
+    assemble(Settings(), Drain())
+    assemble(apps(tmp_path, redis=Secret("redis://127.0.0.1:1/0")), Drain())
+    assert not caplog.records
+    assemble(apps(tmp_path), Drain())
+    [record] = caplog.records
+    assert "counted in memory" in record.getMessage()
+    assert "redis" in record.getMessage()
 
 
 @pytest.mark.parametrize("missing", ["redis", "psycopg", "prometheus_client", "jwt"])

@@ -34,6 +34,7 @@ class Endpoint:
             "voice": True,
             "credits": 95,
             "credits_per_session": 5,
+            "enough_credits": True,
             "sessions": slots,
         }
         transport = httpx.MockTransport(self._answer)

@@ -21,6 +21,10 @@ SOME = Allowance("class", True, 95, 5, Slots(20, 3600.0, 12, 600))
         (replace(SOME, credits=None), "class · 12 of 20 sessions left this hour"),
         (replace(SOME, sessions=None), "class · 95 credits, 5 a session"),
         (replace(SOME, sessions=None, credits=None), "class · no limit"),
+        (
+            replace(SOME, credits=None, enough_credits=False),
+            "class · 12 of 20 sessions left this hour · too few credits for a session",
+        ),
         (replace(SOME, voice=False), "class · voice is not part of the plan"),
         (
             replace(SOME, credits=None, sessions=Slots(3, 600.0, 0, 45)),
@@ -35,6 +39,11 @@ SOME = Allowance("class", True, 95, 5, Slots(20, 3600.0, 12, 600))
 def test_it_reads_as_a_sentence(left, said):
     assert repr(left) == f"Allowance({said})"
     assert read_allowance(left.to_json()) == left
+
+
+def test_an_endpoint_that_keeps_the_number_of_credits_to_itself_is_understood():
+    told = {name: value for name, value in SOME.to_json().items() if name != "credits"}
+    assert read_allowance(told) == replace(SOME, credits=None)
 
 
 class Asked:

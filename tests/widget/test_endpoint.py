@@ -12,7 +12,14 @@ from genmb_voice_widget.service import Plan, Rate, in_process
 from genmb_voice_widget.widget import VoiceAgent
 
 KEY = "gvk_shop_canary-77aa"
-ALLOWANCE = {"plan": "pro", "voice": True, "credits": 5, "credits_per_session": 5, "sessions": None}
+ALLOWANCE = {
+    "plan": "pro",
+    "voice": True,
+    "credits": 5,
+    "credits_per_session": 5,
+    "enough_credits": True,
+    "sessions": None,
+}
 
 
 class Server:

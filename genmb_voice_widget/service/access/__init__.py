@@ -27,8 +27,12 @@ class Access(Protocol):
         """Whether a page of another origin may send its user's cookies (Fetch standard, credentials mode)."""
         ...
 
-    async def caller(self, request: HTTPConnection) -> Caller:
+    async def caller(self, request: HTTPConnection, *, ending: bool = False) -> Caller:
         """Tell who sent this request.
+
+        Args:
+            request: the request, or a socket's handshake.
+            ending: whether it is to end a session; a token that expired while it stood still does that.
 
         Raises:
             Refusal: `unauthorized`, or `origin_refused` for a page that may not ask for its app.
@@ -60,7 +64,7 @@ class OpenAccess:
         self._caller = Caller(OWNER, OWNER, plan, "open")
         self._origins = frozenset(origins)
 
-    async def caller(self, request: HTTPConnection) -> Caller:
+    async def caller(self, request: HTTPConnection, *, ending: bool = False) -> Caller:
         """See `Access.caller`."""
         if of_another_page(request.headers) and origin_of(request.headers) not in self._origins:
             raise refused()

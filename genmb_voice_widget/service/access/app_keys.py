@@ -31,6 +31,11 @@ def hash_key(key: Secret) -> str:
     return hashlib.sha256(key.reveal().encode()).hexdigest()
 
 
+def mark_of(key_hash: str) -> str:
+    """Return what a token says of the key that it was made with; it tells neither the key nor its hash."""
+    return hashlib.sha256(f"token of {key_hash}".encode()).hexdigest()[:16]
+
+
 def app_of(key: str) -> str | None:
     """Read which app a key is for; `None`: it is no key."""
     match = _KEY.fullmatch(key)

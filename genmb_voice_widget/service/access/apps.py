@@ -11,13 +11,18 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class App:
-    """One app: an id that may be public, its owner's account, its plan's name, and what opens it."""
+    """One app: an id that may be public, its owner's account, its plan's name, and what opens it.
+
+    Attributes:
+        tokens_only: whether its pages must show a token; else their origin is enough.
+    """
 
     id: str
     owner: str
     plan: str
     origins: tuple[str, ...]
     key_hash: str
+    tokens_only: bool = False
     revoked: bool = False
 
 
@@ -45,7 +50,7 @@ class Apps(AppsLookup, Protocol):
         ...
 
     async def change(self, app: App) -> bool:
-        """Give an app that is not revoked this plan, these origins and this key; False when there is none."""
+        """Give an app that is not revoked all that this one has but its owner; False when there is none."""
         ...
 
     async def revoke(self, id: str) -> bool:

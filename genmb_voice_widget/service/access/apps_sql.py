@@ -1,14 +1,19 @@
-"""The register of apps in a database: the table `apps`. It knows no key, only hashes."""
+"""The register of apps in a database: the tables `apps` and `app_origins`. It knows no key, only hashes."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 from genmb_voice_widget.service.database import Database, Row, Transaction
 
 from .apps import App
 
-_COLUMNS = "id, owner, plan, origins, key_hash, revoked"
+_SELECT = (
+    "SELECT a.id, a.owner, a.plan, a.key_hash, a.tokens_only, a.revoked, o.origin"
+    " FROM apps a LEFT JOIN app_origins o ON o.app = a.id"
+)
+"""A row for each origin of an app, and one for an app that has none."""
 
 
 class SqlApps:
@@ -19,34 +24,47 @@ class SqlApps:
 
     async def find(self, id: str) -> App | None:
         """See `Apps.find`."""
-        rows = await self._rows(f"SELECT {_COLUMNS} FROM apps WHERE id = ?", id)  # noqa: S608
-        return _app(rows[0]) if rows else None
+        return next(_apps(await self._rows(f"{_SELECT} WHERE a.id = ? ORDER BY o.place", id)), None)
 
     async def add(self, app: App) -> bool:
         """See `Apps.add`."""
 
         async def work(transaction: Transaction) -> bool:
             rows = await transaction.rows(
-                "INSERT INTO apps (id, owner, plan, origins, key_hash, revoked, created)"
+                "INSERT INTO apps (id, owner, plan, key_hash, tokens_only, revoked, created)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING id",
                 app.id,
                 app.owner,
                 app.plan,
-                json.dumps(app.origins),
                 app.key_hash,
+                int(app.tokens_only),
                 int(app.revoked),
                 transaction.now,
             )
+            if rows:
+                await _enter(transaction, app.id, app.origins)
             return bool(rows)
 
         return await self._database.transact(work)
 
     async def change(self, app: App) -> bool:
         """See `Apps.change`."""
-        statement = (
-            "UPDATE apps SET plan = ?, origins = ?, key_hash = ? WHERE id = ? AND revoked = 0 RETURNING id"
-        )
-        return bool(await self._rows(statement, app.plan, json.dumps(app.origins), app.key_hash, app.id))
+
+        async def work(transaction: Transaction) -> bool:
+            rows = await transaction.rows(
+                "UPDATE apps SET plan = ?, key_hash = ?, tokens_only = ?"
+                " WHERE id = ? AND revoked = 0 RETURNING id",
+                app.plan,
+                app.key_hash,
+                int(app.tokens_only),
+                app.id,
+            )
+            if rows:
+                await transaction.rows("DELETE FROM app_origins WHERE app = ?", app.id)
+                await _enter(transaction, app.id, app.origins)
+            return bool(rows)
+
+        return await self._database.transact(work)
 
     async def revoke(self, id: str) -> bool:
         """See `Apps.revoke`."""
@@ -54,16 +72,15 @@ class SqlApps:
 
     async def all(self) -> tuple[App, ...]:
         """See `Apps.all`."""
-        rows = await self._rows(f"SELECT {_COLUMNS} FROM apps ORDER BY n")  # noqa: S608
-        return tuple(map(_app, rows))
+        return tuple(_apps(await self._rows(f"{_SELECT} ORDER BY a.n, o.place")))
 
     async def origin_known(self, origin: str) -> bool:
         """See `Apps.origin_known`."""
-        # The text holds the origin as JSON writes it, in quotes; an origin has nothing that LIKE would read.
-        rows = await self._rows(
-            "SELECT origins FROM apps WHERE revoked = 0 AND origins LIKE ?", f'%"{origin}"%'
+        statement = (
+            "SELECT 1 FROM app_origins o JOIN apps a ON a.id = o.app"
+            " WHERE o.origin = ? AND a.revoked = 0 LIMIT 1"
         )
-        return any(origin in json.loads(origins) for (origins,) in rows)
+        return bool(await self._rows(statement, origin))
 
     async def _rows(self, statement: str, *values: object) -> list[Row]:
         async def work(transaction: Transaction) -> list[Row]:
@@ -72,6 +89,15 @@ class SqlApps:
         return await self._database.transact(work)
 
 
-def _app(row: Row) -> App:
-    id, owner, plan, origins, key_hash, revoked = row
-    return App(id, owner, plan, tuple(json.loads(origins)), key_hash, bool(revoked))
+async def _enter(transaction: Transaction, app: str, origins: Iterable[str]) -> None:
+    for place, origin in enumerate(origins):
+        await transaction.rows(
+            "INSERT INTO app_origins (origin, app, place) VALUES (?, ?, ?)", origin, app, place
+        )
+
+
+def _apps(rows: Iterable[Row]) -> Iterator[App]:
+    """Make apps of the rows of `_SELECT`, where an app's stand together."""
+    for (id, owner, plan, key_hash, tokens_only, revoked), own in groupby(rows, lambda row: row[:6]):
+        origins = tuple(origin for *_, origin in own if origin is not None)
+        yield App(id, owner, plan, origins, key_hash, bool(tokens_only), bool(revoked))

@@ -4,7 +4,7 @@
 |---------------------------------------------------|--------------|----------------------------------------|
 | `Authorization: Bearer gvk_…`, an app's key       | `key`        | none, or one of the app's              |
 | `Authorization: Bearer gvt_…`, made with the key  | `token`      | the token's; if it has none, as above  |
-| `?app=ID`                                         | `page`       | one of the app's                       |
+| `?app=ID`, of an app whose pages need no token    | `page`       | one of the app's                       |
 | a cookie or header that the owner's function knows | `site`      | one of the app's; none for an own GET  |
 
 An app is named in the query and not in a header, because `navigator.sendBeacon` can set no header and because
@@ -27,15 +27,20 @@ from genmb_voice_widget.service.caller import Caller, Via
 from genmb_voice_widget.service.policy import PLANS
 from genmb_voice_widget.service.problems import Refusal
 
-from .app_keys import APP_ID, app_of, opens
+from .app_keys import APP_ID, app_of, mark_of, opens
 from .app_keys import PREFIX as KEY
 from .app_tokens import PREFIX as TOKEN
-from .app_tokens import AppTokens, Leave
+from .app_tokens import TO_END, AppTokens, Leave
 from .apps import App, AppsLookup
 from .origins import is_origin, origin_of, refused
 from .site_hook import SiteHook
 
 log = logging.getLogger(__name__)
+
+_NEEDED = (
+    "The request shows no app that may ask here: show its key, or a token made with it; ?app= is enough for "
+    "the pages of an app that was not entered with --tokens-only."
+)
 
 
 class AppAccess:
@@ -64,13 +69,13 @@ class AppAccess:
         """See `Access.welcomes`."""
         return is_origin(origin) and await self._apps.origin_known(origin)
 
-    async def caller(self, request: HTTPConnection) -> Caller:
+    async def caller(self, request: HTTPConnection, *, ending: bool = False) -> Caller:
         """See `Access.caller`."""
         match _credential(request.headers):
             case str(key) if key.startswith(KEY):
                 return await self._by_key(key, request)
             case str(token) if token.startswith(TOKEN):
-                return await self._by_token(token, request)
+                return await self._by_token(token, request, ending)
             case _ if self._site is not None:
                 return await self._by_site(self._site, request)
             case None:
@@ -81,7 +86,7 @@ class AppAccess:
     def described(self) -> dict[str, Any]:
         """See `Access.described`."""
         key = "An app key, gvk_…, or a token made with one, gvt_…"
-        page = "The app's id, from a page whose Origin is one of the app's."
+        page = "The app's id, from a page whose Origin is one of the app's, if its pages need no token."
         return {
             "key": {"type": "http", "scheme": "bearer", "description": key},
             "page": {"type": "apiKey", "in": "query", "name": "app", "description": page},
@@ -103,7 +108,7 @@ class AppAccess:
             raise unauthorized()
         if origin is not None and origin not in app.origins:
             raise refused()
-        return self._tokens.issue(app.id, seconds, origin)
+        return self._tokens.issue(app.id, mark_of(app.key_hash), seconds, origin)
 
     async def _by_key(self, key: str, request: HTTPConnection) -> Caller:
         app = await self._find(app_of(key))
@@ -112,10 +117,10 @@ class AppAccess:
         _check_origin(app, origin_of(request.headers), or_none=True)
         return self._caller(app, "key")
 
-    async def _by_token(self, token: str, request: HTTPConnection) -> Caller:
-        leave = self._tokens.read(token) if self._tokens is not None else None
+    async def _by_token(self, token: str, request: HTTPConnection, ending: bool) -> Caller:
+        leave = self._tokens.read(token, TO_END if ending else 0) if self._tokens is not None else None
         app = await self._find(leave.app if leave else None)
-        if leave is None or app is None:
+        if leave is None or app is None or leave.key != mark_of(app.key_hash):
             raise unauthorized()
         origin = origin_of(request.headers)
         if leave.origin is not None and origin != leave.origin:
@@ -126,7 +131,9 @@ class AppAccess:
     async def _by_page(self, request: HTTPConnection) -> Caller:
         origin = origin_of(request.headers)
         app = await self._find(_named(request))
-        if origin is None or app is None:
+        # A socket was let in by its ticket; which app's page it is of is all that is asked here.
+        needs_token = app is not None and app.tokens_only and request.scope["type"] == "http"
+        if origin is None or app is None or needs_token:
             raise unauthorized()
         _check_origin(app, origin, or_none=False)
         return self._caller(app, "page")
@@ -161,7 +168,7 @@ class AppAccess:
 
 def unauthorized() -> Refusal:
     """Answer for everyone who is not known, whyever that is."""
-    return Refusal("unauthorized", "The request shows no app that may ask here.")
+    return Refusal("unauthorized", _NEEDED)
 
 
 def _credential(headers: Headers) -> str | None:

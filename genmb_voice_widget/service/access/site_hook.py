@@ -6,7 +6,8 @@ None:
     def voice_app(headers: Mapping[str, str], cookies: Mapping[str, str]) -> str | None: ...
 
 It may be `async`; one that is not runs in a thread. One that fails or takes too long lets nobody in. The
-threads are its own: one that hangs keeps its thread, and the loop's are what names are looked up with.
+threads are its own: one that hangs keeps its thread, and the loop's are what names are looked up with. While
+it hangs in all of them nobody waits for one.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from starlette.requests import HTTPConnection
 
@@ -39,6 +40,7 @@ class SiteHook:
         self._hook = hook
         self._within = within
         self._threads = ThreadPoolExecutor(_THREADS, "site-hook")
+        self._stuck = set[Future[object]]()
 
     async def app(self, request: HTTPConnection) -> str | None:
         """Tell which app the request's user is signed in for.
@@ -63,7 +65,16 @@ class SiteHook:
     async def _ask(self, headers: Fields, cookies: Fields) -> object:
         if inspect.iscoroutinefunction(self._hook):
             return await self._hook(headers, cookies)
-        answer = await asyncio.get_running_loop().run_in_executor(self._threads, self._hook, headers, cookies)
+        if len(self._stuck) >= _THREADS:
+            raise TimeoutError
+        call: Future[object] = self._threads.submit(self._hook, headers, cookies)
+        try:
+            answer = await asyncio.wrap_future(call)
+        except asyncio.CancelledError:
+            if not call.cancel():
+                self._stuck.add(call)
+                call.add_done_callback(self._stuck.discard)
+            raise
         return await answer if inspect.isawaitable(answer) else answer
 
 

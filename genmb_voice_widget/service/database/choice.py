@@ -8,6 +8,13 @@ from genmb_voice_widget.service.settings import Settings, SettingsError
 
 from . import Database
 
+_POSTGRES = ("postgresql://", "postgres://")
+
+
+def is_shared(settings: Settings) -> bool:
+    """Tell whether it is PostgreSQL, which is there for several nodes."""
+    return settings.database is not None and settings.database.reveal().startswith(_POSTGRES)
+
 
 def open_database(settings: Settings) -> Database:
     """Return the database of the settings, not yet asked.
@@ -17,11 +24,10 @@ def open_database(settings: Settings) -> Database:
     """
     if settings.database is None:
         raise SettingsError("Apps are kept in a database: set database, or GENMB_VOICE_DATABASE.")
-    address = settings.database.reveal()
-    if not address.startswith(("postgresql://", "postgres://")):
+    if not is_shared(settings):
         from .sqlite import SqliteDatabase
 
-        return SqliteDatabase(Path(address))
+        return SqliteDatabase(Path(settings.database.reveal()))
     try:
         from .postgres import PostgresDatabase
 

@@ -1,4 +1,4 @@
-"""The tables: makes them where there are none, and refuses those of a newer version of this package.
+"""The tables: makes them where there are none, and refuses those of another version of this package.
 
 The tables themselves are in `schema.sql`, what the two databases say differently in `schema_sqlite.sql` and
 `schema_postgres.sql`. It knows no connection.
@@ -14,7 +14,7 @@ from genmb_voice_widget.service.problems import Refusal
 
 from . import Transaction
 
-VERSION = 1
+VERSION = 2
 """The version of these tables; a change to the files makes it the next."""
 
 Dialect = Literal["sqlite", "postgres"]
@@ -33,17 +33,18 @@ async def prepare(tx: Transaction, dialect: Dialect) -> None:
     """Make the tables if there are none; of all who want that, one at a time may be in here.
 
     Raises:
-        Refusal: `service_unavailable`, when the tables are of a newer version.
+        Refusal: `service_unavailable`, when the tables are of another version.
     """
     if not await tx.rows(_FIND[dialect]):
         for statement in statements(dialect):
             await tx.rows(statement)
         await tx.rows("INSERT INTO schema_version (version) VALUES (?)", VERSION)
     [(version,)] = await tx.rows("SELECT version FROM schema_version")
-    if version > VERSION:
+    if version != VERSION:
+        whose = "a newer" if version > VERSION else "an older"
         raise Refusal(
             "service_unavailable",
-            f"The database's tables are a newer release's (version {version}); this one knows {VERSION}.",
+            f"The database's tables are {whose} release's (version {version}); this one knows {VERSION}.",
         )
 
 

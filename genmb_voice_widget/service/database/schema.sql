@@ -68,17 +68,26 @@ CREATE TABLE leases (
   until DOUBLE PRECISION NOT NULL
 );
 
--- `origins` is a JSON array of strings, `revoked` 0 or 1.
+-- `tokens_only` and `revoked` are 0 or 1.
 CREATE TABLE apps (
   n INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,
   owner TEXT NOT NULL,
   plan TEXT NOT NULL,
-  origins TEXT NOT NULL,
   key_hash TEXT NOT NULL,
+  tokens_only INTEGER NOT NULL DEFAULT 0 CHECK (tokens_only IN (0, 1)),
   revoked INTEGER NOT NULL DEFAULT 0 CHECK (revoked IN (0, 1)),
   created DOUBLE PRECISION NOT NULL
 );
+
+-- The origins of each app's pages, looked up by origin for anybody who writes one; `place` is their order.
+CREATE TABLE app_origins (
+  origin TEXT NOT NULL,
+  app TEXT NOT NULL REFERENCES apps (id),
+  place INTEGER NOT NULL,
+  PRIMARY KEY (origin, app)
+);
+CREATE INDEX app_origins_app ON app_origins (app);
 
 CREATE TABLE audit (
   id INTEGER PRIMARY KEY,

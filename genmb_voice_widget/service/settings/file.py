@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ def read_settings(
     if reading.wrong:
         raise SettingsError(*reading.wrong)
     settings = Settings(**values)
-    if wrong := list(_together(settings)):
+    if wrong := list(_together(settings, values)):
         raise SettingsError(*wrong)
     return settings
 
@@ -88,9 +88,9 @@ class _Reading:
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, Any]:
         ours = {name for name in environ if name.startswith(PREFIX)} - _OF_OTHERS
-        by_name = {_variable(name): name for name in READERS}
-        options = {_variable(kind, name) for kind, of in self._kinds.items() for name in of.options}
-        chosen = _variable("providers")
+        by_name = {variable_of(name): name for name in READERS}
+        options = {variable_of(kind, name) for kind, of in self._kinds.items() for name in of.options}
+        chosen = variable_of("providers")
         self._unknown("variable", ours, [*by_name, *options, chosen])
         values = dict(
             self._read(variable, name, READERS, environ[variable])
@@ -115,9 +115,9 @@ class _Reading:
         self._unknown("voice service", {*names, *tables}, self._kinds)
         for kind in sorted(set(self._kinds) - set(names)):
             for variable in sorted(
-                {_variable(kind, name) for name in self._kinds[kind].options} & set(environ)
+                {variable_of(kind, name) for name in self._kinds[kind].options} & set(environ)
             ):
-                fix = f"name it in {_variable('providers')}, or unset the variable"
+                fix = f"name it in {variable_of('providers')}, or unset the variable"
                 self.wrong.append(f"{variable} is set, but {kind} is not among the providers: {fix}.")
         return {
             name: self._options(name, tables.get(name, {}), environ) for name in names if name in self._kinds
@@ -131,7 +131,7 @@ class _Reading:
             self._read(f"The option {name} of {kind}", name, readers, of) for name, of in values.items()
         )
         for name in readers:
-            if (variable := _variable(kind, name)) in environ:
+            if (variable := variable_of(kind, name)) in environ:
                 found |= [self._read(variable, name, readers, environ[variable])]
         return found
 
@@ -151,7 +151,8 @@ class _Reading:
             self.wrong.append(f"There is no {what} {shown}: {hint}")
 
 
-def _variable(*parts: str) -> str:
+def variable_of(*parts: str) -> str:
+    """Name the environment variable of a setting, or of a voice service's option."""
     return PREFIX + "_".join(parts).upper()
 
 
@@ -170,7 +171,7 @@ def _load(path: Path) -> dict[str, Any]:
         raise SettingsError(f"The settings file {path} is not UTF-8 text.") from None
 
 
-def _together(settings: Settings) -> Iterator[str]:
+def _together(settings: Settings, named: Container[str]) -> Iterator[str]:
     """Find what goes well alone and not with the rest."""
     if settings.access == "open":
         if not is_loopback(settings.host):
@@ -179,7 +180,7 @@ def _together(settings: Settings) -> Iterator[str]:
                 'of this machine alone, such as 127.0.0.1; for others to reach it set access = "apps".'
             )
         for name in ("database", "redis", "signing_key", "site_hook", "hand_out_secrets", "metrics_key"):
-            if getattr(settings, name):
+            if name in named:
                 yield f'The setting {name} is for access = "apps"; set that, or leave {name} out.'
     else:
         if settings.database is None:

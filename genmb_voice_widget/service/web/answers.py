@@ -78,12 +78,13 @@ class Slots(_Answer):
 
 
 class Allowance(_Answer):
-    """What the caller's app has left; `null` is without a limit."""
+    """What the caller's app has left; `null` is without a limit. The owner's balance is no page's to see."""
 
     plan: str = Field(examples=["pro"])
     voice: bool
-    credits: int | None
+    credits: int | None = Field(default=None, description="Left out where a page asks, or may have asked.")
     credits_per_session: int
+    enough_credits: bool = Field(description="Whether the credits are enough for one more session.")
     sessions: Slots | None
 
 

@@ -36,7 +36,7 @@ from .bodies import Connected, Ended, Offer, Start, TokenWish
 from .openapi import READING, STARTING, WRITING, problems
 
 _TRUSTED: tuple[Via, ...] = ("open", "key")
-"""Who may have a voice service's own secret: such a call is proven by the caller's word alone."""
+"""Who may see the owner's balance and, if no page, have a voice service's secret on their word alone."""
 _WHY = "a call made with a secret cannot be seen from here"
 
 BEACONS = re.compile(r"/v1/sessions/[^/]+/ended")
@@ -61,7 +61,16 @@ async def who(request: Request) -> Caller:
     return found.caller
 
 
+async def who_ends(request: Request) -> Caller:
+    """Tell who asks for a session's end, which may come long after its beginning."""
+    access: Access = request.app.state.access
+    found = verdict(request.scope)
+    found.caller = await access.caller(request, ending=True)
+    return found.caller
+
+
 Asking = Annotated[Caller, Depends(who)]
+Ending = Annotated[Caller, Depends(who_ends)]
 
 
 def add_routes(
@@ -73,8 +82,10 @@ def add_routes(
 ) -> None:
     """Add them to the app."""
 
-    def check(caller: Caller, sdp: str | None) -> None:
-        if sdp is None and not (hand_out_secrets and caller.via in _TRUSTED):
+    def check(request: Request, caller: Caller, sdp: str | None) -> None:
+        # A browser sends `Origin` with every POST (Fetch standard, append a request `Origin` header).
+        trusted = caller.via in _TRUSTED and "origin" not in request.headers
+        if sdp is None and not (hand_out_secrets and trusted):
             raise Refusal("secret_refused", f"A session of this caller's needs an offer: {_WHY}.")
 
     app.state.access = access
@@ -84,7 +95,7 @@ def add_routes(
     @app.post("/v1/sessions", status_code=201, response_model=None, responses={201: tickets, **starts})
     async def start(request: Request, body: Start, caller: Asking, key: Key = None) -> JSONResponse:
         """Start a session: have an offer answered or, with `transport`, a WebSocket secret made."""
-        check(caller, body.sdp)
+        check(request, caller, body.sdp)
         try:
             opened = await sessions.open(caller, Wanted(body.provider, body.session, body.sdp, key))
         finally:
@@ -96,9 +107,9 @@ def add_routes(
         return JSONResponse(_ticket(opened), 201, headers)
 
     @app.post("/v1/sessions/{session}/offer", response_model=None, responses={200: tickets, **starts})
-    async def offer(session: Id, body: Offer, caller: Asking) -> JSONResponse:
+    async def offer(request: Request, session: Id, body: Offer, caller: Asking) -> JSONResponse:
         """Put another call in the place of one that was lost, at no charge."""
-        check(caller, body.sdp)
+        check(request, caller, body.sdp)
         opened = await sessions.reoffer(caller, session, body.session, body.sdp)
         sweeper.ensure_running()
         return JSONResponse(_ticket(opened))
@@ -113,7 +124,7 @@ def add_routes(
     @app.post(
         "/v1/sessions/{session}/ended", response_model=None, responses={200: {"model": State}, **writes}
     )
-    async def ended(session: Id, body: Ended, caller: Asking) -> JSONResponse:
+    async def ended(session: Id, body: Ended, caller: Ending) -> JSONResponse:
         """Tell that the call is over; it is hung up. `navigator.sendBeacon` may send the JSON as text."""
         hold = await sessions.ended(caller, session, body.reason)
         if hold.ended is None:  # The hang-up failed.
@@ -137,7 +148,7 @@ def add_routes(
 
     @app.get("/v1/allowance", response_model=None, responses={200: {"model": Allowance}, **reads})
     async def allowance(caller: Asking) -> JSONResponse:
-        """Tell what the caller's app has left."""
+        """Tell what the caller's app has left; the owner's balance only to who shows the app's key."""
         left = await sessions.allowance(caller)
         rate = left.plan.rate
         slots = rate and {
@@ -146,12 +157,14 @@ def add_routes(
             "remaining": left.sessions,
             "reset": math.ceil(left.reset),
         }
+        price = left.plan.credits_per_session
         return JSONResponse(
             {
                 "plan": left.plan.name,
                 "voice": left.plan.voice,
-                "credits": left.credits,
-                "credits_per_session": left.plan.credits_per_session,
+                **({"credits": left.credits} if caller.via in _TRUSTED else {}),
+                "credits_per_session": price,
+                "enough_credits": left.credits is None or left.credits >= price,
                 "sessions": slots,
             }
         )
