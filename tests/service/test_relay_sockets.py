@@ -182,7 +182,7 @@ async def booth(open_booth):
         yield booth
 
 
-async def test_a_session_is_held_when_it_is_asked_for_and_charged_at_the_services_first_event(booth):
+async def test_a_session_is_held_when_it_is_asked_for_and_charged_when_the_service_has_made_it(booth):
     page = await booth.open(await booth.ticket())
     service = await booth.service.socket()
     assert booth.kinds() == ["reserve"]
@@ -203,6 +203,21 @@ async def test_a_page_that_goes_before_the_service_has_spoken_pays_nothing_and_g
     page = await booth.open(await booth.ticket())
     await booth.service.socket()
     await page.close()
+    await booth.phase("released")
+    assert booth.kinds() == ["reserve", "release"]
+    assert "sessions:shop" not in booth.window._taken
+
+
+async def test_a_service_that_opens_its_socket_only_to_refuse_there_has_made_no_session_and_is_not_paid_for(
+    booth,
+):
+    page = await booth.open(await booth.ticket())
+    service = await booth.service.socket()
+    refusal = {"type": "error", "error": {"type": "insufficient_quota", "code": "insufficient_quota"}}
+    await service.send(json.dumps(refusal))
+    await service.close(4000)
+    _, _, events = await closed(page)
+    assert events == [refusal]
     await booth.phase("released")
     assert booth.kinds() == ["reserve", "release"]
     assert "sessions:shop" not in booth.window._taken

@@ -71,7 +71,7 @@ class Relay:
     """Joins the two.
 
     Args:
-        begun: is awaited at the service's first event.
+        begun: is awaited when the service says for the first time that there is a session.
         over: returns why the session must end, when it must; it is cancelled with the relay.
     """
 
@@ -136,7 +136,7 @@ class Relay:
         """Take what the service says to the page."""
         from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
 
-        first = True
+        begun = False
         while True:
             try:
                 event = _event(await self._service.recv())
@@ -155,8 +155,9 @@ class Relay:
             translated = to_beta(event) if wanted else None
             if translated is not None and not await send(self._page, translated, self._patience.accept):
                 return TOO_SLOW
-            if first:
-                first = False
+            # A service also opens a socket to say on it that there will be no session: an `error`, and its end.
+            if event["type"] == "session.created" and not begun:
+                begun = True
                 await self._begun()
 
     async def _found_already(self) -> bool:

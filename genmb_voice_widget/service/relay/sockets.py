@@ -1,6 +1,6 @@
 """A session by `/api/voice-agent` from its ticket to its end: begin it, admit its page, join the two, settle.
 
-It is held, charged and limited as every session is; what proves it is the service's first event on the
+It is held, charged and limited as every session is; what proves it is the service's `session.created` on the
 socket that the page has opened. Knows the ports and, of HTTP, only the handshake of the page's socket.
 """
 
@@ -133,7 +133,7 @@ class Sockets:
             return End(refusal.code, 1011, refusal.code)
 
     async def _capture(self, caller: Caller, hold: Hold) -> None:
-        """Charge: the service has spoken on the socket of a page that is there."""
+        """Charge: the service has made the session, for a page that is there."""
         try:
             await self.sessions.connected(caller, hold.session)
         except Refusal as refusal:
