@@ -392,6 +392,26 @@ async def test_what_is_no_event_is_told_to_the_page_and_the_session_goes_on(boot
     assert await receive(service) == {"type": "response.cancel"}
 
 
+async def test_sound_goes_on_as_the_page_has_written_it(booth):
+    page, service = await booth.held()
+    written = '{ "audio":"AAAA",  "type" : "input_audio_buffer.append" }'
+    await page.send(written)
+    assert await asyncio.wait_for(service.recv(), 5) == written
+
+
+async def test_a_page_is_read_only_sixteen_times_as_fast_as_one_can_speak_whatever_it_sends(open_booth):
+    async with open_booth(Patience(pause=0.6)) as booth:
+        page, service = await booth.held()
+        sound = json.dumps({"type": "input_audio_buffer.append", "audio": "A" * (LARGEST - 64)})
+        for message in (sound, "x" * LARGEST):
+            began = time.monotonic()
+            for text in (message, json.dumps({"type": "response.cancel"})):
+                await page.send(text)
+            while (await receive(service))["type"] != "response.cancel":
+                pass
+            assert 0.5 < time.monotonic() - began < 3
+
+
 @pytest.mark.parametrize(
     ("message", "code", "reason"), [(b"bytes", 1003, "not_text"), ("x" * (LARGEST + 1), 1009, "too_large")]
 )

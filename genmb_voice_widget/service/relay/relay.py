@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LARGEST = 4 * 1024 * 1024
-"""Characters of one message of a page, all ASCII as a rule: a minute of its sound at once."""
+LARGEST = 1024 * 1024
+"""Characters of one message of a page, all ASCII as a rule: sixteen seconds of its sound at once."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,16 @@ class Patience:
         idle: how long nobody may say anything.
         accept: how long a side may take to accept one message.
         found: how long a page's commit waits for the service to find the turn by itself.
+        pause: how long a page is not read after a message of `LARGEST`, and accordingly after a shorter one.
+            Sixteen times as fast as one can speak is fast enough; without it one page's flood would hold up
+            every other page of the node.
         look: how often the account is asked whether somebody else has ended the session.
     """
 
     idle: float = 600.0
     accept: float = 20.0
     found: float = 0.3
+    pause: float = 1.0
     look: float = 5.0
 
 
@@ -118,19 +122,22 @@ class Relay:
                 return NOT_TEXT
             if len(text) > LARGEST:
                 return TOO_LARGE
-            event = _event(text)
-            if event is None:
-                if not await tell(
-                    self._page, "invalid_event", "The message is no event.", self._patience.accept
-                ):
-                    return TOO_SLOW
-                continue
-            event = to_ga(event)
-            if event["type"] == "input_audio_buffer.commit" and await self._found_already():
-                continue
-            self._replies.sent(event)
-            if not await self._ask(event):
-                return LOST
+            if (end := await self._pass_on(text)) is not None:
+                return end
+            await asyncio.sleep(self._patience.pause * len(text) / LARGEST)
+
+    async def _pass_on(self, text: str) -> End | None:
+        """Give the service what the page has said; returns the end, if it comes of that."""
+        event = _event(text)
+        if event is None:
+            told = await tell(self._page, "invalid_event", "The message is no event.", self._patience.accept)
+            return None if told else TOO_SLOW
+        translated = to_ga(event)
+        if event["type"] == "input_audio_buffer.commit" and await self._found_already():
+            return None
+        self._replies.sent(translated)
+        # Sound, which is most of what comes, goes on as it is: writing it anew costs more than reading it.
+        return None if await self._ask(text if translated is event else json.dumps(translated)) else LOST
 
     async def _downwards(self) -> End:
         """Take what the service says to the page."""
@@ -150,7 +157,7 @@ class Relay:
             wanted = self._replies.received(event)
             self._news.set()
             reply = self._replies.to_send()
-            if reply is not None and not await self._ask(reply):
+            if reply is not None and not await self._ask(json.dumps(reply)):
                 return LOST
             translated = to_beta(event) if wanted else None
             if translated is not None and not await send(self._page, translated, self._patience.accept):
@@ -180,13 +187,13 @@ class Relay:
                 return IDLE
             await asyncio.sleep(left)
 
-    async def _ask(self, event: dict[str, Any]) -> bool:
+    async def _ask(self, text: str) -> bool:
         """Send the service an event; False when it does not take it."""
         from websockets.exceptions import ConnectionClosed
 
         try:
             async with asyncio.timeout(self._patience.accept):
-                await self._service.send(json.dumps(event))
+                await self._service.send(text)
         except (ConnectionClosed, TimeoutError):
             return False
         return True
