@@ -482,13 +482,53 @@ async def test_a_session_ends_when_its_plans_time_is_over(booth, monkeypatch):
     assert (await booth.phase("over")).reason == "time_over"
 
 
-async def test_when_the_endpoint_is_stopped_its_pages_are_told_to_go_elsewhere_and_no_other_gets_in(booth):
+async def test_a_node_that_is_to_go_takes_no_page_more_and_keeps_those_it_has_until_its_door_is_closed(booth):
     address = await booth.ticket()
-    page, _ = await booth.held()
+    page, service = await booth.held()
     booth.drain.begin()
-    assert (await closed(page))[:2] == (1001, "This node is being stopped.")
     assert await booth.refused(address) == 403
     assert (await booth.begin()).status_code == 503
+    await page.send(json.dumps({"type": "response.cancel"}))
+    assert await receive(service) == {"type": "response.cancel"}
+    booth.drain.close()
+    code, reason, _ = await closed(page)
+    assert (code, reason.partition(".")[0]) == (1001, "This node is being stopped")
+
+
+async def test_a_page_whose_node_was_stopped_comes_back_elsewhere_by_its_address_and_pays_no_more(
+    booth, open_booth, clock
+):
+    address = URL(await booth.ticket())
+    async with open_booth(share=booth) as other:
+        elsewhere = str(address.replace(netloc=URL(other.url).netloc))
+        page = await booth.open(str(address))
+        await (await booth.service.socket()).send(json.dumps(CREATED))
+        await booth.phase("live")
+        assert await other.refused(elsewhere) == 403
+        booth.drain.close()
+        await closed(page)
+        clock.advance(59)
+        again = await other.open(elsewhere)
+        await (await other.service.socket()).send(json.dumps(CREATED))
+        await other.phase("live")
+        assert await other.refused(elsewhere) == 403
+        await again.close()
+        assert (await other.phase("over")).reason == "page_closed"
+        assert await other.refused(elsewhere) == 403
+    assert booth.kinds() == ["reserve", "capture"]
+
+
+async def test_a_page_whose_node_was_stopped_must_come_back_within_the_grace(booth, open_booth, clock):
+    address = URL(await booth.ticket())
+    page = await booth.open(str(address))
+    await (await booth.service.socket()).send(json.dumps(CREATED))
+    await booth.phase("live")
+    booth.drain.close()
+    await closed(page)
+    clock.advance(60)
+    async with open_booth(share=booth) as other:
+        assert await other.refused(str(address.replace(netloc=URL(other.url).netloc))) == 403
+        assert other.service.minted == []
 
 
 async def test_a_service_that_cannot_be_reached_is_told_and_costs_nothing(open_booth):

@@ -64,7 +64,7 @@ PAGE_CLOSED = End("page_closed")
 SERVICE_CLOSED = End("service_closed", said="The voice service has ended the session.")
 IDLE = End("idle", said="Nothing has been said for long.")
 TIME_OVER = End("time_over", said="The session has reached its longest time.")
-STOPPING = End("stopping", 1001, "This node is being stopped.")
+STOPPING = End("stopping", 1001, "This node is being stopped. The same address leads on, for a minute.")
 NOT_TEXT = End("not_text", 1003, "Events are sent as text.")
 TOO_SLOW = End("too_slow", 1008, "The page does not read.")
 TOO_LARGE = End("too_large", 1009, f"An event may have {LARGEST} characters.")
@@ -162,7 +162,7 @@ class Relay:
             translated = to_beta(event) if wanted else None
             if translated is not None and not await send(self._page, translated, self._patience.accept):
                 return TOO_SLOW
-            # A service also opens a socket to say on it that there will be no session: an `error`, and its end.
+            # A service may open a socket only to say on it, by an `error`, that there will be no session.
             if event["type"] == "session.created" and not begun:
                 begun = True
                 await self._begun()
