@@ -57,7 +57,8 @@ class Service:
         self.minted.append(session)
         if self.refuses:
             raise self.refuses
-        return Ticket("ga", session["model"], "ash", f"{self.url}/v1/realtime", Secret(TOKEN), 1e9)
+        model = session.get("model", "the-endpoints")
+        return Ticket("ga", model, "ash", f"{self.url}/v1/realtime", Secret(TOKEN), 1e9)
 
     async def answer(self, socket):
         self.held.put_nowait(socket)
@@ -342,13 +343,18 @@ async def test_a_body_that_is_none_is_refused(booth, body):
     assert (response.status_code, list(response.json())) == (422, ["error"])
 
 
-async def test_without_a_word_it_is_the_usual_model_and_voice_and_another_is_what_was_named(booth):
-    await booth.begin()
+async def test_without_a_word_it_is_the_endpoints_model_and_the_usual_voice_and_another_is_what_was_named(
+    booth,
+):
+    answer = (await booth.begin()).json()
+    assert (answer["model"], answer["voice"]) == ("the-endpoints", "ash")
     response = await booth.begin(json={"model": "gpt-realtime", "voice": "sage", "more": 1})
-    assert [(wire["model"], wire["audio"]["output"]["voice"]) for wire in booth.service.minted] == [
-        ("gpt-realtime-mini", "ash"),
+    wires = booth.service.minted
+    assert [(wire.get("model"), wire["audio"]["output"]["voice"]) for wire in wires] == [
+        (None, "ash"),
         ("gpt-realtime", "sage"),
     ]
+    assert [wire["audio"]["input"]["transcription"] for wire in wires] == [{}, {}]
     answer = response.json()
     assert (answer["model"], answer["voice"]) == ("gpt-realtime", "sage")
     assert answer["client_secret"]["expires_at"] == 1_000_030

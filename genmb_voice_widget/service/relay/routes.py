@@ -57,7 +57,8 @@ async def _begin(request: Request, sockets: Sockets, sweeper: Sweeper) -> JSONRe
     headers: dict[str, str] = {}
     if plan.rate and opened.slot:
         headers = rate_headers(plan.rate, opened.slot.remaining, opened.slot.reset)
-    body = answer(hold.session, address, wish, sockets.parts.clock(), good_for, hold.lasts)
+    now = sockets.parts.clock()
+    body = answer(hold.session, address, opened.leg.model, wish.voice, now, good_for, hold.lasts)
     return JSONResponse(body, headers=headers)
 
 
