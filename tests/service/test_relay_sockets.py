@@ -323,6 +323,7 @@ async def test_the_limit_of_the_hour_says_when_there_is_room_again(open_booth):
                     await asyncio.sleep(0.005)
         response = await booth.begin()
     assert (response.status_code, response.headers["retry-after"]) == (429, "3600")
+    assert response.headers["ratelimit"] == '"sessions";r=0;t=3600'
     assert list(response.json()) == ["error"]
 
 
