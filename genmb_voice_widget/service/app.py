@@ -45,7 +45,7 @@ from .web.hosts import ExpectedHosts
 from .web.openapi import describe
 from .web.ops_routes import add_ops_routes
 from .web.page_routes import add_page_routes
-from .web.routes import BEACONS, add_routes
+from .web.routes import BEACONS, add_routes, refused_headers
 from .window import MemoryWindow, Window
 
 if TYPE_CHECKING:
@@ -168,8 +168,9 @@ async def shut_down(app: FastAPI) -> None:
 
 def _add_problems(app: FastAPI) -> None:
     def respond(request: Request, refusal: Refusal, more: Mapping[str, str] | None = None) -> Response:
-        verdict(request.scope).outcome = refusal.code
-        headers = {**refusal.headers(), **(more or {})}
+        found = verdict(request.scope)
+        found.outcome = refusal.code
+        headers = {**refused_headers(found.caller, refusal), **(more or {})}
         return JSONResponse(refusal.to_json(), refusal.status, headers=headers, media_type=MEDIA_TYPE)
 
     @app.exception_handler(Refusal)

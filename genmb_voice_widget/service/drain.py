@@ -11,6 +11,8 @@ from .problems import Refusal
 class Drain:
     """Begun when the process is told to go: other nodes shall take the new sessions from then on.
 
+    What needs this process to go on, such as a socket that it relays, may do so until the door is closed.
+
     Args:
         seconds: how long what is under way may take then; None: as long as it likes.
         clock: seconds, of any beginning.
@@ -20,11 +22,17 @@ class Drain:
         self._seconds = seconds
         self._clock = clock
         self._began: float | None = None
+        self._closed = False
 
     @property
     def begun(self) -> bool:
         """Whether it has begun."""
         return self._began is not None
+
+    @property
+    def closed(self) -> bool:
+        """Whether the door is closed: what is still open here must end."""
+        return self._closed
 
     @property
     def left(self) -> float | None:
@@ -37,6 +45,11 @@ class Drain:
         """Begin to go."""
         if self._began is None:
             self._began = self._clock()
+
+    def close(self) -> None:
+        """Close the door, which also begins it."""
+        self.begin()
+        self._closed = True
 
     def check(self) -> None:
         """Return if what has just begun may last.

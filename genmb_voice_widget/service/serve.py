@@ -2,8 +2,9 @@
 
 Told by SIGTERM, it says at `/readyz` that it goes, and goes on as before for half of the drain time: until
 its load balancer has seen that, refusing would only make failures. Then it closes its door, lets what is
-under way end, and exits with 0, all within the drain time. A second signal, or Ctrl-C, leaves out the first
-half. It holds no rule of the endpoint.
+under way end, and exits with 0, all within the drain time. Just before, the pages whose sockets it relays
+are told to go on elsewhere. A second signal, or Ctrl-C, leaves out the first half. It holds no rule of the
+endpoint.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 _TO_EXIT = 0.5
 """Seconds of the drain time that are left for the process itself to end."""
+_TO_TELL = 0.5
+"""Seconds for the relayed sockets to be told of it before the door is closed: twice their look."""
 
 
 def main(argv: Sequence[str] | None = None, kinds: Mapping[str, Kind] = KINDS) -> int:
@@ -91,13 +94,17 @@ def _server(app: FastAPI, settings: Settings, drain: Drain) -> uvicorn.Server:
             if sig == signal.SIGINT or drain.begun:
                 self.force_exit = self.should_exit and sig == signal.SIGINT
                 self.should_exit = True
+                drain.close()
             else:
-                self.closes_at = time.monotonic() + notice
-            drain.begin()
+                self.closes_at = time.monotonic() + notice - _TO_TELL
+                drain.begin()
 
         async def on_tick(self, counter: int) -> bool:
             if self.closes_at is not None and time.monotonic() >= self.closes_at:
-                self.should_exit = True
+                # First whoever is relayed is told that the node goes; the server's own word says nothing.
+                self.should_exit = drain.closed
+                self.closes_at = time.monotonic() + _TO_TELL
+                drain.close()
             return await super().on_tick(counter)
 
     config = uvicorn.Config(

@@ -83,6 +83,20 @@ async def test_a_session_that_could_not_be_sent_on_is_refused(endpoint, member):
     assert endpoint.ledger.entries == ()
 
 
+@pytest.mark.parametrize("member", ["tools", "x"])
+async def test_a_body_that_is_nested_too_deeply_is_refused_at_whatever_depth(endpoint, member):
+    for depth in (64, 100, *range(300, 980, 8)):
+        nested = "[" * depth + "]" * depth
+        content = f'{{"session": {{"type": "realtime", "{member}": {nested}}}, "sdp": "v=0"}}'
+        response = await endpoint.http.post(
+            "/v1/sessions", content=content, headers={"Content-Type": "application/json"}
+        )
+        refused = assert_problem(response, "bad_request", response.status_code)
+        assert refused["status"] == 422 or depth > 900
+        assert ("nested" if refused["status"] == 422 else "cannot be read") in refused["detail"]
+    assert endpoint.ledger.entries == ()
+
+
 @pytest.mark.parametrize(
     "media_type", [None, "text/plain", "application/sdp", "application/x-www-form-urlencoded"]
 )
@@ -211,10 +225,21 @@ async def test_a_full_window_is_refused_with_the_seconds_to_wait_and_opens_exact
         response = await endpoint.start()
         assert assert_problem(response, "rate_limited", 429)["retry_after"] == 39
         assert response.headers["retry-after"] == "39"
+        assert response.headers["ratelimit-policy"] == '"sessions";q=2;w=60'
+        assert response.headers["ratelimit"] == '"sessions";r=0;t=39'
         endpoint.clock.advance(38.9)
         assert (await endpoint.start()).status_code == 429
         endpoint.clock.advance(0.1)
         assert (await endpoint.start()).status_code == 201
+
+
+async def test_a_caller_that_asks_too_often_is_told_which_limit_it_has_reached(make_endpoint):
+    async with make_endpoint(Plan("pro", attempts=Rate(1, 60))) as endpoint:
+        await endpoint.start()
+        response = await endpoint.start()
+        assert_problem(response, "too_many_attempts", 429)
+        assert response.headers["ratelimit-policy"] == '"attempts";q=1;w=60'
+        assert response.headers["ratelimit"] == '"attempts";r=0;t=60'
 
 
 async def test_a_session_that_never_connected_gives_its_slot_back(make_endpoint):

@@ -171,6 +171,15 @@ def test_a_session_of_any_shape_passes(session):
     assert for_azure(session) == session
 
 
+def test_transcription_without_a_model_is_left_out_because_it_has_none_that_is_always_there():
+    def asking(**transcription):
+        heard = {"turn_detection": None, "transcription": transcription}
+        return {"type": "realtime", "audio": {"input": heard, "output": {"voice": "ash"}}}
+
+    assert for_azure(asking())["audio"] == {"input": {"turn_detection": None}, "output": {"voice": "ash"}}
+    assert for_azure(asking(model="x")) == asking(model="x")
+
+
 @pytest.mark.parametrize(
     ("status", "code"),
     [(401, "provider_key_refused"), (403, "provider_region"), (404, "deployment_missing")],

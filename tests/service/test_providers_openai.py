@@ -70,6 +70,13 @@ async def test_a_session_may_name_a_model_of_its_own_and_must_where_the_endpoint
     assert (refusal.value.code, len(cloud.requests)) == ("bad_request", 1)
 
 
+async def test_transcription_that_is_asked_for_without_a_model_gets_one(cloud, make):
+    await make().mint(SESSION | {"audio": {"input": {"transcription": {"language": "de"}}}})
+
+    heard = cloud.minted[0]["session"]["audio"]["input"]
+    assert heard == {"transcription": {"language": "de", "model": "whisper-1"}}
+
+
 async def test_a_model_that_does_not_exist_is_missing(make):
     with pytest.raises(Refusal) as refusal:
         await make(model="gpt-realtime-0").answer(SESSION, OFFER)

@@ -57,7 +57,8 @@ class Service:
         self.minted.append(session)
         if self.refuses:
             raise self.refuses
-        return Ticket("ga", session["model"], "ash", f"{self.url}/v1/realtime", Secret(TOKEN), 1e9)
+        model = session.get("model", "the-endpoints")
+        return Ticket("ga", model, "ash", f"{self.url}/v1/realtime", Secret(TOKEN), 1e9)
 
     async def answer(self, socket):
         self.held.put_nowait(socket)
@@ -182,7 +183,7 @@ async def booth(open_booth):
         yield booth
 
 
-async def test_a_session_is_held_when_it_is_asked_for_and_charged_at_the_services_first_event(booth):
+async def test_a_session_is_held_when_it_is_asked_for_and_charged_when_the_service_has_made_it(booth):
     page = await booth.open(await booth.ticket())
     service = await booth.service.socket()
     assert booth.kinds() == ["reserve"]
@@ -203,6 +204,21 @@ async def test_a_page_that_goes_before_the_service_has_spoken_pays_nothing_and_g
     page = await booth.open(await booth.ticket())
     await booth.service.socket()
     await page.close()
+    await booth.phase("released")
+    assert booth.kinds() == ["reserve", "release"]
+    assert "sessions:shop" not in booth.window._taken
+
+
+async def test_a_service_that_opens_its_socket_only_to_refuse_there_has_made_no_session_and_is_not_paid_for(
+    booth,
+):
+    page = await booth.open(await booth.ticket())
+    service = await booth.service.socket()
+    refusal = {"type": "error", "error": {"type": "insufficient_quota", "code": "insufficient_quota"}}
+    await service.send(json.dumps(refusal))
+    await service.close(4000)
+    _, _, events = await closed(page)
+    assert events == [refusal]
     await booth.phase("released")
     assert booth.kinds() == ["reserve", "release"]
     assert "sessions:shop" not in booth.window._taken
@@ -310,6 +326,7 @@ async def test_the_limit_of_the_hour_says_when_there_is_room_again(open_booth):
                     await asyncio.sleep(0.005)
         response = await booth.begin()
     assert (response.status_code, response.headers["retry-after"]) == (429, "3600")
+    assert response.headers["ratelimit"] == '"sessions";r=0;t=3600'
     assert list(response.json()) == ["error"]
 
 
@@ -330,13 +347,18 @@ async def test_a_body_that_is_none_is_refused(booth, body):
     assert (response.status_code, list(response.json())) == (422, ["error"])
 
 
-async def test_without_a_word_it_is_the_usual_model_and_voice_and_another_is_what_was_named(booth):
-    await booth.begin()
+async def test_without_a_word_it_is_the_endpoints_model_and_the_usual_voice_and_another_is_what_was_named(
+    booth,
+):
+    answer = (await booth.begin()).json()
+    assert (answer["model"], answer["voice"]) == ("the-endpoints", "ash")
     response = await booth.begin(json={"model": "gpt-realtime", "voice": "sage", "more": 1})
-    assert [(wire["model"], wire["audio"]["output"]["voice"]) for wire in booth.service.minted] == [
-        ("gpt-realtime-mini", "ash"),
+    wires = booth.service.minted
+    assert [(wire.get("model"), wire["audio"]["output"]["voice"]) for wire in wires] == [
+        (None, "ash"),
         ("gpt-realtime", "sage"),
     ]
+    assert [wire["audio"]["input"]["transcription"] for wire in wires] == [{}, {}]
     answer = response.json()
     assert (answer["model"], answer["voice"]) == ("gpt-realtime", "sage")
     assert answer["client_secret"]["expires_at"] == 1_000_030
@@ -378,6 +400,26 @@ async def test_what_is_no_event_is_told_to_the_page_and_the_session_goes_on(boot
         assert (error["type"], error["error"]["code"]) == ("error", "invalid_event")
     await page.send(json.dumps({"type": "response.cancel"}))
     assert await receive(service) == {"type": "response.cancel"}
+
+
+async def test_sound_goes_on_as_the_page_has_written_it(booth):
+    page, service = await booth.held()
+    written = '{ "audio":"AAAA",  "type" : "input_audio_buffer.append" }'
+    await page.send(written)
+    assert await asyncio.wait_for(service.recv(), 5) == written
+
+
+async def test_a_page_is_read_only_sixteen_times_as_fast_as_one_can_speak_whatever_it_sends(open_booth):
+    async with open_booth(Patience(pause=0.6)) as booth:
+        page, service = await booth.held()
+        sound = json.dumps({"type": "input_audio_buffer.append", "audio": "A" * (LARGEST - 64)})
+        for message in (sound, "x" * LARGEST):
+            began = time.monotonic()
+            for text in (message, json.dumps({"type": "response.cancel"})):
+                await page.send(text)
+            while (await receive(service))["type"] != "response.cancel":
+                pass
+            assert 0.5 < time.monotonic() - began < 3
 
 
 @pytest.mark.parametrize(
@@ -450,13 +492,53 @@ async def test_a_session_ends_when_its_plans_time_is_over(booth, monkeypatch):
     assert (await booth.phase("over")).reason == "time_over"
 
 
-async def test_when_the_endpoint_is_stopped_its_pages_are_told_to_go_elsewhere_and_no_other_gets_in(booth):
+async def test_a_node_that_is_to_go_takes_no_page_more_and_keeps_those_it_has_until_its_door_is_closed(booth):
     address = await booth.ticket()
-    page, _ = await booth.held()
+    page, service = await booth.held()
     booth.drain.begin()
-    assert (await closed(page))[:2] == (1001, "This node is being stopped.")
     assert await booth.refused(address) == 403
     assert (await booth.begin()).status_code == 503
+    await page.send(json.dumps({"type": "response.cancel"}))
+    assert await receive(service) == {"type": "response.cancel"}
+    booth.drain.close()
+    code, reason, _ = await closed(page)
+    assert (code, reason.partition(".")[0]) == (1001, "This node is being stopped")
+
+
+async def test_a_page_whose_node_was_stopped_comes_back_elsewhere_by_its_address_and_pays_no_more(
+    booth, open_booth, clock
+):
+    address = URL(await booth.ticket())
+    async with open_booth(share=booth) as other:
+        elsewhere = str(address.replace(netloc=URL(other.url).netloc))
+        page = await booth.open(str(address))
+        await (await booth.service.socket()).send(json.dumps(CREATED))
+        await booth.phase("live")
+        assert await other.refused(elsewhere) == 403
+        booth.drain.close()
+        await closed(page)
+        clock.advance(59)
+        again = await other.open(elsewhere)
+        await (await other.service.socket()).send(json.dumps(CREATED))
+        await other.phase("live")
+        assert await other.refused(elsewhere) == 403
+        await again.close()
+        assert (await other.phase("over")).reason == "page_closed"
+        assert await other.refused(elsewhere) == 403
+    assert booth.kinds() == ["reserve", "capture"]
+
+
+async def test_a_page_whose_node_was_stopped_must_come_back_within_the_grace(booth, open_booth, clock):
+    address = URL(await booth.ticket())
+    page = await booth.open(str(address))
+    await (await booth.service.socket()).send(json.dumps(CREATED))
+    await booth.phase("live")
+    booth.drain.close()
+    await closed(page)
+    clock.advance(60)
+    async with open_booth(share=booth) as other:
+        assert await other.refused(str(address.replace(netloc=URL(other.url).netloc))) == 403
+        assert other.service.minted == []
 
 
 async def test_a_service_that_cannot_be_reached_is_told_and_costs_nothing(open_booth):

@@ -21,7 +21,7 @@ from .exchange import BY_STATUS, Link
 from .realtime_http import LifeRefused, create_secret, hang_up, relay_offer
 from .sideband import sees_the_caller
 from .upstream import Upstream
-from .wire_session import sound_model, voice_of, with_model
+from .wire_session import sound_model, voice_of, with_model, with_transcription
 
 log = logging.getLogger(__name__)
 
@@ -121,8 +121,12 @@ class AzureProvider:
 
 
 def for_azure(session: Wire) -> dict[str, Any]:
-    """Leave out what this service refuses: `tracing`, and a `noise_reduction` that is null, its default."""
-    wire = {name: value for name, value in session.items() if name != "tracing"}
+    """Leave out what this service refuses: `tracing`, and a `noise_reduction` that is null, its default.
+
+    Nor has it a model for transcription that is always there: whoever wants one names a deployment.
+    """
+    asked = with_transcription(session, None)
+    wire = {name: value for name, value in asked.items() if name != "tracing"}
     match wire:
         case {"audio": {"input": {"noise_reduction": None, **heard}, **audio}}:
             wire["audio"] = {**audio, "input": heard}

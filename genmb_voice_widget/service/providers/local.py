@@ -28,7 +28,7 @@ from .exchange import Link
 from .realtime_http import create_call, create_secret, hang_up
 from .sideband import sees_the_caller
 from .ways import ByHttpx, Way
-from .wire_session import voice_of, with_model
+from .wire_session import voice_of, with_model, with_transcription
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,8 @@ SECRET_LIFE = 60
 """Seconds that an ephemeral secret opens sessions; its caller connects at once."""
 
 DEFAULT_MODEL = "local"
+TRANSCRIPTION = "local"
+"""The model for transcription where it is asked for and none is named; the peer takes any name."""
 
 MODELS_SAID = f"{DEFAULT_MODEL!r}, its script's name, or the name of a hosted model"
 
@@ -91,13 +93,13 @@ class LocalProvider:
 
     async def answer(self, session: Wire, sdp: str) -> Answer:
         """See `Provider.answer`."""
-        wire, model = with_model(session, DEFAULT_MODEL)
+        wire, model = with_model(with_transcription(session, TRANSCRIPTION), DEFAULT_MODEL)
         call_id, answer = await create_call(*await self._service(), wire, sdp)
         return Answer("ga", model, voice_of(wire), call_id, answer)
 
     async def mint(self, session: Wire) -> Ticket:
         """See `Provider.mint`."""
-        wire, model = with_model(session, DEFAULT_MODEL)
+        wire, model = with_model(with_transcription(session, TRANSCRIPTION), DEFAULT_MODEL)
         link, auth = await self._service()
         token, expires_at = await create_secret(link, auth, wire, SECRET_LIFE)
         url = f"ws{link.base.removeprefix('http')}/realtime?{urlencode({'model': model})}"

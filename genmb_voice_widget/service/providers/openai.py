@@ -16,10 +16,13 @@ from .exchange import BY_STATUS, Link
 from .realtime_http import create_call, create_secret, hang_up
 from .sideband import sees_the_caller
 from .upstream import Upstream
-from .wire_session import sound_model, voice_of, with_model
+from .wire_session import sound_model, voice_of, with_model, with_transcription
 
 SECRET_LIFE = 60
 """Seconds that an ephemeral secret opens sessions; its caller connects at once."""
+
+TRANSCRIPTION = "whisper-1"
+"""The model for transcription where it is asked for and none is named."""
 
 BASE = "https://api.openai.com/v1"
 REQUEST_ID = "x-request-id"
@@ -57,13 +60,13 @@ class OpenAIProvider:
 
     async def answer(self, session: Wire, sdp: str) -> Answer:
         """See `Provider.answer`."""
-        wire, model = with_model(session, self._model)
+        wire, model = with_model(with_transcription(session, TRANSCRIPTION), self._model)
         call_id, answer = await create_call(self._link(), self._auth, wire, sdp)
         return Answer("ga", model, voice_of(wire), call_id, answer)
 
     async def mint(self, session: Wire) -> Ticket:
         """See `Provider.mint`."""
-        wire, model = with_model(session, self._model)
+        wire, model = with_model(with_transcription(session, TRANSCRIPTION), self._model)
         token, expires_at = await create_secret(self._link(), self._auth, wire, SECRET_LIFE)
         url = f"wss{BASE.removeprefix('https')}/realtime?{urlencode({'model': model})}"
         return Ticket("ga", model, voice_of(wire), url, token, expires_at)

@@ -1,4 +1,4 @@
-"""What the providers read of a session object, and the one member that they may fill in. Pure."""
+"""What the providers read of a session object, and the two members that they may fill in. Pure."""
 
 from __future__ import annotations
 
@@ -29,6 +29,16 @@ def with_model(session: Wire, default: str | None) -> tuple[dict[str, Any], str]
     if not isinstance(model, str) or not _NAME.fullmatch(model):
         raise Refusal("bad_request", "session.model is not a model's name.")
     return {**session, "model": model}, model
+
+
+def with_transcription(session: Wire, default: str | None) -> Wire:
+    """Give a session that asks for transcription, and names no model for it, this one; None: it has none."""
+    match session:
+        case {"audio": {"input": {"transcription": dict(asked), **heard}, **audio}} if "model" not in asked:
+            chosen = {} if default is None else {"transcription": {**asked, "model": default}}
+            return {**session, "audio": {**audio, "input": {**heard, **chosen}}}
+        case _:
+            return session
 
 
 def sound_model(name: str | None) -> str | None:

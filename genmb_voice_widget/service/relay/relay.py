@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LARGEST = 4 * 1024 * 1024
-"""Characters of one message of a page, all ASCII as a rule: a minute of its sound at once."""
+LARGEST = 1024 * 1024
+"""Characters of one message of a page, all ASCII as a rule: sixteen seconds of its sound at once."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,16 @@ class Patience:
         idle: how long nobody may say anything.
         accept: how long a side may take to accept one message.
         found: how long a page's commit waits for the service to find the turn by itself.
+        pause: how long a page is not read after a message of `LARGEST`, and accordingly after a shorter one.
+            Sixteen times as fast as one can speak is fast enough; without it one page's flood would hold up
+            every other page of the node.
         look: how often the account is asked whether somebody else has ended the session.
     """
 
     idle: float = 600.0
     accept: float = 20.0
     found: float = 0.3
+    pause: float = 1.0
     look: float = 5.0
 
 
@@ -60,7 +64,7 @@ PAGE_CLOSED = End("page_closed")
 SERVICE_CLOSED = End("service_closed", said="The voice service has ended the session.")
 IDLE = End("idle", said="Nothing has been said for long.")
 TIME_OVER = End("time_over", said="The session has reached its longest time.")
-STOPPING = End("stopping", 1001, "This node is being stopped.")
+STOPPING = End("stopping", 1001, "This node is being stopped. The same address leads on, for a minute.")
 NOT_TEXT = End("not_text", 1003, "Events are sent as text.")
 TOO_SLOW = End("too_slow", 1008, "The page does not read.")
 TOO_LARGE = End("too_large", 1009, f"An event may have {LARGEST} characters.")
@@ -71,7 +75,7 @@ class Relay:
     """Joins the two.
 
     Args:
-        begun: is awaited at the service's first event.
+        begun: is awaited when the service says for the first time that there is a session.
         over: returns why the session must end, when it must; it is cancelled with the relay.
     """
 
@@ -118,25 +122,28 @@ class Relay:
                 return NOT_TEXT
             if len(text) > LARGEST:
                 return TOO_LARGE
-            event = _event(text)
-            if event is None:
-                if not await tell(
-                    self._page, "invalid_event", "The message is no event.", self._patience.accept
-                ):
-                    return TOO_SLOW
-                continue
-            event = to_ga(event)
-            if event["type"] == "input_audio_buffer.commit" and await self._found_already():
-                continue
-            self._replies.sent(event)
-            if not await self._ask(event):
-                return LOST
+            if (end := await self._pass_on(text)) is not None:
+                return end
+            await asyncio.sleep(self._patience.pause * len(text) / LARGEST)
+
+    async def _pass_on(self, text: str) -> End | None:
+        """Give the service what the page has said; returns the end, if it comes of that."""
+        event = _event(text)
+        if event is None:
+            told = await tell(self._page, "invalid_event", "The message is no event.", self._patience.accept)
+            return None if told else TOO_SLOW
+        translated = to_ga(event)
+        if event["type"] == "input_audio_buffer.commit" and await self._found_already():
+            return None
+        self._replies.sent(translated)
+        # Sound, which is most of what comes, goes on as it is: writing it anew costs more than reading it.
+        return None if await self._ask(text if translated is event else json.dumps(translated)) else LOST
 
     async def _downwards(self) -> End:
         """Take what the service says to the page."""
         from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
 
-        first = True
+        begun = False
         while True:
             try:
                 event = _event(await self._service.recv())
@@ -150,13 +157,14 @@ class Relay:
             wanted = self._replies.received(event)
             self._news.set()
             reply = self._replies.to_send()
-            if reply is not None and not await self._ask(reply):
+            if reply is not None and not await self._ask(json.dumps(reply)):
                 return LOST
             translated = to_beta(event) if wanted else None
             if translated is not None and not await send(self._page, translated, self._patience.accept):
                 return TOO_SLOW
-            if first:
-                first = False
+            # A service may open a socket only to say on it, by an `error`, that there will be no session.
+            if event["type"] == "session.created" and not begun:
+                begun = True
                 await self._begun()
 
     async def _found_already(self) -> bool:
@@ -179,13 +187,13 @@ class Relay:
                 return IDLE
             await asyncio.sleep(left)
 
-    async def _ask(self, event: dict[str, Any]) -> bool:
+    async def _ask(self, text: str) -> bool:
         """Send the service an event; False when it does not take it."""
         from websockets.exceptions import ConnectionClosed
 
         try:
             async with asyncio.timeout(self._patience.accept):
-                await self._service.send(json.dumps(event))
+                await self._service.send(text)
         except (ConnectionClosed, TimeoutError):
             return False
         return True

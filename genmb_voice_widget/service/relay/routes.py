@@ -17,7 +17,7 @@ from genmb_voice_widget.service.access.origins import origin_of
 from genmb_voice_widget.service.problems import Refusal
 from genmb_voice_widget.service.sessions.sweeper import Sweeper
 from genmb_voice_widget.service.verdict import verdict
-from genmb_voice_widget.service.web.routes import rate_headers, who
+from genmb_voice_widget.service.web.routes import rate_headers, refused_headers, who
 
 from .shape import PATH, Admission, answer, read_wish
 from .sockets import Sockets
@@ -33,8 +33,9 @@ def add_relay_routes(app: FastAPI, sockets: Sockets, sweeper: Sweeper) -> None:
         try:
             return await _begin(request, sockets, sweeper)
         except Refusal as refusal:
-            verdict(request.scope).outcome = refusal.code
-            return _error(refusal)
+            found = verdict(request.scope)
+            found.outcome = refusal.code
+            return _error(refusal, refused_headers(found.caller, refusal))
 
     @app.websocket(f"{PATH}/{{session}}")
     async def converse(page: WebSocket, session: str) -> None:
@@ -57,7 +58,8 @@ async def _begin(request: Request, sockets: Sockets, sweeper: Sweeper) -> JSONRe
     headers: dict[str, str] = {}
     if plan.rate and opened.slot:
         headers = rate_headers(plan.rate, opened.slot.remaining, opened.slot.reset)
-    body = answer(hold.session, address, wish, sockets.parts.clock(), good_for, hold.lasts)
+    now = sockets.parts.clock()
+    body = answer(hold.session, address, opened.leg.model, wish.voice, now, good_for, hold.lasts)
     return JSONResponse(body, headers=headers)
 
 
@@ -76,7 +78,7 @@ def _base(request: Request) -> str:
     return f"{'wss' if forwarded == 'https' else 'ws'}://{host}"
 
 
-def _error(refusal: Refusal) -> JSONResponse:
+def _error(refusal: Refusal, headers: dict[str, str]) -> JSONResponse:
     said: dict[str, Any] = refusal.to_json()
     status = 500 if refusal.status == 502 else refusal.status
-    return JSONResponse({"error": f"{said['title']} {refusal.detail}"}, status, refusal.headers())
+    return JSONResponse({"error": f"{said['title']} {refusal.detail}"}, status, headers)

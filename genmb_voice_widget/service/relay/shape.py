@@ -42,7 +42,7 @@ class Wish(BaseModel):
 
     model_config = ConfigDict(strict=True, hide_input_in_errors=True)
 
-    model: Word = "gpt-realtime-mini"
+    model: Word | None = None
     voice: Word = "ash"
 
 
@@ -64,6 +64,7 @@ class Admission:
     """What the address of a socket says beside its session: the wish, and a secret.
 
     Attributes:
+        model: '' if the page named none: it is the voice service's settings that say it then.
         origin: of the page that asked, whose pages alone may use the address; '' if no page did.
     """
 
@@ -75,7 +76,7 @@ class Admission:
     @classmethod
     def new(cls, wish: Wish, origin: str | None) -> Admission:
         """Make one with a new ticket."""
-        return cls(secrets.token_urlsafe(32), wish.model, wish.voice, origin or "")
+        return cls(secrets.token_urlsafe(32), wish.model or "", wish.voice, origin or "")
 
     @classmethod
     def read(cls, query: Mapping[str, str]) -> Admission:
@@ -95,16 +96,15 @@ class Admission:
         return f"{base}{PATH}/{session}?{urlencode({**given, 'ticket': self.ticket})}"
 
 
-def flat_session(model: str, voice: str) -> dict[str, Any]:
-    """Give the session in the beta's flat form."""
+def flat_session(voice: str) -> dict[str, Any]:
+    """Give the session in the beta's flat form, but for the models, which are the voice service's to say."""
     return {
-        "model": model,
         "modalities": ["text", "audio"],
         "instructions": INSTRUCTIONS,
         "voice": voice,
         "input_audio_format": "pcm16",
         "output_audio_format": "pcm16",
-        "input_audio_transcription": {"model": "whisper-1"},
+        "input_audio_transcription": {},
         "turn_detection": {"type": "server_vad"},
         "tools": [],
     }
@@ -112,27 +112,30 @@ def flat_session(model: str, voice: str) -> dict[str, Any]:
 
 def wire_session(admission: Admission) -> Wire:
     """Give the session that the service is asked for."""
-    return ga_session(flat_session(admission.model, admission.voice))
+    named = {"model": admission.model} if admission.model else {}
+    return ga_session({**named, **flat_session(admission.voice)})
 
 
 def answer(
-    id: str, address: str, wish: Wish, now: float, good_for: float, lasts: float | None
+    id: str, address: str, model: str | None, voice: str, now: float, good_for: float, lasts: float | None
 ) -> dict[str, Any]:
     """Write the answer; all moments in it are whole unix seconds.
 
     Args:
         id: the session's.
         address: of the socket, with its ticket.
-        wish: what was asked for.
+        model: that the voice service was asked for.
+        voice: that was asked for.
         now: unix seconds.
         good_for: seconds in which the socket must be opened.
         lasts: seconds that the session may last; None: as long as the service lets it.
     """
-    session = flat_session(wish.model, wish.voice)
     return {
         "id": id,
-        "model": session.pop("model"),
+        "model": model,
         "expires_at": math.floor(now + min(LONGEST, lasts or LONGEST)),
         "client_secret": {"value": address, "expires_at": math.floor(now + good_for)},
-        **session,
+        **flat_session(voice),
+        # A name that every page of the beta knows; which it is, the session's own events tell.
+        "input_audio_transcription": {"model": "whisper-1"},
     }

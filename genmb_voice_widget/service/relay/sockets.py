@@ -1,6 +1,6 @@
 """A session by `/api/voice-agent` from its ticket to its end: begin it, admit its page, join the two, settle.
 
-It is held, charged and limited as every session is; what proves it is the service's first event on the
+It is held, charged and limited as every session is; what proves it is the service's `session.created` on the
 socket that the page has opened. Knows the ports and, of HTTP, only the handshake of the page's socket.
 """
 
@@ -22,7 +22,7 @@ from genmb_voice_widget.service.access.origins import origin_of, refused
 from genmb_voice_widget.service.audit import Decision, Record
 from genmb_voice_widget.service.caller import Caller
 from genmb_voice_widget.service.drain import Drain
-from genmb_voice_widget.service.ledger import Hold
+from genmb_voice_widget.service.ledger import Hold, Renewed
 from genmb_voice_widget.service.policy import NOTEBOOK, Rate
 from genmb_voice_widget.service.problems import Refusal
 from genmb_voice_widget.service.providers import Ticket
@@ -32,13 +32,13 @@ from genmb_voice_widget.service.sessions.parts import Parts
 from genmb_voice_widget.service.window import Full
 
 from .dial import dial
-from .relay import STOPPING, TIME_OVER, End, Patience, Relay, close, tell
+from .relay import PAGE_CLOSED, STOPPING, TIME_OVER, End, Patience, Relay, close, tell
 from .shape import Admission, wire_session
 
 log = logging.getLogger(__name__)
 
 _TICK = 0.25
-"""Seconds between two looks at the clock, and at whether the endpoint is being stopped."""
+"""Seconds between two looks at the clock, and at whether the endpoint closes."""
 _ENDED = End("ended", said="The session was ended.")
 _FAILED = End("failed", 1011, "internal")
 
@@ -77,6 +77,8 @@ class Sockets:
         end = _FAILED
         try:
             end = await self._hold(page, caller, hold, admission)
+            if end is PAGE_CLOSED and self.drain.closed:  # by the server, which hangs up on everybody
+                end = STOPPING
         except Exception as error:
             # An exception's own text may hold what was said: only its kind and its places are logged.
             frames = "".join(traceback.format_tb(error.__traceback__))
@@ -89,6 +91,8 @@ class Sockets:
     async def _admit(self, page: WebSocket, session: str, admission: Admission, use: str) -> Hold:
         """Check the ticket and take it: it opens one socket, on whichever node.
 
+        When that one's node was stopped, it opens another in the grace: the session goes on, paid as it is.
+
         Raises:
             Refusal: `unauthorized` for every ticket that opens nothing (any more); `origin_refused`.
         """
@@ -97,7 +101,8 @@ class Sockets:
         if found is None or not hmac.compare_digest((found.key or "").encode(), admission.key.encode()):
             raise unauthorized()
         hold = await self.sessions.expire(found)
-        if hold.phase != "reserved" or hold.transport != "websocket":
+        cut_off = hold.phase == "over" and hold.reason == STOPPING.reason
+        if hold.transport != "websocket" or not (hold.phase == "reserved" or cut_off):
             raise unauthorized()
         # Where a server asked and gave the address to its page, that must be one of the same app.
         if (origin_of(page.headers) or "") != admission.origin and (
@@ -107,7 +112,12 @@ class Sockets:
         once = Rate(1, self.parts.timing.connect_within * 2)
         if isinstance(await self.parts.window.take(_uses(session), use, once), Full):
             raise unauthorized()
-        return hold
+        if not cut_off:
+            return hold
+        renewed = await self.parts.ledger.renew(session, None, self.parts.timing.grace)
+        if not isinstance(renewed, Renewed):
+            raise unauthorized()
+        return renewed.hold
 
     async def _hold(self, page: WebSocket, caller: Caller, hold: Hold, admission: Admission) -> End:
         """Accept the page, reach the service, relay.
@@ -133,7 +143,7 @@ class Sockets:
             return End(refusal.code, 1011, refusal.code)
 
     async def _capture(self, caller: Caller, hold: Hold) -> None:
-        """Charge: the service has spoken on the socket of a page that is there."""
+        """Charge: the service has made the session, for a page that is there."""
         try:
             await self.sessions.connected(caller, hold.session)
         except Refusal as refusal:
@@ -148,7 +158,7 @@ class Sockets:
         look = now() + self.patience.look
         while True:
             await asyncio.sleep(_TICK)
-            if self.drain.begun:
+            if self.drain.closed:
                 return STOPPING
             if until is not None and now() >= until:
                 return TIME_OVER

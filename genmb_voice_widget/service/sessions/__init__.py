@@ -7,10 +7,13 @@ the sweeper's.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from genmb_voice_widget.service.caller import Caller
 from genmb_voice_widget.service.ledger import Hold
+from genmb_voice_widget.service.outage import Outage
 from genmb_voice_widget.service.policy import Plan
 from genmb_voice_widget.service.problems import Refusal
 from genmb_voice_widget.service.providers import Wire
@@ -19,6 +22,9 @@ from genmb_voice_widget.service.window import starts_log
 from .opening import Opened, Opening, Request
 from .parts import Parts
 from .settling import Settling, known, over
+
+_LOOK = 1.5
+"""Seconds after which what has not answered a ready node is away; a balancer does not wait much longer."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class Sessions:
         self._parts = parts
         self._settling = Settling(parts)
         self._opening = Opening(parts, self._settling)
+        self._outage = Outage("what sessions need is away", "all that sessions need is there again")
+        self._was_ready = False
 
     async def open(self, caller: Caller, request: Request) -> Opened:
         """Start a session: relay an offer or, without one, have a secret made for a WebSocket.
@@ -112,13 +120,45 @@ class Sessions:
         reset = rate.seconds - ages[0] if ages else 0.0
         return Allowance(caller.plan, credits, max(0, rate.sessions - len(ages)), reset)
 
-    async def ready(self) -> None:
+    async def ready(self) -> tuple[str, ...]:
         """Do ahead what the first session would have to wait for.
 
+        Returns:
+            What of `window`, `ledger` and `providers` is away just now. The node stays ready without it, once
+            it has had them all: every other node lacks a shared store too, and callers are better refused by
+            one of them, in words that they can read, than by a balancer that has no node left.
+
         Raises:
-            Refusal: a session could not be started now.
+            Refusal: a session could not be started now, and never could.
         """
-        await asyncio.gather(self._parts.window.ready(), self._parts.ledger.ready(), self._parts.legs.ready())
+        parts = self._parts
+        looks = await asyncio.gather(
+            self._look("window", parts.window.ready),
+            self._look("ledger", parts.ledger.ready),
+            self._look("providers", parts.legs.ready),
+        )
+        away = {name: why for name, why in looks if why is not None}
+        if away and not self._was_ready:
+            raise next(iter(away.values()))
+        self._was_ready = True
+        if away:
+            self._outage.failed(", ".join(f"{name}, {why.code}" for name, why in away.items()))
+        else:
+            self._outage.worked()
+        return tuple(away)
+
+    async def _look(
+        self, name: str, ready: Callable[[], Coroutine[Any, Any, None]]
+    ) -> tuple[str, Refusal | None]:
+        """Tell why something is away, if it is; it is looked for on, but not waited for, by a ready node."""
+        try:
+            async with asyncio.timeout(_LOOK if self._was_ready else None):
+                await self._parts.flights.join(f"ready:{name}", ready)
+        except TimeoutError:
+            return name, Refusal("service_unavailable", "It does not answer in time.")
+        except Refusal as refusal:
+            return name, refusal
+        return name, None
 
     async def close(self) -> None:
         """Let what is under way come to its end, stop watching for proofs, then free everything."""

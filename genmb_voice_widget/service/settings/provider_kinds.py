@@ -65,7 +65,7 @@ def _openai(options: Options, upstream: Callable[[], Upstream]) -> Provider:
     return OpenAIProvider(
         options["key"],
         upstream(),
-        model=options.get("model"),
+        model=options.get("model", "gpt-realtime-mini"),
         safety_identifier=options.get("safety_identifier"),
     )
 

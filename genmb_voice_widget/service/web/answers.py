@@ -99,6 +99,9 @@ class Health(_Answer):
     """A word on how the process is."""
 
     status: Literal["ok", "ready"]
+    away: list[Literal["window", "ledger", "providers"]] = Field(
+        default=[], description="What a ready node can do nothing without, and does not reach just now."
+    )
 
 
 class Problem(_Answer):

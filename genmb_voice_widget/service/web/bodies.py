@@ -17,6 +17,9 @@ CallId = Annotated[str, Field(max_length=128)]
 Whole = Annotated[int, BeforeValidator(lambda value: int(value) if _is_whole(value) else value)]
 """An integer as JSON Schema has it, where 60.0 is one too (JSON Schema Core 2020-12, §6.3)."""
 
+DEEPEST = 64
+"""Levels of a session object: a tool's parameters seldom have ten. Much deeper ones can be read, but not be
+written again by everyone whom they pass."""
 
 _OFFERED: list[Any] = [
     {
@@ -56,10 +59,23 @@ def _check(session: dict[str, Any], sdp: str | None) -> None:
         raise PydanticCustomError("session_type", 'session.type must be "realtime"')
     if sdp is not None and not sdp.startswith("v=0"):
         raise PydanticCustomError("not_sdp", "sdp is not a session description")
+    if _is_deeper(session, DEEPEST):
+        raise PydanticCustomError("too_deep", f"session is nested deeper than {DEEPEST} levels")
     try:
         json.dumps([session, sdp], ensure_ascii=False, allow_nan=False).encode()
     except ValueError:
         raise PydanticCustomError("not_json", "the body holds what JSON cannot carry") from None
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Tell whether JSON is nested deeper; without recursion, which is what must not be left to it."""
+    level = [value]
+    for _ in range(levels):
+        parts = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [part for held in parts for part in held if isinstance(part, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 class Start(_Body):
@@ -134,7 +150,7 @@ class TokenWish(_Body):
 
 _BODIES = (Start, Offer, Connected, Ended, TokenWish)
 _MEMBERS = frozenset(name for body in _BODIES for name in body.model_fields)
-_OURS = ("one_way", "session_type", "not_sdp", "not_json")
+_OURS = ("one_way", "session_type", "not_sdp", "not_json", "too_deep")
 
 
 def why_invalid(errors: Sequence[Mapping[str, Any]]) -> str:

@@ -34,10 +34,15 @@ _MEANING = {
     502: "The voice service refused, or does not answer.",
     503: "The endpoint cannot do this just now.",
 }
+_WAIT = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}}
 _HEADERS = {
     401: {"WWW-Authenticate": {"description": "How to show who asks.", "schema": {"type": "string"}}},
-    429: {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}},
-    503: {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}},
+    429: {
+        **_WAIT,
+        "RateLimit": {"description": "What is left, and until when.", "schema": {"type": "string"}},
+        "RateLimit-Policy": {"description": "The limit that is reached.", "schema": {"type": "string"}},
+    },
+    503: _WAIT,
 }
 
 READING = (401, 403, 404, 500, 503)

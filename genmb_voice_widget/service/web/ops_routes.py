@@ -1,7 +1,7 @@
 """What whoever runs the endpoint asks it: whether it lives and is ready, what it counts, what it can do.
 
 GET /healthz        the process answers
-GET /readyz         a session could start at once; a local peer is started for it
+GET /readyz         this node can be sent requests; a local peer is started for it
 GET /metrics        the counts (Prometheus text format)
 GET /docs           the description, for people; /openapi.json is the same for programs
 """
@@ -46,13 +46,16 @@ def add_ops_routes(
         "/readyz", response_model=None, responses={200: {"model": Health}, **problems(403, 500, 502, 503)}
     )
     async def readyz(request: Request) -> JSONResponse:
-        """Tell whether a session could start at once; what can be done ahead of it is done."""
+        """Tell whether requests may be sent here: a session could start at once, or could before `away` went.
+
+        What can be done ahead of a session is done.
+        """
         # It may start a program: a page that is only looked at must not bring that about.
         if of_another_page(request.headers):
             raise refused()
         drain.check()
-        await sessions.ready()
-        return JSONResponse({"status": "ready"})
+        away = await sessions.ready()
+        return JSONResponse({"status": "ready", **({"away": away} if away else {})})
 
     @app.get("/docs", include_in_schema=False)
     def docs() -> Response:

@@ -183,12 +183,24 @@ def _add_tokens(app: FastAPI, access: AppAccess) -> None:
         return JSONResponse({"token": made.reveal(), "expires_at": leave.expires_at}, 201)
 
 
-def rate_headers(rate: Rate, remaining: int, reset: float) -> dict[str, str]:
-    """Say what is left of the window (draft-ietf-httpapi-ratelimit-headers)."""
+def rate_headers(rate: Rate, remaining: int, reset: float, of: str = "sessions") -> dict[str, str]:
+    """Say what is left of a window (draft-ietf-httpapi-ratelimit-headers)."""
     return {
-        "RateLimit-Policy": f'"sessions";q={rate.sessions};w={math.ceil(rate.seconds)}',
-        "RateLimit": f'"sessions";r={remaining};t={math.ceil(reset)}',
+        "RateLimit-Policy": f'"{of}";q={rate.sessions};w={math.ceil(rate.seconds)}',
+        "RateLimit": f'"{of}";r={remaining};t={math.ceil(reset)}',
     }
+
+
+def refused_headers(caller: Caller | None, refusal: Refusal) -> dict[str, str]:
+    """Give the header fields that go with a refusal: where a window is full, also which one it is."""
+    headers = refusal.headers()
+    if caller is not None and refusal.retry_after is not None:
+        plan = caller.plan
+        of = {"rate_limited": ("sessions", plan.rate), "too_many_attempts": ("attempts", plan.attempts)}
+        name, rate = of.get(refusal.code, ("", None))
+        if rate is not None:
+            headers |= rate_headers(rate, 0, refusal.retry_after, name)
+    return headers
 
 
 def _state(hold: Hold) -> dict[str, Any]:
