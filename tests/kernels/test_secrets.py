@@ -52,7 +52,14 @@ async def _endpoint(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
     _keys.append("authorization: bearer " + KEY in head)
     body = {"id": "vs_1", "state": "captured"}
     if head.startswith("get"):
-        body = {"plan": "pro", "voice": True, "credits": 95, "credits_per_session": 5, "sessions": None}
+        body = {
+            "plan": "pro",
+            "voice": True,
+            "credits": 95,
+            "credits_per_session": 5,
+            "sessions": None,
+            "enough_credits": True,
+        }
     status, code = "201 Created", None
     if "/x/" in head:
         status, code = "401 Unauthorized", {"code": "unauthorized", "detail": "The request shows no app."}
