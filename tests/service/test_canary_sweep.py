@@ -37,8 +37,8 @@ STORED = {
     "accounts": {"owner": "owner-[a-z]+"},
     "apps": {
         "id": ID, "owner": "owner-[a-z]+", "plan": "free|pro|business", "key_hash": "[0-9a-f]{64}",
-        "origins": r'\["https://shop.example"(, "https://busy.example")?\]',
     },
+    "app_origins": {"origin": "https://(shop|busy).example", "app": ID},
     "audit": {
         "action": "open|offer|connected|ended|token|other|expired|app_added|app_changed|app_revoked|grant",
         "outcome": "[a-z_]+", "app": ID, "via": "key|token|site|socket|provider|sweeper|command", "session": ANY_ID,
