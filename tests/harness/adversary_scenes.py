@@ -187,7 +187,7 @@ async def mistakes(one: Adversary) -> None:
     assert (await one.start("faulty", **WEBSOCKET)).status_code == 500
     assert (await one.ask("/v1/allowance", one.key("stumble"))).status_code == 500
     session = await one.start("openai", "stumble")
-    assert (await one.tell(session, "ended", "stumble")).status_code == 500
+    assert (await one.tell(session, "ended", "stumble")).status_code == 200
     await one.ask("/v1/allowance", {"Origin": f"https://stumble-{one.net.make('origin')}.example"})
     address = (
         one.watched.url.replace("http", "ws") + "/api/voice-agent/stumble?ticket=" + one.net.make("query")
@@ -204,7 +204,7 @@ async def sweeping(one: Adversary) -> None:
         one.watched.rows("UPDATE holds SET due = 1 WHERE session = ?", id)
     expired = "SELECT 1 FROM audit WHERE action = 'expired' AND session = ?"
     await until(lambda: one.watched.rows(expired, ids[0]))
-    await until(lambda: f"session {ids[2]} could not be ended" in one.watched.noted())
+    await until(lambda: f"session {ids[2]}: its slot could not be given back" in one.watched.noted())
     one.cloud.replies = {}
 
 

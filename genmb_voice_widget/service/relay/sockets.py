@@ -22,7 +22,7 @@ from genmb_voice_widget.service.access.origins import origin_of, refused
 from genmb_voice_widget.service.audit import Decision, Record
 from genmb_voice_widget.service.caller import Caller
 from genmb_voice_widget.service.drain import Drain
-from genmb_voice_widget.service.ledger import Hold, Renewed
+from genmb_voice_widget.service.ledger import Hold
 from genmb_voice_widget.service.policy import NOTEBOOK, Rate
 from genmb_voice_widget.service.problems import Refusal
 from genmb_voice_widget.service.providers import Ticket
@@ -115,9 +115,9 @@ class Sockets:
         if not cut_off:
             return hold
         renewed = await self.parts.ledger.renew(session, None, self.parts.timing.grace)
-        if not isinstance(renewed, Renewed):
+        if not isinstance(renewed, Hold):
             raise unauthorized()
-        return renewed.hold
+        return renewed
 
     async def _hold(self, page: WebSocket, caller: Caller, hold: Hold, admission: Admission) -> End:
         """Accept the page, reach the service, relay.
