@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from html import escape
-from html.parser import HTMLParser
-from itertools import accumulate
 from urllib.parse import urlsplit
 
 from .errors import VoiceError
+from .page_tags import Attributes, Piece, pieces
 
 MARK = "data-genmb-voice"
 """The attribute that tells our script tag from others."""
@@ -43,6 +43,9 @@ _REFUSED_AFTER = re.compile(
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(r"[.,;:!?()\n–—]|\b(?:but|so|because|then|and\s+an?)\b", re.IGNORECASE)
+_NEAR = 200
+"""How many characters before and after it are looked at for a word that refuses what is asked for: more than
+the five words that may be between have, and so few that a prompt's length does not count with its square."""
 _FETCHES = "connect-src"
 
 
@@ -73,15 +76,17 @@ def inject_sdk(
         return html
     base = _checked(endpoint)
     src = f"{base}/sdk.js"
-    page = _Page(html, src)
+    page = _looked_through(html, src)
     if page.has_script:
         return html
     named = f' data-app="{escape(app)}"' if app else ""
     changes = [(page.place, page.place, f'<script src="{escape(src)}" {MARK}{named}></script>')]
-    changes += [(begin, end, _widened(attributes, base)) for begin, end, attributes in page.policies]
-    for begin, end, text in sorted(changes, reverse=True):
-        html = html[:begin] + text + html[end:]
-    return html
+    changes += [(tag.begin, tag.end, _widened(tag.attributes or [], base)) for tag in page.policies]
+    written, at = [], 0
+    for begin, end, text in sorted(changes):
+        written += [html[at:begin], text]
+        at = end
+    return "".join([*written, html[at:]])
 
 
 def asks_for_voice(prompt: str | None) -> bool:
@@ -91,8 +96,9 @@ def asks_for_voice(prompt: str | None) -> bool:
 
 
 def _is_refused(prompt: str, found: re.Match[str]) -> bool:
-    clause = _CLAUSE.split(prompt[: found.start()])[-1]
-    return bool(_REFUSED_BEFORE.search(clause) or _REFUSED_AFTER.match(prompt, found.end()))
+    begin, end = found.span()
+    clause = _CLAUSE.split(prompt[max(0, begin - _NEAR) : begin])[-1]
+    return bool(_REFUSED_BEFORE.search(clause) or _REFUSED_AFTER.match(prompt, end, end + _NEAR))
 
 
 def _checked(endpoint: str) -> str:
@@ -104,53 +110,37 @@ def _checked(endpoint: str) -> str:
     return base
 
 
-class _Page(HTMLParser):
+@dataclass
+class _Page:
     """What has to be known of a page: where the script goes, whether it is there, and the page's policies.
 
     Attributes:
         place: where the script goes: behind `<head>`, else `<html>`, else the doctype, else at the beginning.
-        policies: from where to where in the text each policy's tag is, and its attributes.
+        policies: each policy's tag.
     """
 
-    def __init__(self, html: str, src: str) -> None:
-        super().__init__()
-        self.place = 1 if html.startswith("\ufeff") else 0
-        self.has_script = False
-        self.policies: list[tuple[int, int, list[tuple[str, str | None]]]] = []
-        self._src = src
-        self._before_head = True
-        self._lines = [0, *accumulate(len(line) + 1 for line in html.split("\n"))]
-        self.feed(html)
-        self.close()
+    place: int
+    has_script: bool = False
+    policies: list[Piece] = field(default_factory=list)
 
-    def handle_decl(self, decl: str) -> None:
-        """Take the doctype: a script before it would have the page shown in quirks mode."""
-        if self._before_head:
-            self.place = self._here() + len(f"<!{decl}>")
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take a tag, wherever it is; comments and scripts have none."""
-        text = self.get_starttag_text() or ""
-        if self._before_head and tag in ("html", "head"):
-            self.place = self._here() + len(text)
-        self._before_head = self._before_head and tag == "html"
-        named = dict(attrs)
-        if tag == "script":
-            self.has_script |= MARK in named or named.get("src") == self._src
+def _looked_through(html: str, src: str) -> _Page:
+    page, before_head = _Page(1 if html.startswith("\ufeff") else 0), True
+    for piece in pieces(html):
+        # A script before the doctype would have the page shown in quirks mode.
+        if before_head and (piece.kind == "doctype" or piece.name in ("html", "head")):
+            page.place = piece.end
+        before_head = before_head and (piece.kind == "doctype" or piece.name == "html")
+        named = dict(piece.attributes or ())
+        if piece.name == "script":
+            page.has_script |= MARK in named or named.get("src") == src
         policy = (named.get("http-equiv") or "").strip().lower() == "content-security-policy"
-        if tag == "meta" and policy and named.get("content"):
-            self.policies.append((self._here(), self._here() + len(text), attrs))
-
-    def handle_data(self, data: str) -> None:
-        """Take text: it begins the body of a page that has no tag for it."""
-        self._before_head = self._before_head and not data.strip("\ufeff \t\r\n\f")
-
-    def _here(self) -> int:
-        line, column = self.getpos()
-        return self._lines[line - 1] + column
+        if piece.name == "meta" and policy and named.get("content"):
+            page.policies.append(piece)
+    return page
 
 
-def _widened(attributes: list[tuple[str, str | None]], base: str) -> str:
+def _widened(attributes: Attributes, base: str) -> str:
     """Write a policy's tag, with the endpoint among what the page may connect to."""
     source = "'self'" if not base else f"{urlsplit(base).scheme}://{urlsplit(base).netloc}"
     written = (

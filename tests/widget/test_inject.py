@@ -1,6 +1,7 @@
 """Which prompts ask for a voice, and where in a page the script goes."""
 
 import re
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -78,6 +79,24 @@ def test_a_prompt_that_asks_for_none(prompt):
     assert not asks_for_voice(prompt)
 
 
+@pytest.mark.parametrize("prompt", ["no voice agent ", "voice agent not ", "voice agent" + " " * 3000 + "x "])
+def test_a_long_prompt_is_read_in_the_time_that_its_length_deserves(prompt):
+    began = time.process_time()
+    asks_for_voice(prompt * (64_000 // len(prompt)))
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["<", "<a ", "<a b='", '<a b="', "<!--", "<![", "<!doctype ", "</", "</a ", "<?", "<script>", "</script", "<title>",
+     "<a b=", "<a\n=", "&#", "<meta http-equiv=Content-Security-Policy content=\"default-src 'self'\">"],
+)  # fmt: skip
+def test_a_long_page_is_read_in_the_time_that_its_length_deserves(piece):
+    began = time.process_time()
+    inject_sdk(piece * (400_000 // len(piece)), enabled=True)
+    assert time.process_time() - began < 3
+
+
 def test_the_prompt_decides_unless_it_is_switched_on_or_off():
     page = "<head></head>"
     assert inject_sdk(page) == page
@@ -115,6 +134,11 @@ def test_the_prompt_decides_unless_it_is_switched_on_or_off():
         ("Hi <html><head>", "|Hi <html><head>"),
         ("<!doctype html>\r\n<html>\r\n<head>\r\n<title>", "<!doctype html>\r\n<html>\r\n<head>|\r\n<title>"),
         ("<html><head><style>p::after { content: '<head>' }</style>", "<html><head>|<style>p::after { content: '<head>' }</style>"),
+        ("<title><head></title><html><head>", "|<title><head></title><html><head>"),
+        ("<html><!--> <head>", "<html><!--> <head>|"),
+        ("<html></p ><? x ><head/>", "<html></p ><? x ><head/>|"),
+        ("<html><head a='", "<html>|<head a='"),
+        ("<html><meta content='&#" + "9" * 5000 + "'>", "<html>|<meta content='&#" + "9" * 5000 + "'>"),
         ("<!doctype html><!-- <script data-genmb-voice> --><head>", "<!doctype html><!-- <script data-genmb-voice> --><head>|"),
     ],
 )  # fmt: skip
