@@ -31,6 +31,7 @@ from .settings.file import read_settings
 from .settings.provider_kinds import KINDS, Kind
 from .settings.told import settings_table
 from .web.server_log import keep_callers_out
+from .web.silent_connections import SilentConnections
 
 if TYPE_CHECKING:
     import uvicorn
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 _TO_EXIT = 0.5
 """Seconds of the drain time that are left for the process itself to end."""
+HEAD_WITHIN = 10.0
+"""Seconds for a caller to send the head of a request, as for its body."""
 _TO_TELL = 0.5
 """Seconds for the relayed sockets to be told of it before the door is closed: twice their look."""
 
@@ -84,6 +87,7 @@ def _server(app: FastAPI, settings: Settings, drain: Drain) -> uvicorn.Server:
 
     keep_callers_out()
     notice = settings.drain_seconds / 2
+    silent = SilentConnections(HEAD_WITHIN, time.monotonic)
 
     class Server(uvicorn.Server):
         """Stops in two steps, and never dies of the signal that it has obeyed."""
@@ -100,6 +104,8 @@ def _server(app: FastAPI, settings: Settings, drain: Drain) -> uvicorn.Server:
                 drain.begin()
 
         async def on_tick(self, counter: int) -> bool:
+            if counter % 10 == 0:  # once a second
+                silent.hang_up(list(self.server_state.connections))
             if self.closes_at is not None and time.monotonic() >= self.closes_at:
                 # First whoever is relayed is told that the node goes; the server's own word says nothing.
                 self.should_exit = drain.closed

@@ -7,6 +7,7 @@ import sqlite3
 import sys
 import threading
 import time
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ from genmb_voice_widget import cli
 from genmb_voice_widget.service import serve
 from genmb_voice_widget.service.relay.relay import LARGEST
 
+SERVE = "import sys\nsys.exit(serve.main(sys.argv[1:]))"
 BODY = {"session": {"type": "realtime"}, "sdp": "v=0\r\ns=-\r\n"}
 GATED = """
 import asyncio, secrets, sys
@@ -284,6 +286,23 @@ def test_settings_that_cannot_be_are_told_in_sentences_before_anything_is_served
     assert len(said) == 3
     assert all(line.startswith("genmb-voice serve: ") and line.endswith((".", "?")) for line in said)
     assert "canary" not in "".join(said)
+
+
+def test_a_connection_on_which_no_whole_request_comes_is_hung_up_on_and_one_under_way_is_not(serving):
+    code = f"from genmb_voice_widget.service import serve\nserve.HEAD_WITHIN = 0.5\n{SERVE}"
+    with serving(code=code) as (url, _), ExitStack() as stack:
+        port = int(url.rpartition(":")[2])
+        host = b"Host: localhost\r\n"
+        silent, half, again, body = (
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=8)) for _ in range(4)
+        )
+        half.sendall(b"POST /v1/sessions HTTP/1.1\r\n" + host)
+        again.sendall(b"GET /healthz HTTP/1.1\r\n" + host + b"\r\nGET /healthz HTTP/1.1\r\n")
+        body.sendall(b"POST /v1/sessions HTTP/1.1\r\n" + host + b"Content-Length: 2\r\n\r\n{")
+        assert silent.recv(1) == half.recv(1) == b""
+        assert b"".join(iter(lambda: again.recv(4096), b"")).endswith(b'{"status":"ok"}')
+        body.sendall(b"}")
+        assert b" 415 " in body.recv(4096)
 
 
 def test_an_endpoint_that_asks_nobody_is_not_served_to_other_machines(capsys):
