@@ -8,6 +8,7 @@ from harness.apps_memory import MemoryApps
 
 from genmb_voice_widget.service.access.apps import App
 from genmb_voice_widget.service.access.apps_cached import CachedApps
+from genmb_voice_widget.service.access.by_app import AppAccess
 from genmb_voice_widget.service.problems import Refusal
 
 BODY = {"session": {"type": "realtime"}, "sdp": "v=0\r\ns=-\r\n"}
@@ -61,7 +62,7 @@ async def test_every_answer_to_a_page_can_be_read_by_it_a_refusal_too(service, r
     assert set(seen) == {"Origin"}
 
 
-@pytest.mark.parametrize("path", ["/v1/allowance", "/healthz", "/", "/sdk.js", "/nowhere"])
+@pytest.mark.parametrize("path", ["/v1/allowance", "/", "/nowhere"])
 async def test_every_answer_says_that_it_depends_on_the_origin_even_to_a_request_that_has_none(service, path):
     for headers in ({}, PAGE, {"Origin": "https://evil.example"}):
         assert "Origin" in (await service.http.get(path, headers=headers)).headers["vary"].split(", ")
@@ -69,7 +70,7 @@ async def test_every_answer_says_that_it_depends_on_the_origin_even_to_a_request
 
 async def test_an_answer_to_a_page_that_may_not_ask_cannot_be_read_by_it(service):
     for origin in ("https://evil.example", "null", "https://gone.example"):
-        response = await service.http.get("/healthz", headers={"Origin": origin})
+        response = await service.http.get("/v1/allowance", headers={"Origin": origin})
         assert cors(response) == {}
 
 
@@ -140,6 +141,18 @@ async def test_while_the_register_cannot_be_asked_a_known_page_can_still_read_so
     clock.advance(101)
     with pytest.raises(Refusal, match="service_unavailable"):
         await apps.origin_known("https://shop.example")
+
+
+@pytest.mark.parametrize(("path", "granted"), [("/healthz", None), ("/sdk.js", "*")])
+async def test_the_script_and_the_sign_of_life_are_there_while_no_app_can_be_looked_up(
+    make_endpoint, path, granted
+):
+    asked = Asked()
+    asked.down = True
+    async with make_endpoint(access=AppAccess(asked)) as endpoint:
+        answer = await endpoint.http.get(path, headers={"Origin": "https://new.example"})
+        assert (answer.status_code, answer.headers.get("access-control-allow-origin")) == (200, granted)
+        assert (await endpoint.http.get("/v1/allowance", headers=PAGE)).status_code == 503
 
 
 async def test_what_strangers_ask_for_does_not_fill_the_memory(cached):

@@ -21,6 +21,8 @@ _METHODS = "GET, POST"
 _HEADERS = "Authorization, Content-Type, Idempotency-Key"
 _EXPOSED = "Location, Retry-After, RateLimit, RateLimit-Policy, WWW-Authenticate"
 _FOR_AN_HOUR = "3600"
+_FOR_NO_APP = ("/healthz", "/sdk.js")
+"""What asks no store and is no app's: it is answered also while the apps cannot be looked up."""
 _PRIVATE = "Access-Control-Request-Private-Network"
 _ASKED = f"Access-Control-Request-Method, Access-Control-Request-Headers, {_PRIVATE}"
 
@@ -34,7 +36,7 @@ class Cors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or (scope["path"] in _FOR_NO_APP and scope["method"] != "OPTIONS"):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)

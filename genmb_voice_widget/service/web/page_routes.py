@@ -10,8 +10,9 @@ from fastapi import FastAPI, Response
 _PACKAGE = files("genmb_voice_widget")
 _HTML = "text/html"
 _SCRIPT = "text/javascript"
-_FOR_ALL = {"Cross-Origin-Resource-Policy": "cross-origin"}
-"""Pages that isolate themselves load a script of another origin only if it says so (Fetch standard, §3.7)."""
+_FOR_ALL = {"Cross-Origin-Resource-Policy": "cross-origin", "Access-Control-Allow-Origin": "*"}
+"""A page that isolates itself, and `<script crossorigin>`, load a script of another origin only if that says
+so (Fetch standard, §3.3 and §3.7); every page may, whatever apps there are."""
 
 
 def add_page_routes(app: FastAPI) -> None:
