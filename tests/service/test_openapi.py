@@ -101,6 +101,9 @@ async def test_the_page_for_people_shows_every_route_and_loads_nothing_from_anyw
 
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "img-src data:;" in page.headers["content-security-policy"]  # the icon, which is none
+    assert "`" not in page.text
+    assert "<code>code</code>" in page.text
     assert all(path in page.text for path in paths)
     assert len(paths) == 9
     assert (

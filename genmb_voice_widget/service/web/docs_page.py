@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from html import escape
 from typing import Any
@@ -26,7 +27,7 @@ def docs_page(schema: dict[str, Any]) -> str:
             f"<title>{escape(info['title'])}</title>",
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f'<link rel="icon" href="data:,"><style>{_STYLE}</style></head><body>',
-            f"<h1>{escape(info['title'])}</h1><p>{escape(info['description'])}</p>",
+            f"<h1>{escape(info['title'])}</h1><p>{_words(info['description'])}</p>",
             '<p>For programs: <a href="/openapi.json">openapi.json</a>.</p>',
             *_schemes(schema),
             *_operations(schema),
@@ -35,11 +36,16 @@ def docs_page(schema: dict[str, Any]) -> str:
     )
 
 
+def _words(text: str) -> str:
+    """Write a description, whose code stands between backticks (CommonMark, §6.1)."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
 def _schemes(schema: dict[str, Any]) -> Iterator[str]:
     schemes = schema["components"].get("securitySchemes", {})
     if schemes:
         yield "<h2>Who may ask</h2><p>One of:</p><ul>"
-        yield from (f"<li>{escape(scheme['description'])}</li>" for scheme in schemes.values())
+        yield from (f"<li>{_words(scheme['description'])}</li>" for scheme in schemes.values())
         yield "</ul>"
 
 
@@ -47,12 +53,12 @@ def _operations(schema: dict[str, Any]) -> Iterator[str]:
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():
             yield f"<h2><code>{method.upper()} {escape(path)}</code></h2>"
-            yield f"<p>{escape(operation.get('description', ''))}</p>"
+            yield f"<p>{_words(operation.get('description', ''))}</p>"
             for body in _resolved(schema, operation.get("requestBody")):
                 yield f"<pre>{escape(json.dumps(body, indent=2, ensure_ascii=False))}</pre>"
             yield "<table><tbody>"
             for status, answer in operation["responses"].items():
-                yield f"<tr><th>{escape(status)}</th><td>{escape(answer['description'])}</td></tr>"
+                yield f"<tr><th>{escape(status)}</th><td>{_words(answer['description'])}</td></tr>"
             yield "</tbody></table>"
 
 
