@@ -305,6 +305,7 @@ async def test_where_no_signing_key_is_set_there_are_no_tokens(make_endpoint, re
             "/v1/app-tokens", json={"seconds": 60}, headers=register.bearer("shop")
         )
         assert asked.status_code == 404
+        assert "signing_key" in asked.json()["detail"]
         shown = {"Authorization": f"Bearer {signed(claims)}"}
         assert (await endpoint.http.post("/v1/sessions", json=BODY, headers=shown)).status_code == 401
 

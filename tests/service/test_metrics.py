@@ -150,4 +150,6 @@ async def test_where_a_key_is_set_the_counts_are_shown_to_who_has_it(make_endpoi
 
 
 async def test_where_nothing_is_counted_there_is_nothing_to_read(endpoint):
-    assert (await endpoint.http.get("/metrics")).status_code == 404
+    response = await endpoint.http.get("/metrics")
+    assert response.status_code == 404
+    assert "metrics_key" in response.json()["detail"]

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from genmb_voice_widget.service.metrics import Metrics
 
 _NOTHING_ELSE = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    "frame-ancestors 'none'"
 }
 
 
@@ -61,14 +62,15 @@ def add_ops_routes(
     def docs() -> Response:
         return Response(docs_page(app.openapi()), media_type="text/html", headers=_NOTHING_ELSE)
 
-    if metrics is not None:
-
-        @app.get("/metrics", include_in_schema=False)
-        async def read(request: Request) -> Response:
-            if metrics_key is not None and not _shows(request, metrics_key):
-                raise Refusal("unauthorized", "The request does not show the key for the metrics.")
-            text, media_type = await metrics.text()
-            return Response(text, media_type=media_type)
+    @app.get("/metrics", include_in_schema=False)
+    async def read(request: Request) -> Response:
+        if metrics is None:
+            why = "Nothing is counted: that takes a metrics_key or, where nobody is asked, prometheus_client."
+            raise Refusal("bad_request", why, status=404)
+        if metrics_key is not None and not _shows(request, metrics_key):
+            raise Refusal("unauthorized", "The request does not show the key for the metrics.")
+        text, media_type = await metrics.text()
+        return Response(text, media_type=media_type)
 
 
 def _shows(request: Request, key: Secret) -> bool:

@@ -171,6 +171,12 @@ def add_routes(
 
     if isinstance(access, AppAccess) and access.signs:
         _add_tokens(app, access)
+    else:
+
+        @app.post("/v1/app-tokens", include_in_schema=False)
+        async def no_tokens() -> None:
+            why = 'There are no app tokens here: the endpoint needs access = "apps" and a signing_key.'
+            raise Refusal("bad_request", why, status=404)
 
 
 def _add_tokens(app: FastAPI, access: AppAccess) -> None:
