@@ -60,6 +60,13 @@ class Guard:
         except Refusal as refusal:
             verdict(scope).outcome = refusal.code
             await send_problem(refusal, send_uncached)
+        except asyncio.CancelledError:
+            # Only a server that stops cancels a request; it would answer with words of its own.
+            if answering:
+                raise
+            stopping = Refusal("service_unavailable", "This node is being stopped.", retry_after=1.0)
+            verdict(scope).outcome = stopping.code
+            await send_problem(stopping, send_uncached)
         except Exception as error:
             # An exception's own text may carry what a provider or a caller wrote: only the places are logged.
             frames = "".join(traceback.format_tb(error.__traceback__))
