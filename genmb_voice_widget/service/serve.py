@@ -10,9 +10,11 @@ endpoint.
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -53,7 +55,7 @@ def main(argv: Sequence[str] | None = None, kinds: Mapping[str, Kind] = KINDS) -
         kinds: the voice services that there are.
 
     Returns:
-        The process's exit status.
+        The process's exit status: 1 if nothing can listen there, 2 for settings that cannot be.
     """
     options = _parser(kinds).parse_args(argv)
     try:
@@ -73,6 +75,9 @@ def main(argv: Sequence[str] | None = None, kinds: Mapping[str, Kind] = KINDS) -
         for sentence in error.sentences:
             print(f"genmb-voice serve: {sentence}", file=sys.stderr)  # noqa: T201
         return 2
+    if (taken := _not_to_be_had(settings)) is not None:
+        print(f"genmb-voice serve: {taken}", file=sys.stderr)  # noqa: T201
+        return 1
     # What is loaded stays: looking through it again at each full collection would hold up every request. Of
     # the 700 new things after which Python looks through the new ones, requests under way still need most.
     gc.collect()
@@ -80,6 +85,26 @@ def main(argv: Sequence[str] | None = None, kinds: Mapping[str, Kind] = KINDS) -
     gc.set_threshold(10_000)
     _server(app, settings, drain).run()
     return 0
+
+
+def _not_to_be_had(settings: Settings) -> str | None:
+    """Tell why nothing can listen at the address, before anything is begun for that."""
+    host = settings.host.strip("[]")
+    try:
+        found = socket.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, _, _, address in found:
+            with socket.socket(family, kind) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return (
+                f"Port {settings.port} is taken on {host}: stop what listens there, or choose another --port."
+            )
+        return f"Nothing can listen on port {settings.port} of {host}: {error.strerror}."
+    return None
 
 
 def _server(app: FastAPI, settings: Settings, drain: Drain) -> uvicorn.Server:

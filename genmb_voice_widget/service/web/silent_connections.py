@@ -1,8 +1,8 @@
 """Which connections to hang up on: those on which no request has come, or not all of its head, for long.
 
 uvicorn waits for a request's head as long as the caller likes, and each connection holds one of the files
-that the process may open; what follows a head has time-outs of its own. It knows a server's connections only by
-the two attributes that all of uvicorn's HTTP protocols have: `cycle` (the last request) and `transport`.
+that the process may open; what follows a head has time-outs of its own. It knows a server's connections only
+by the two attributes that all of uvicorn's HTTP protocols have: `cycle` (the last request) and `transport`.
 """
 
 from __future__ import annotations
