@@ -131,7 +131,7 @@ def make_app(
     add_relay_routes(app, sockets, sweeper)
     app.openapi = describe(app, providers, access.described())  # type: ignore[method-assign]
     _add_problems(app)
-    app.add_middleware(Guard, max_body=MAX_BODY, body_within=timing.body_within, beacons=BEACONS)
+    app.add_middleware(Guard, max_body=MAX_BODY, body_within=timing.body_within, beacons=BEACONS, drain=drain)
     if records:
         app.add_middleware(AuditRequests, records=records)
     app.add_middleware(Cors, access=access)

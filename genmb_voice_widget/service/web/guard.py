@@ -16,6 +16,7 @@ import traceback
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from genmb_voice_widget.service.drain import Drain
 from genmb_voice_widget.service.problems import MEDIA_TYPE, Refusal
 from genmb_voice_widget.service.verdict import verdict
 
@@ -30,11 +31,15 @@ class Guard:
 
     Args:
         beacons: the paths where JSON may also come as text.
+        drain: tells whether a request that is cancelled is so because the server stops.
     """
 
-    def __init__(self, app: ASGIApp, max_body: int, body_within: float, beacons: re.Pattern[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, max_body: int, body_within: float, beacons: re.Pattern[str], drain: Drain
+    ) -> None:
         self._app = app
         self._beacons = beacons
+        self._drain = drain
         self._max_body = max_body
         self._body_within = body_within
 
@@ -61,8 +66,8 @@ class Guard:
             verdict(scope).outcome = refusal.code
             await send_problem(refusal, send_uncached)
         except asyncio.CancelledError:
-            # Only a server that stops cancels a request; it would answer with words of its own.
-            if answering:
+            # A server that stops would answer with words of its own; anyone else may cancel one.
+            if answering or not self._drain.begun:
                 raise
             stopping = Refusal("service_unavailable", "This node is being stopped.", retry_after=1.0)
             verdict(scope).outcome = stopping.code
