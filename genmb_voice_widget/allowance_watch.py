@@ -17,6 +17,9 @@ from .errors import VoiceError
 
 log = logging.getLogger(__name__)
 
+RETRY = 60.0
+"""Seconds after which what could not be asked is asked again."""
+
 
 class Shows(Protocol):
     """Somebody who shows what is left."""
@@ -82,16 +85,16 @@ class AllowanceWatch:
                 left = await self._ask()
                 for shows in tuple(self._shown):
                     shows.show(left)
-                self._wait_for_room(left)
+                self._wait(left.sessions.reset if left.sessions else 0)
         except VoiceError as error:
             log.info("what is left is not known: %s", error.code)
+            self._wait(RETRY)
         except Exception:
             log.exception("what is left is not known")
         finally:
             self._asking = None
 
-    def _wait_for_room(self, left: Allowance) -> None:
+    def _wait(self, seconds: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        seconds = left.sessions.reset if left.sessions else 0
         self._timer = self._later(seconds, self.look) if seconds > 0 else None

@@ -168,7 +168,7 @@ class Bridge:
             return
         if self._muted is not None:
             self._command(client, "mute", muted=self._muted)
-        if self._pages.waiting and self._pages.asked is None:
+        if self._pages.waiting and self._pages.asked is None and not self._conversation.running:
             self._summons.ask()
 
     def _show(self, client: str, same_version: bool = True) -> None:
@@ -212,7 +212,9 @@ class Bridge:
             return False
         if log_id == self._conversation.log_id:
             return client == self._leader
-        if self._refusal(client, log_id) is not None:
+        # A log that a session held here has displaced may still have late words.
+        displaced = self._lead is not None and log_id == self._lead[1]
+        if displaced or self._refusal(client, log_id) is not None:
             self._over.add(log_id)
             return False
         self._over.add(self._conversation.log_id)

@@ -91,6 +91,8 @@ class Calls:
                 call_id = params.get("call_id")
                 answer = self._client.connected(session, call_id if isinstance(call_id, str) else None)
             case "ended", {"session": str(session)}:
+                if page not in self._pages:  # it is there, though it was taken for gone
+                    self.greet(page)
                 answer = self._end_session(session, str(params.get("reason", "ended")))
             case _:
                 answer = _refuse("bad_request")

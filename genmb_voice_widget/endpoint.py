@@ -46,7 +46,9 @@ _KEY = re.compile(r"[!-~]{1,8192}")
 
 def hidden(key: Key) -> Secret | None:
     """Put a key that was given away at once, whatever it is, so that no traceback shows it."""
-    return Secret(key) if isinstance(key, str) else key
+    if key is None or isinstance(key, Secret):
+        return key
+    return Secret(key if isinstance(key, str) else "")  # what is no text is refused as no key
 
 
 def token_client(endpoint: Where, key: Secret | None = None) -> TokenClient:

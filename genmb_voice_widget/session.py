@@ -95,6 +95,11 @@ class Session:
 OPTIONS = tuple(field.name for field in fields(Session))
 
 
+def nameless(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep of an option that does not exist only its name: its value may be anything, also a secret."""
+    return {name: value if name in OPTIONS else None for name, value in options.items()}
+
+
 def make_session(options: Mapping[str, Any], others: tuple[str, ...] = ()) -> Session:
     """Make a session of keyword options.
 

@@ -30,7 +30,7 @@ from .link import Link
 from .loop import submit
 from .protocol import Envelope
 from .run import File, speak_files
-from .session import make_session
+from .session import make_session, nameless
 from .shell import this_shell
 from .starting import Starter
 from .state import Turn
@@ -63,12 +63,12 @@ class VoiceAgent(CommWidget):
     def __init__(
         self, *, provider: str = "local", endpoint: Where = None, key: Key = None, **options: Any
     ) -> None:
-        key = hidden(key)  # first, for a verbose traceback shows what this name is then
+        # First, for a verbose traceback shows what these are then: a key, perhaps under a wrong name.
+        key, options = hidden(key), nameless(options)
         session = make_session(options, others=("provider", "endpoint", "key"))
         wire, client, shell = session.to_wire(), token_client(endpoint, key), this_shell(deliver)
         self._provider = provider
-        self._recorded = False
-        self._muted = False
+        self._recorded = self._muted = False
         self._conversation = Conversation(lambda log_id: self._link.do(lambda bridge: bridge.resync(log_id)))
         self._conversation.listen(lambda: self._publish(self._conversation.state))
         calls = Calls(client, provider, wire, self._post)

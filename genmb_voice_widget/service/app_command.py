@@ -33,8 +33,6 @@ from .settings.file import read_settings
 
 UNTIL_HEARD = SECONDS + 1.0
 """Seconds after which no endpoint lets a revoked app start a session, requests under way included."""
-_REVOKED = "app_revoked"
-"""Why a revoked app's sessions ended, in the account."""
 
 
 class Failed(Exception):
@@ -136,10 +134,10 @@ async def revoke(desk: Desk, options: argparse.Namespace) -> None:
         await desk.apps.revoke(app.id)
         desk.note("app_revoked", app.id)
     _say(f"The app {app.id} is revoked: within seconds its key and tokens open nothing any more.")
-    ended = await desk.ledger.close_app(app.id, _REVOKED)
+    ended = await desk.ledger.close_app(app.id)
     # Endpoints that remember the app may have let it start others until now.
     await asyncio.sleep(UNTIL_HEARD)
-    ended += await desk.ledger.close_app(app.id, _REVOKED)
+    ended += await desk.ledger.close_app(app.id)
     _say(
         f"Its sessions that stood are hung up by the endpoints: {ended}."
         if ended

@@ -93,7 +93,11 @@ def _not_to_be_had(settings: Settings) -> str | None:
     try:
         found = socket.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, kind, _, _, address in found:
-            with socket.socket(family, kind) as probe:
+            try:
+                probe = socket.socket(family, kind)
+            except OSError:
+                continue  # a family that this machine has not; the server leaves it out too
+            with probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 if family == socket.AF_INET6:
                     probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -123,6 +123,10 @@ export function openKernel(options: KernelOptions): Kernel {
     heard = now();
     doubted = Number.POSITIVE_INFINITY;
     if (message.op === "welcome") {
+      if (!running(message.snapshot)) {
+        otherBeat = Number.NEGATIVE_INFINITY; // the other call is over: its silence need not be waited for
+        elsewhere = false;
+      }
       become(message.proto === PROTO ? "ready" : "mismatch");
       options.onWelcome({ snapshot: message.snapshot ?? null, settings: message.settings ?? {} });
     }
@@ -142,7 +146,7 @@ export function openKernel(options: KernelOptions): Kernel {
     if (next === elsewhere) return;
     elsewhere = next;
     options.onChange();
-    if (!elsewhere && link === "ready") greet(); // how the other page's call went stands in the welcome
+    if (!elsewhere && link === "ready" && !live) greet(); // how the other page's call went stands in the welcome
   };
   const onRestart = () => {
     lost();
@@ -214,8 +218,9 @@ export function openKernel(options: KernelOptions): Kernel {
     link: () => link,
     elsewhere: () => elsewhere,
     push: (log, envelope) => {
-      current = log;
       const { type, status } = envelope.event;
+      // An earlier log may still have late words.
+      if (type === "genmb.status" && status === "connecting") current = log;
       if (type !== "genmb.status") return outbox.push(log, envelope);
       const was = live;
       live = status === "live" || status === "reconnecting";
@@ -248,6 +253,11 @@ interface Message {
   readonly result?: unknown;
   readonly allowance?: unknown;
   readonly problem?: Problem;
+}
+
+function running(snapshot: unknown): boolean {
+  const status = (snapshot as { readonly status?: unknown } | null | undefined)?.status;
+  return status === "connecting" || status === "live" || status === "reconnecting";
 }
 
 const now = () => performance.now();

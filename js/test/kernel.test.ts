@@ -115,6 +115,33 @@ it("knows that another page holds the call while that page's beats come", async 
   expect(kernel.elsewhere()).toBe(false);
 });
 
+it("need not wait for the silence of a call that a welcome shows to be over", async () => {
+  model.welcome();
+  model.fire("msg:custom", { op: "beat", client: "kernel" });
+  model.welcome({ snapshot: { status: "live" } });
+  expect(kernel.elsewhere()).toBe(true);
+  model.welcome({ snapshot: { status: "ended" } });
+  expect(kernel.elsewhere()).toBe(false);
+});
+
+it("does not greet again in the middle of its own call when another's beats have ceased", async () => {
+  goLive();
+  model.fire("msg:custom", { op: "beat", client: "other" });
+  const hellos = model.ops("hello").length;
+  await passBeating(8000);
+  expect(kernel.elsewhere()).toBe(false);
+  expect(model.ops("hello")).toHaveLength(hellos);
+});
+
+it("offers for the log that was begun last, whatever an earlier one still has to say", async () => {
+  model.welcome();
+  push("genmb.status", { status: "connecting" }, "one");
+  push("genmb.status", { status: "connecting" }, "two");
+  push("genmb.error", { code: "session_over" }, "one");
+  void kernel.backend.open("v=0 offer");
+  expect(model.ops("call")[0]).toMatchObject({ params: { log: "two" } });
+});
+
 it("sends an event at once when none was sent lately", async () => {
   push("response.output_audio_transcript.delta");
   expect(batches()).toEqual([[1]]);

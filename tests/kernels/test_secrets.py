@@ -38,6 +38,8 @@ other = VoiceAgent(endpoint="http://localhost:{port}", key=typed()); await other
     "VoiceAgent(endpoint='https://voice.example', key=typed() + ' ')._starter.client.__dict__",
     "VoiceAgent(endpoint='https://voice.example', key=typed() + ' x')",
     "VoiceAgent(key=typed(), voise=1)",
+    "VoiceAgent(endpoint='https://voice.example', api_key=typed())",
+    "VoiceAgent(endpoint='https://voice.example', key=typed().encode())",
     "await VoiceAgent(endpoint='http://127.0.0.1:9', key=typed()).allowance()",
     "import os; del os.environ['GENMB_VOICE_KEY']; await VoiceAgent(endpoint='{endpoint}/x').allowance()",
     "refused = VoiceAgent(endpoint='{endpoint}', model='refused'); await refused.start(headless=True)",
@@ -129,10 +131,11 @@ async def test_token_and_key_are_in_no_trait_repr_log_traceback_recording_or_sav
     errors = [output for cell in notebook.cells for output in cell.outputs if output.output_type == "error"]
     codes = [error.evalue.rpartition("[")[2].rstrip("]") for error in errors]
     assert codes == [
-        *("insecure_endpoint", "bad_option", "bad_option"),
+        "insecure_endpoint",
+        *("bad_option",) * 4,
         *("endpoint_unreachable", "unauthorized", "provider_refused"),
     ]
-    assert "VoiceAgent(endpoint=…, key=…)" in errors[4].evalue, "who has sent no key is told how to"
+    assert "VoiceAgent(endpoint=…, key=…)" in errors[6].evalue, "who has sent no key is told how to"
     assert _seen == [f"Bearer {CANARY}"]
     assert "Allowance(pro · 95 credits, 5 a session)" in saved
     assert _keys[:5] == [True] * 5 and not any(_keys[5:]), (

@@ -176,3 +176,10 @@ async def test_the_endpoint_closes_its_providers_when_it_is_shut_down(make_endpo
         await endpoint.start()
         assert not endpoint.provider.closed
     assert endpoint.provider.closed
+
+
+async def test_a_caller_cannot_say_the_word_of_a_node_that_stops(endpoint):
+    id = (await endpoint.start()).json()["id"]
+    await endpoint.ended(id, reason="stopping")
+    hold = await endpoint.ledger.find(id)
+    assert (hold.phase, hold.reason) == ("released", None)

@@ -695,9 +695,11 @@ async def test_a_call_that_is_left_while_its_session_ends_outlives_it(book, ledg
 async def test_an_app_that_is_closed_has_its_sessions_due_at_once(book, ledger, phase, then, closed):
     was = await bring(ledger, phase)
     book.advance(3)
-    assert await ledger.close_app("app", "revoked") == closed
+    assert await ledger.close_app("app") == closed
     hold = await ledger.find("s")
-    assert hold == (replace(was, phase=then, reason="revoked", due=book.now) if closed else was)
+    barred = replace(was, reason="app_revoked") if phase == "over" else was
+    assert hold == (replace(was, phase=then, reason="app_revoked", due=book.now) if closed else barred)
+    assert await ledger.renew("s", "rtc_2", 60.0) is None
     assert await ledger.due() == ((hold,) if then in ("closing", "ending") else ())
     assert await ledger.close_app("app") == 0
 

@@ -196,8 +196,10 @@ def test_a_page_speaks_uncompressed_and_what_is_larger_than_an_event_may_be_is_n
             assert "Sec-WebSocket-Extensions" not in page.response.headers
             page.send("x" * LARGEST)
             assert json.loads(page.recv(10))["error"]["code"] == "invalid_event"
-            page.send(["€" * (LARGEST // 3), "€"])  # three bytes each: fewer characters, and yet too large
-            with pytest.raises(ConnectionClosed) as closed:
+            with pytest.raises(ConnectionClosed) as closed:  # at the last, or while it is still being sent
+                page.send(
+                    ["€" * (LARGEST // 3), "€"]
+                )  # three bytes each: fewer characters, and yet too large
                 page.recv(10)
     assert closed.value.rcvd.code == 1009
 

@@ -149,6 +149,19 @@ async def test_an_endpoint_that_does_not_say_is_asked_again_at_the_next_change(e
     assert page.shown == [SOME]
 
 
+async def test_what_could_not_be_asked_is_asked_again_after_a_minute():
+    asked, page = Asked(), Shows()
+    asked.watch.join(page)
+    await turn()
+    await asked.answer(VoiceError("endpoint_unreachable"))
+    [(seconds, due)] = asked.timers
+    assert seconds == 60
+    due()
+    await turn()
+    await asked.answer(SOME)
+    assert page.shown == [SOME]
+
+
 @pytest.fixture
 def metered(endpoint):
     """An endpoint with limits."""
@@ -205,6 +218,14 @@ async def test_a_page_that_has_gone_is_not_told(metered, rig):
     await metered.client.ended("vs_1", "stopped")
     await rig.settled()
     assert metered.paths().count("/v1/allowance") == asked
+
+
+async def test_a_page_that_was_taken_for_gone_and_is_heard_again_is_told_again(metered, rig):
+    rig.greet("one")
+    await told(rig, 1)
+    rig.calls.leave("one", "page_gone")
+    rig.call("one", "1", "ended", session="vs_1", reason="stopped")
+    assert [message["client"] for message in await told(rig, 2)] == ["one", "one"]
 
 
 async def test_an_endpoint_without_limits_is_not_asked(endpoint, rig):

@@ -605,6 +605,23 @@ async def test_while_no_page_holds_the_call_the_pages_hear_that_somebody_does_an
         assert rig.to(client, "welcome")[-1]["snapshot"]["status"] == "ended"
 
 
+async def test_a_late_word_of_a_pages_call_does_not_take_a_headless_sessions_conversation_away(rig):
+    rig.greet("a")
+    rig.status("a", "log-a", "connecting", "ended")
+    rig.conversation.begin("headless-1")
+    rig.conversation.end("ended")
+    rig.status("a", "log-a", "ended", seq=3)
+    assert rig.conversation.log_id == "headless-1"
+
+
+async def test_a_page_that_appears_while_a_headless_session_runs_is_not_told_to_begin(rig):
+    rig.bridge.start()
+    rig.conversation.begin("headless-1")
+    rig.conversation.append({"type": "genmb.status", "status": "connecting"})
+    rig.greet("a")
+    assert starts(rig) == []
+
+
 async def test_a_recording_that_was_saved_during_a_call_takes_no_time(rig):
     rig.bridge.freeze()
     rig.conversation.begin("recording")

@@ -203,8 +203,10 @@ class Ledger(Protocol):
         """
         ...
 
-    async def close_app(self, app: str, reason: str | None = None) -> int:
-        """Close every session of the app that stands; they are due at once, and what was captured stays so.
+    async def close_app(self, app: str) -> int:
+        """Close every session of an app that is let in no more (`REVOKED`); those that stand are due at once.
+
+        What was captured stays so, and what is over cannot be renewed any more either.
 
         Returns:
             How many were `reserved` or `live` until now.

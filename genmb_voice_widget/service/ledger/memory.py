@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from . import Balance, DuplicateCall, Entry, Hold, Lacking, Wish, steps
-from .phases import STANDING, Step
+from .phases import REVOKED, STANDING, Step
 
 REMEMBERED = 3600.0
 """Seconds that a session can still be found after it was over."""
@@ -114,12 +114,15 @@ class MemoryLedger:
             return None
         return self._put(tried) if tried.phase == hold.phase else self._move(tried)
 
-    async def close_app(self, app: str, reason: str | None = None) -> int:
+    async def close_app(self, app: str) -> int:
         """See `Ledger.close_app`."""
         mine = [hold for hold in self._holds.values() if hold.app == app]
-        closed = [each for hold in mine if (each := steps.stepped(hold, "close", reason, self._clock()))]
+        closed = [each for hold in mine if (each := steps.stepped(hold, "close", REVOKED, self._clock()))]
         for hold in closed:
             self._move(hold)
+        for hold in mine:
+            if hold.phase == "over":
+                self._holds[hold.session] = replace(hold, reason=REVOKED)
         return len(closed)
 
     async def find(self, session: str) -> Hold | None:

@@ -30,3 +30,6 @@ MONEY: dict[Phase, Money] = {
 
 STANDING: tuple[Phase, ...] = ("reserved", "live", "closing", "ending")
 """The phases of a session that may still have a call."""
+
+REVOKED = "app_revoked"
+"""Why the sessions of an app end that is let in no more; none of them may be renewed."""

@@ -13,7 +13,7 @@ from genmb_voice_widget.service.database import FOR_UPDATE, Database, Transactio
 
 from . import Balance, DuplicateCall, Hold, Lacking, Wish, steps
 from . import statements as ask
-from .phases import STANDING, Step
+from .phases import REVOKED, STANDING, Step
 
 
 class SqlLedger:
@@ -58,9 +58,9 @@ class SqlLedger:
         """See `Ledger.tried`."""
         return await self._database.transact(lambda tx: _tried(tx, session, hung_up, give_up_after))
 
-    async def close_app(self, app: str, reason: str | None = None) -> int:
+    async def close_app(self, app: str) -> int:
         """See `Ledger.close_app`."""
-        return await self._database.transact(lambda tx: _close_app(tx, app, reason))
+        return await self._database.transact(lambda tx: _close_app(tx, app))
 
     async def find(self, session: str) -> Hold | None:
         """See `Ledger.find`."""
@@ -179,11 +179,12 @@ async def _tried(
     return await _change(tx, tried)
 
 
-async def _close_app(tx: Transaction, app: str, reason: str | None) -> int:
+async def _close_app(tx: Transaction, app: str) -> int:
     mine = [ask.hold(row) for row in await tx.rows(ask.OF_APP + FOR_UPDATE, app)]
-    closed = [each for hold in mine if (each := steps.stepped(hold, "close", reason, tx.now))]
+    closed = [each for hold in mine if (each := steps.stepped(hold, "close", REVOKED, tx.now))]
     for hold in closed:
         await _change(tx, hold)
+    await tx.rows(ask.BAR, REVOKED, app, tx.now - steps.RENEWABLE)
     return len(closed)
 
 

@@ -49,6 +49,8 @@ CLAIM = (
 )
 CLAIMED = "SELECT session FROM calls WHERE provider = ? AND call_id = ?"
 
+BAR = "UPDATE holds SET reason = ? WHERE app = ? AND phase = 'over' AND ended > ?"
+
 LEASE = """
 INSERT INTO leases (name, holder, until) VALUES (?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until

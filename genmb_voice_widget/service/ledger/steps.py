@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Literal
 
 from . import Former, Hold, Wish
-from .phases import STEPS, Phase, Step
+from .phases import REVOKED, STEPS, Phase, Step
 
 Move = Literal["reserve", "capture", "release"]
 
@@ -20,6 +20,9 @@ MOVES: dict[Move, tuple[int, int]] = {"reserve": (1, 0), "capture": (-1, 1), "re
 MOVED_BY: dict[Phase, Move] = {"reserved": "reserve", "live": "capture", "released": "release"}
 """What moves when a hold is first in this phase."""
 
+
+RENEWABLE = 3600.0
+"""No grace after a session's end is longer, in seconds."""
 
 _SOONEST = 2.0
 """Seconds to the second try; each later pause is as long as it has been tried so far."""
@@ -62,6 +65,8 @@ def renewed(hold: Hold, call_id: str | None, grace: float, now: float) -> Hold |
         in_time = hold.due is None or hold.due > now
         return _replaced(hold, call_id, now) if in_time else None
     if hold.phase != "over" or hold.ended is None or hold.began is None or now - hold.ended >= grace:
+        return None
+    if hold.reason == REVOKED:
         return None
     ends = None if hold.lasts is None else hold.began + hold.lasts
     if ends is not None and ends <= now:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from genmb_voice_widget.service.sessions.settling import STOPPED
+
 from .dialect import to_beta, to_ga
 from .replies import Replies
 
@@ -64,7 +66,7 @@ PAGE_CLOSED = End("page_closed")
 SERVICE_CLOSED = End("service_closed", said="The voice service has ended the session.")
 IDLE = End("idle", said="Nothing has been said for long.")
 TIME_OVER = End("time_over", said="The session has reached its longest time.")
-STOPPING = End("stopping", 1001, "This node is being stopped. The same address leads on, for a minute.")
+STOPPING = End(STOPPED, 1001, "This node is being stopped. The same address leads on, for a minute.")
 NOT_TEXT = End("not_text", 1003, "Events are sent as text.")
 TOO_SLOW = End("too_slow", 1008, "The page does not read.")
 TOO_LARGE = End("too_large", 1009, f"An event may have {LARGEST} characters.")

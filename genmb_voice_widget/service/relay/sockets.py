@@ -29,6 +29,7 @@ from genmb_voice_widget.service.providers import Ticket
 from genmb_voice_widget.service.sessions import Sessions
 from genmb_voice_widget.service.sessions.opening import Opened, Request
 from genmb_voice_widget.service.sessions.parts import Parts
+from genmb_voice_widget.service.sessions.settling import STOPPED, over
 from genmb_voice_widget.service.window import Full
 
 from .dial import dial
@@ -101,7 +102,7 @@ class Sockets:
         if found is None or not hmac.compare_digest((found.key or "").encode(), admission.key.encode()):
             raise unauthorized()
         hold = await self.sessions.expire(found)
-        cut_off = hold.phase == "over" and hold.reason == STOPPING.reason
+        cut_off = hold.phase == "over" and hold.reason == STOPPED
         if hold.transport != "websocket" or not (hold.phase == "reserved" or cut_off):
             raise unauthorized()
         # Where a server asked and gave the address to its page, that must be one of the same app.
@@ -114,7 +115,11 @@ class Sockets:
             raise unauthorized()
         if not cut_off:
             return hold
-        renewed = await self.parts.ledger.renew(session, None, self.parts.timing.grace)
+        try:
+            renewed = await self.parts.ledger.renew(session, None, self.parts.timing.grace)
+        except Refusal:
+            await self.parts.window.give_back(_uses(session), use)
+            raise
         if not isinstance(renewed, Hold):
             raise unauthorized()
         return renewed
@@ -145,7 +150,8 @@ class Sockets:
     async def _capture(self, caller: Caller, hold: Hold) -> None:
         """Charge: the service has made the session, for a page that is there."""
         try:
-            await self.sessions.connected(caller, hold.session)
+            if (await self.sessions.connected(caller, hold.session)).phase != "live":
+                raise over()
         except Refusal as refusal:
             self._note("connected", refusal.code, hold)
             raise

@@ -19,6 +19,9 @@ from .parts import Parts
 
 log = logging.getLogger(__name__)
 
+STOPPED = "stopping"
+"""Why a node that stops ends a session; who has a relayed one may go on with it, so no caller may say it."""
+
 
 class Settling:
     """Confirms and ends sessions."""

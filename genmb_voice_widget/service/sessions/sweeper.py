@@ -105,7 +105,8 @@ class Sweeper:
             try:
                 while await self.sweep():
                     pass
-                self._asked |= self._shared or await self._ledger.unsettled()
+                if self._shared or await self._ledger.unsettled():
+                    self._asked = True
                 self._outage.worked()
             except Exception as error:
                 self._outage.failed(named(error))

@@ -28,6 +28,7 @@ from genmb_voice_widget.service.providers import Answer
 from genmb_voice_widget.service.sessions import Sessions
 from genmb_voice_widget.service.sessions.opening import Opened
 from genmb_voice_widget.service.sessions.opening import Request as Wanted
+from genmb_voice_widget.service.sessions.settling import STOPPED
 from genmb_voice_widget.service.sessions.sweeper import Sweeper
 from genmb_voice_widget.service.verdict import verdict
 
@@ -110,8 +111,10 @@ def add_routes(
     async def offer(request: Request, session: Id, body: Offer, caller: Asking) -> JSONResponse:
         """Put another call in the place of one that was lost, at no charge."""
         check(request, caller, body.sdp)
-        opened = await sessions.reoffer(caller, session, body.session, body.sdp)
-        sweeper.ensure_running()
+        try:
+            opened = await sessions.reoffer(caller, session, body.session, body.sdp)
+        finally:
+            sweeper.ensure_running()
         return JSONResponse(_ticket(opened))
 
     @app.post(
@@ -126,7 +129,7 @@ def add_routes(
     )
     async def ended(session: Id, body: Ended, caller: Ending) -> JSONResponse:
         """Tell that the call is over; it is hung up. `navigator.sendBeacon` may send the JSON as text."""
-        hold = await sessions.ended(caller, session, body.reason)
+        hold = await sessions.ended(caller, session, None if body.reason == STOPPED else body.reason)
         if hold.ended is None:  # The hang-up failed.
             sweeper.ensure_running()
         return JSONResponse(_state(hold))

@@ -26,10 +26,10 @@ const PROVIDERS: Record<string, string> = {
   "openai-compatible": "OpenAI-compatible service",
 };
 
-/** A call that runs, but not in this page, is another page's; while something is in the way nothing can begin. */
+/** A call that runs, but not in this page, is held by another page or by none; while something is in the way nothing can begin. */
 export function statusWord(status: SessionStatus, busy: boolean, hindered: boolean): string {
   const running = status === "connecting" || status === "live" || status === "reconnecting";
-  if (running && !busy) return "In another page";
+  if (running && !busy) return "In a call elsewhere";
   return status === "idle" && hindered ? "Offline" : STATUS[status];
 }
 
