@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,8 @@ def save(path: str | Path, envelopes: Iterable[Envelope]) -> Path:
     Raises:
         VoiceError: `bad_option`, naming the folder, when nothing can be written there.
     """
+    import tempfile  # with all that it brings it takes longer to load than the rest of the package's files
+
     path = Path(path)
     try:
         hidden = tempfile.NamedTemporaryFile(  # noqa: SIM115 (it is the with below that closes it)

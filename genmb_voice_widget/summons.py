@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
-from secrets import token_hex
 from typing import Literal
+from uuid import uuid4
 
 from .conversation import Conversation
 from .pages import Pages
@@ -58,7 +58,7 @@ class Summons:
     def ask(self) -> None:
         """Ask the page that is there for what waits."""
         if (page := self._pages.ask()) is not None:
-            self._log_asked = f"start-{token_hex(8)}"
+            self._log_asked = f"start-{uuid4().hex}"
             self._command(page, "start", log=self._log_asked)
 
     def begun(self, page: str, log_id: str) -> None:

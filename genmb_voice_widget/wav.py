@@ -6,7 +6,6 @@ Owns reading, mixing down and resampling. It must not know who will hear it.
 from __future__ import annotations
 
 import sys
-import wave
 from array import array
 from collections.abc import Iterable
 from itertools import accumulate, chain
@@ -30,6 +29,8 @@ def read_wav(path: str | PathLike[str]) -> bytes:
         VoiceError: `bad_audio`, when the file is absent, is no WAV, or holds other samples.
     """
     path = Path(path)
+    import wave
+
     try:
         with wave.open(str(path), "rb") as file:
             channels, width, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
