@@ -28,9 +28,9 @@ def read_wav(path: str | PathLike[str]) -> bytes:
     Raises:
         VoiceError: `bad_audio`, when the file is absent, is no WAV, or holds other samples.
     """
-    path = Path(path)
-    import wave
+    import wave  # only who reads a file pays for it
 
+    path = Path(path)
     try:
         with wave.open(str(path), "rb") as file:
             channels, width, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
