@@ -133,6 +133,11 @@ class Booth:
                     return hold
                 await asyncio.sleep(0.01)
 
+    async def phase_of(self, address, wanted):
+        async with asyncio.timeout(5):
+            while self.holds[address.path.rpartition("/")[2]].phase != wanted:
+                await asyncio.sleep(0.01)
+
     @property
     def holds(self):
         return self.ledger._holds
@@ -539,6 +544,85 @@ async def test_a_page_whose_node_was_stopped_must_come_back_within_the_grace(boo
     async with open_booth(share=booth) as other:
         assert await other.refused(str(address.replace(netloc=URL(other.url).netloc))) == 403
         assert other.service.minted == []
+
+
+@pytest.fixture
+async def cut_off(booth):
+    """Have a session live for so many seconds on a node that is stopped then; returns its address."""
+
+    async def cut_off(lived=0.0):
+        address = URL(await booth.ticket())
+        page = await booth.open(str(address))
+        await (await booth.service.socket()).send(json.dumps(CREATED))
+        await booth.phase("live")
+        booth.ledger._clock.advance(lived)
+        booth.drain.close()
+        await closed(page)
+        return address
+
+    return cut_off
+
+
+def at(node, address):
+    return str(address.replace(netloc=URL(node.url).netloc))
+
+
+def on_pro(monkeypatch, **limits):
+    monkeypatch.setitem(policy.PLANS, "pro", replace(policy.PLANS["pro"], **limits))
+
+
+async def test_a_page_whose_node_was_stopped_comes_back_only_where_its_app_may_have_one_more(
+    booth, open_booth, cut_off, monkeypatch
+):
+    on_pro(monkeypatch, max_live=1)
+    address = await cut_off()
+    async with open_booth(share=booth) as other:
+        second = URL(await other.ticket())
+        assert await other.refused(at(other, address)) == 403
+        assert other.audit.decisions[-1].outcome == "too_many_live"
+        await other.ledger.step(second.path.rpartition("/")[2], "close", "user")
+        await other.sweeper.sweep()
+        page = await other.open(at(other, address))
+        await other.service.socket()
+        assert (await other.begin()).status_code == 429
+        await page.close()
+        await other.phase_of(address, "over")
+
+
+async def test_a_page_that_came_back_is_told_that_its_time_is_over_when_the_account_says_so(
+    booth, open_booth, cut_off, clock, monkeypatch
+):
+    on_pro(monkeypatch, max_seconds=100.0)
+    address = await cut_off(90.0)
+    async with open_booth(Patience(look=0.3), share=booth) as other:
+        page = await other.open(at(other, address))
+        await other.service.socket()
+        clock.advance(10)
+        await other.sweeper.sweep()
+        assert (await closed(page))[:2] == (1000, "The session has reached its longest time.")
+        assert (await other.phase("over")).reason == "time_over"
+
+
+async def test_a_page_that_came_back_has_what_was_left_of_its_time_and_not_all_of_it_anew(
+    booth, open_booth, cut_off, monkeypatch
+):
+    on_pro(monkeypatch, max_seconds=100.0)
+    address = await cut_off(99.5)
+    async with open_booth(share=booth) as other:
+        page = await other.open(at(other, address))
+        await other.service.socket()
+        assert (await closed(page))[:2] == (1000, "The session has reached its longest time.")
+        await other.phase("over")
+
+
+async def test_the_page_of_an_app_that_is_let_in_no_more_does_not_come_back(
+    booth, open_booth, cut_off, register
+):
+    address = await cut_off()
+    await register.apps.revoke("shop")
+    async with open_booth(share=booth) as other:
+        assert await other.refused(at(other, address)) == 403
+        assert other.audit.decisions[-1].outcome == "unauthorized"
 
 
 async def test_a_service_that_cannot_be_reached_is_told_and_costs_nothing(open_booth):

@@ -39,6 +39,14 @@ class Access(Protocol):
         """
         ...
 
+    async def plan(self, app: str) -> Plan:
+        """Tell the plan that an app is on now, for what goes on without a request of its own.
+
+        Raises:
+            Refusal: `unauthorized`, when the app is let in no more.
+        """
+        ...
+
     async def welcomes(self, origin: str) -> bool:
         """Tell whether a page of this origin may ask at all (Fetch standard, CORS protocol)."""
         ...
@@ -69,6 +77,10 @@ class OpenAccess:
         if of_another_page(request.headers) and origin_of(request.headers) not in self._origins:
             raise refused()
         return self._caller
+
+    async def plan(self, app: str) -> Plan:
+        """See `Access.plan`."""
+        return self._caller.plan
 
     async def welcomes(self, origin: str) -> bool:
         """See `Access.welcomes`."""

@@ -24,7 +24,7 @@ from starlette.requests import HTTPConnection
 
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.caller import Caller, Via
-from genmb_voice_widget.service.policy import PLANS
+from genmb_voice_widget.service.policy import PLANS, Plan
 from genmb_voice_widget.service.problems import Refusal
 
 from .app_keys import APP_ID, app_of, mark_of, opens
@@ -82,6 +82,13 @@ class AppAccess:
                 return await self._by_page(request)
             case _:
                 raise unauthorized()
+
+    async def plan(self, app: str) -> Plan:
+        """See `Access.plan`."""
+        found = await self._find(app)
+        if found is None:
+            raise unauthorized()
+        return self._plan(found)
 
     def described(self) -> dict[str, Any]:
         """See `Access.described`."""
@@ -149,14 +156,18 @@ class AppAccess:
         return self._caller(app, "site")
 
     def _caller(self, app: App, via: Via) -> Caller:
-        """Make the caller of an app that has shown itself, unless its plan is one of a newer release."""
+        """Make the caller of an app that has shown itself."""
+        return Caller(app.id, app.owner, self._plan(app), via)
+
+    def _plan(self, app: App) -> Plan:
+        """Find the app's plan, unless it is one of a newer release."""
         plan = PLANS.get(app.plan)
         if plan is None:
             if app.plan not in self._unknown_plans:
                 self._unknown_plans.add(app.plan)
                 log.error("this release knows no plan %s: apps on it are refused", app.plan)
             raise Refusal("service_unavailable", "The app is on a plan of a newer release.", retry_after=5.0)
-        return Caller(app.id, app.owner, plan, via)
+        return plan
 
     async def _find(self, id: str | None) -> App | None:
         """Look up an app that is let in."""

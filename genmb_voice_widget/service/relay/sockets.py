@@ -68,7 +68,7 @@ class Sockets:
         """Hold the conversation of a page's socket that has not been accepted yet."""
         admission, use = Admission.read(page.query_params), secrets.token_hex(8)
         try:
-            hold = await self._admit(page, session, admission, use)
+            hold, lasts = await self._admit(page, session, admission, use)
         except Refusal as refusal:
             self._note("other", refusal.code, None)
             await page.close(1008)  # before it was accepted: the handshake is refused, with status 403
@@ -77,7 +77,7 @@ class Sockets:
         caller = Caller(hold.app, hold.owner, NOTEBOOK, "token")
         end = _FAILED
         try:
-            end = await self._hold(page, caller, hold, admission)
+            end = await self._hold(page, caller, hold, admission, lasts)
             if end is PAGE_CLOSED and self.drain.closed:  # by the server, which hangs up on everybody
                 end = STOPPING
         except Exception as error:
@@ -89,13 +89,20 @@ class Sockets:
             await asyncio.shield(settling)
         await close(page, end, self.patience.accept)
 
-    async def _admit(self, page: WebSocket, session: str, admission: Admission, use: str) -> Hold:
+    async def _admit(
+        self, page: WebSocket, session: str, admission: Admission, use: str
+    ) -> tuple[Hold, float | None]:
         """Check the ticket and take it: it opens one socket, on whichever node.
 
-        When that one's node was stopped, it opens another in the grace: the session goes on, paid as it is.
+        When that one's node was stopped, it opens another in the grace: the session goes on, paid as it is,
+        if its app may have one more.
+
+        Returns:
+            The hold, and the seconds that the session may go on at the most.
 
         Raises:
-            Refusal: `unauthorized` for every ticket that opens nothing (any more); `origin_refused`.
+            Refusal: `unauthorized` or `session_over` for every ticket that opens nothing (any more);
+                `origin_refused`; `too_many_live` for one that may open another socket when there is room.
         """
         self.drain.check()
         found = await self.parts.ledger.find(session)
@@ -114,17 +121,19 @@ class Sockets:
         if isinstance(await self.parts.window.take(_uses(session), use, once), Full):
             raise unauthorized()
         if not cut_off:
-            return hold
+            return hold, hold.lasts
         try:
-            renewed = await self.parts.ledger.renew(session, None, self.parts.timing.grace)
+            renewed = await self.sessions.resume(hold, await self.access.plan(hold.app))
         except Refusal:
             await self.parts.window.give_back(_uses(session), use)
             raise
-        if not isinstance(renewed, Hold):
-            raise unauthorized()
-        return renewed
+        # What was left when it was cut off, by the ledger's clock alone: at most the grace too much.
+        ended, due = hold.ended, renewed.due
+        return renewed, None if due is None or ended is None else due - ended
 
-    async def _hold(self, page: WebSocket, caller: Caller, hold: Hold, admission: Admission) -> End:
+    async def _hold(
+        self, page: WebSocket, caller: Caller, hold: Hold, admission: Admission, lasts: float | None
+    ) -> End:
         """Accept the page, reach the service, relay.
 
         The secret is made anew: the node that held the session may be another one, and none keeps a secret.
@@ -138,7 +147,7 @@ class Sockets:
                     page,
                     service,
                     begun=lambda: self._capture(caller, hold),
-                    over=lambda: self._over(hold),
+                    over=lambda: self._over(hold.session, lasts),
                     patience=self.patience,
                 ).run()
         except Refusal as refusal:
@@ -157,10 +166,14 @@ class Sockets:
             raise
         self._note("connected", "ok", hold)
 
-    async def _over(self, hold: Hold) -> End:
-        """Wait until the session must end: its time, another's word, or the endpoint's own end."""
+    async def _over(self, session: str, lasts: float | None) -> End:
+        """Wait until the session must end: its time, another's word, or the endpoint's own end.
+
+        The time is the account's to tell, where the sweeper ends what is due; this loop's clock counts too,
+        for when the account is away.
+        """
         now = asyncio.get_running_loop().time
-        until = None if hold.lasts is None else now() + hold.lasts
+        until = None if lasts is None else now() + lasts
         look = now() + self.patience.look
         while True:
             await asyncio.sleep(_TICK)
@@ -170,15 +183,17 @@ class Sockets:
                 return TIME_OVER
             if now() >= look:
                 look = now() + self.patience.look
-                if await self._ended_elsewhere(hold.session):
-                    return _ENDED
+                if (end := await self._ended_elsewhere(session)) is not None:
+                    return end
 
-    async def _ended_elsewhere(self, session: str) -> bool:
+    async def _ended_elsewhere(self, session: str) -> End | None:
         try:
             found = await self.parts.ledger.find(session)
         except Refusal:
-            return False
-        return found is None or found.phase not in ("reserved", "live")
+            return None
+        if found is not None and found.phase in ("reserved", "live"):
+            return None
+        return TIME_OVER if found is not None and found.reason == TIME_OVER.reason else _ENDED
 
     async def _settle(self, caller: Caller, session: str, reason: str, use: str) -> None:
         """End it in the account, and let go of what the ticket took."""

@@ -76,6 +76,14 @@ class Sessions:
             raise over()
         return await self._opening.reoffer(caller, hold, wire, sdp)
 
+    async def resume(self, hold: Hold, plan: Plan) -> Hold:
+        """Have a session that was cut off stand again without a call of its own, at no charge.
+
+        Raises:
+            Refusal: `session_over` when that was too long ago; `too_many_live` when others have its place.
+        """
+        return await self._opening.renew(hold.session, plan, None)
+
     async def connected(self, caller: Caller, session: str, call_id: str | None = None) -> Hold:
         """Take the caller's proof of the handshake: capture the credits, once.
 

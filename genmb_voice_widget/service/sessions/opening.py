@@ -85,6 +85,21 @@ class Opening:
         await self._attempt(caller)
         return await asyncio.shield(self._parts.flights.start(self._reoffer(hold, caller.plan, wire, sdp)))
 
+    async def renew(self, session: str, plan: Plan, call_id: str | None) -> Hold:
+        """Have a session stand (again) with this call; see `Ledger.renew`.
+
+        Raises:
+            DuplicateCall: another session of that provider has or had this call id.
+            Refusal: `session_over`, `too_many_live`.
+        """
+        grace = self._parts.timing.grace
+        renewed = await self._parts.ledger.renew(session, call_id, grace, plan.max_live)
+        if renewed is None:
+            raise over()
+        if isinstance(renewed, Lacking):
+            raise _refusal(too_many_live(plan))
+        return renewed
+
     async def _open(self, name: str, caller: Caller, provider: str, request: Request, key: str) -> Opened:
         plan, starts = caller.plan, starts_log(caller.app)
         often = await self._attempt(caller)
@@ -175,17 +190,12 @@ class Opening:
         leg = await self._parts.legs.reach(hold.provider, wire, sdp)
         call_id = _call(leg)
         try:
-            renewed = await self._parts.ledger.renew(
-                hold.session, call_id, self._parts.timing.grace, plan.max_live
-            )
+            renewed = await self.renew(hold.session, plan, call_id)
         except DuplicateCall:
             raise _misunderstood() from None
         except BaseException:
             await self._settling.drop(hold.session, hold.provider, call_id)
             raise
-        if not isinstance(renewed, Hold):
-            await self._settling.drop(hold.session, hold.provider, call_id)
-            raise over() if renewed is None else _refusal(too_many_live(plan))
         self._parts.flights.start(self._settling.tidy(renewed))
         self._settling.watch(renewed)
         return Opened(renewed, leg, None)
