@@ -162,7 +162,7 @@ async def closed(socket):
 @pytest.fixture
 def open_booth(make_provider, register, running, clock):
     @asynccontextmanager
-    async def opening(patience=None, timing=None, granted=100, share=None, listens=None):
+    async def opening(patience=None, timing=None, granted=100, share=None, listens=None, sleep=asyncio.sleep):
         service = Service(make_provider)
         timing = timing or Timing()
         ledger = share.ledger if share else MemoryLedger(clock, granted)
@@ -173,7 +173,7 @@ def open_booth(make_provider, register, running, clock):
         sweeper = Sweeper(sessions, ledger, timing)
         app = FastAPI()
         app.state.access = access = register.access()
-        sockets = Sockets(sessions, parts, access, drain, [audit.record], patience or Patience())
+        sockets = Sockets(sessions, parts, access, drain, [audit.record], patience or Patience(), sleep)
         add_relay_routes(app, sockets, sweeper)
         async with listening(service, **listens or {}):
             with running(app) as url:
@@ -718,6 +718,95 @@ async def test_an_end_is_carried_out_though_its_socket_was_cut_off_and_the_endpo
     assert not stopped
     await asyncio.wait_for(stopping, 2)
     assert (await desk.ledger.find(session)).phase == "released"
+
+
+def lose_the_account(ledger, is_away):
+    """Have the account not found while `is_away()`."""
+    find = ledger.find
+
+    async def find_or_fail(session):
+        if is_away():
+            raise Refusal("service_unavailable", "The account cannot be asked just now.")
+        return await find(session)
+
+    ledger.find = find_or_fail
+
+
+async def until(condition):
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def paused():
+    """Pauses that have been made, and the function that makes them, of no time."""
+    pauses = []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+
+    return pauses, sleep
+
+
+async def test_an_end_that_the_account_did_not_take_is_told_it_again_until_it_does(open_booth, paused):
+    pauses, sleep = paused
+    async with open_booth(sleep=sleep) as booth:
+        page, service = await booth.held()
+        lose_the_account(booth.ledger, lambda: len(pauses) < 7)
+        await service.close()
+        assert (await closed(page))[0] == 1000
+        assert (await booth.phase("over")).reason == "service_closed"
+        await until(lambda: len(booth.audit.decisions) == 3)
+    assert pauses == [1, 2, 4, 8, 16, 30, 30]
+    assert [each.outcome for each in booth.audit.decisions] == ["ok", "service_unavailable", "ok"]
+
+
+async def test_an_end_is_not_told_again_when_the_longest_time_is_over(
+    open_booth, paused, monkeypatch, caplog
+):
+    on_pro(monkeypatch, max_seconds=10.0)
+    pauses, sleep = paused
+    async with open_booth(sleep=sleep) as booth:
+        page, _ = await booth.held()
+        lose_the_account(booth.ledger, lambda: True)
+        await page.close()
+        await until(lambda: "is left to the sweeper: service_unavailable" in caplog.text)
+    assert pauses == [1, 2, 4, 8]
+
+
+async def test_a_page_waits_for_no_account_and_a_node_that_stops_tells_none_again(open_booth, caplog):
+    pauses = []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+        await asyncio.Event().wait()
+
+    async with open_booth(sleep=sleep) as booth:
+        (page, service), (other, _) = await booth.held(), await booth.held()
+        lose_the_account(booth.ledger, lambda: True)
+        await service.close()
+        assert (await closed(page))[0] == 1000
+        await until(lambda: pauses == [1])
+        booth.drain.close()
+        assert (await closed(other))[0] == 1001
+        await until(lambda: "is left to the sweeper: service_unavailable" in caplog.text)
+    assert pauses == [1]
+
+
+async def test_an_endpoint_that_closes_waits_for_no_account_that_is_away(desk):
+    pausing = asyncio.Event()
+
+    async def sleep(seconds):
+        pausing.set()
+        await asyncio.Event().wait()
+
+    sockets = Sockets(desk.sessions, desk.parts, OpenAccess(desk.plan), Drain(), sleep=sleep)
+    hold = (await sockets.begin(desk.caller, Admission("ticket", "", "ash", ""))).hold
+    lose_the_account(desk.ledger, lambda: True)
+    await sockets._settle(desk.caller, hold, "page_closed", "use")
+    await asyncio.wait_for(pausing.wait(), 2)
+    await asyncio.wait_for(desk.sessions.close(), 2)
 
 
 async def test_the_whole_endpoint_has_the_route_and_notes_its_decisions(register, running, make_provider):

@@ -11,7 +11,7 @@ import hmac
 import logging
 import secrets
 import traceback
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from starlette.websockets import WebSocket
@@ -40,6 +40,9 @@ log = logging.getLogger(__name__)
 
 _TICK = 0.25
 """Seconds between two looks at the clock, and at whether the endpoint closes."""
+_SOONEST, _LATEST = 1.0, 30.0
+"""Seconds to the second try to tell the account of an end, and between any two at the most."""
+_AWAY = "service_unavailable"
 _ENDED = End("ended", said="The session was ended.")
 _FAILED = End("failed", 1011, "internal")
 
@@ -54,6 +57,7 @@ class Sockets:
     drain: Drain
     records: Sequence[Record] = ()
     patience: Patience = field(default_factory=Patience)
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def begin(self, caller: Caller, admission: Admission) -> Opened:
         """Hold a session, and see that the service would give it.
@@ -85,7 +89,7 @@ class Sockets:
             frames = "".join(traceback.format_tb(error.__traceback__))
             log.error("session %s: %s\n%s", session, type(error).__name__, frames)
         finally:
-            settling = self.parts.flights.start(self._settle(caller, session, end.reason, use))
+            settling = self.parts.flights.start(self._settle(caller, hold, end.reason, use))
             await asyncio.shield(settling)
         await close(page, end, self.patience.accept)
 
@@ -195,16 +199,39 @@ class Sockets:
             return None
         return TIME_OVER if found is not None and found.reason == TIME_OVER.reason else _ENDED
 
-    async def _settle(self, caller: Caller, session: str, reason: str, use: str) -> None:
-        """End it in the account, and let go of what the ticket took."""
-        outcome = "ok"
+    async def _settle(self, caller: Caller, hold: Hold, reason: str, use: str) -> None:
+        """End it in the account: now or, while that is away, later, without the page waiting for it."""
+        outcome = await self._end(caller, hold, reason, use)
+        # The page of a node that stops may be elsewhere by then, where the session stands again.
+        if outcome == _AWAY and reason != STOPPED:
+            self.parts.flights.watch(self._settle_later(caller, hold, reason, use))
+        elif outcome != "ok":
+            log.warning("session %s is left to the sweeper: %s", hold.session, outcome)
+
+    async def _settle_later(self, caller: Caller, hold: Hold, reason: str, use: str) -> None:
+        """Try again until it is done or its longest time is over: before that its place is not free."""
+        log.warning("session %s could not be ended yet: %s", hold.session, _AWAY)
+        waited, pause, outcome = 0.0, _SOONEST, _AWAY
+        while outcome == _AWAY and (hold.lasts is None or waited < hold.lasts):
+            await self.sleep(pause)
+            waited, pause = waited + pause, min(2 * pause, _LATEST)
+            # A try is not broken off, even if the endpoint stops just now.
+            work = self._end(caller, hold, reason, use, again=True)
+            outcome = await asyncio.shield(self.parts.flights.start(work))
+        if outcome == _AWAY:
+            log.warning("session %s is left to the sweeper: %s", hold.session, outcome)
+
+    async def _end(self, caller: Caller, hold: Hold, reason: str, use: str, again: bool = False) -> str:
+        """End it in the account, and let go of what the ticket took; returns what came of it."""
         try:
-            hold = await self.sessions.ended(caller, session, reason)
-            await self.parts.window.give_back(_uses(session), use)
+            ended = await self.sessions.ended(caller, hold.session, reason)
+            await self.parts.window.give_back(_uses(hold.session), use)
         except Refusal as refusal:
-            outcome, hold = refusal.code, None
-            log.warning("session %s is left to the sweeper: %s", session, refusal.code)
-        self._note("ended", outcome, hold)
+            if not (again and refusal.code == _AWAY):
+                self._note("ended", refusal.code, None)
+            return refusal.code
+        self._note("ended", "ok", ended)
+        return "ok"
 
     def _note(self, action: str, outcome: str, hold: Hold | None) -> None:
         app, session = (hold.app, hold.session) if hold else (None, None)
