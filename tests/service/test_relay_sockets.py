@@ -488,6 +488,18 @@ async def test_a_session_that_another_request_has_ended_is_ended(open_booth):
         assert (await closed(page))[:2] == (1000, "The session was ended.")
 
 
+async def test_a_paid_session_that_was_ended_before_the_service_spoke_is_not_taken_for_one_that_stands(booth):
+    page = await booth.open(await booth.ticket())
+    service = await booth.service.socket()
+    [session] = booth.holds
+    for step in ("capture", "close", "settle"):
+        await booth.ledger.step(session, step, "user")
+    await service.send(json.dumps(CREATED))
+    code, _, events = await closed(page)
+    assert (code, events[-1]["error"]["code"]) == (1011, "session_over")
+    assert booth.audit.decisions[0].outcome == "session_over"
+
+
 async def test_a_session_ends_when_its_plans_time_is_over(booth, monkeypatch):
     monkeypatch.setitem(policy.PLANS, "pro", replace(policy.PLANS["pro"], max_seconds=0.4))
     page, _ = await booth.held()
@@ -613,6 +625,23 @@ async def test_a_page_that_came_back_has_what_was_left_of_its_time_and_not_all_o
         await other.service.socket()
         assert (await closed(page))[:2] == (1000, "The session has reached its longest time.")
         await other.phase("over")
+
+
+async def test_a_ticket_that_could_not_be_renewed_for_a_moment_still_opens_its_socket(
+    booth, open_booth, cut_off
+):
+    address = await cut_off()
+    async with open_booth(share=booth) as other:
+        renew = booth.ledger.renew
+
+        async def fail_once(*args):
+            booth.ledger.renew = renew
+            raise Refusal("service_unavailable", "The account cannot be asked just now.")
+
+        booth.ledger.renew = fail_once
+        assert await other.refused(at(other, address)) == 403
+        assert other.audit.decisions[-1].outcome == "service_unavailable"
+        await other.visit(at(other, address))
 
 
 async def test_the_page_of_an_app_that_is_let_in_no_more_does_not_come_back(

@@ -1,5 +1,6 @@
 """The endpoint as a program: the options it takes, what a plain page gets from it, and that it goes when told to."""
 
+import errno
 import json
 import signal
 import socket
@@ -321,6 +322,26 @@ def test_a_port_that_is_taken_is_told_in_a_sentence_before_anything_is_begun(cap
         f"genmb-voice serve: Port {port} is taken on 127.0.0.1: "
         "stop what listens there, or choose another --port.\n"
     )
+
+
+def test_a_family_of_addresses_that_the_machine_has_not_keeps_it_from_none_of_the_others(monkeypatch, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        found = [
+            (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", port, 0, 0)),
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)),
+        ]
+
+        class OfOneFamily(socket.socket):
+            def __init__(self, family=-1, *args, **options):
+                if family == socket.AF_INET6:
+                    raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+                super().__init__(family, *args, **options)
+
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: found)
+        monkeypatch.setattr(socket, "socket", OfOneFamily)
+        assert serve.main(["--host", "localhost", "--port", str(port)]) == 1
+    assert f"Port {port} is taken on localhost" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

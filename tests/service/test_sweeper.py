@@ -282,6 +282,54 @@ async def test_a_hang_up_that_failed_after_the_sweeper_had_stopped_is_tried_agai
         await asyncio.wait_for(hung_up.wait(), 2)
 
 
+async def test_the_call_of_an_offer_that_was_refused_after_the_sweeper_had_stopped_is_hung_up_by_it(
+    make_endpoint,
+):
+    async with make_endpoint(timing=Timing(sweep_every=0.005)) as endpoint:
+        id = (await endpoint.start()).json()["id"]
+        await endpoint.connected(id)
+        await endpoint.ended(id)
+        await nothing_else_runs()
+        hung_up = asyncio.Event()
+
+        async def come_late():
+            endpoint.clock.advance(60)
+
+        async def fail_once():
+            endpoint.provider.before_hang_up = note
+            raise ConnectionError
+
+        async def note():
+            hung_up.set()
+
+        endpoint.provider.before, endpoint.provider.before_hang_up = come_late, fail_once
+        body = {"session": {"type": "realtime"}, "sdp": "v=0\r\n"}
+        refused = await endpoint.http.post(f"/v1/sessions/{id}/offer", json=body)
+        assert refused.json()["code"] == "session_over"
+        endpoint.clock.advance(10)
+        await asyncio.wait_for(hung_up.wait(), 2)
+
+
+async def test_a_sweeper_that_is_asked_while_it_finds_nothing_left_to_do_looks_again(desk):
+    unsettled, looked = desk.ledger.unsettled, asyncio.Event()
+    sweeper = Sweeper(desk.sessions, desk.ledger, Timing(sweep_every=0.001))
+
+    async def be_overtaken():
+        found = await unsettled()
+        desk.ledger.unsettled = look_again
+        sweeper.ensure_running()
+        return found
+
+    async def look_again():
+        looked.set()
+        return await unsettled()
+
+    desk.ledger.unsettled = be_overtaken
+    sweeper.ensure_running()
+    await asyncio.wait_for(looked.wait(), 2)
+    await nothing_else_runs()
+
+
 async def test_a_ledger_that_is_away_for_a_while_does_not_end_the_sweeper(make_endpoint, caplog):
     async with make_endpoint(timing=Timing(sweep_every=0.005)) as endpoint:
         await endpoint.start()
