@@ -18,15 +18,25 @@ if TYPE_CHECKING:
     from .protocol import Problem as Problem
     from .say import spoken as spoken
     from .session import Session as Session
+    from .session.azure_voice import AzureVoice as AzureVoice
+    from .session.prompt import Prompt as Prompt
+    from .session.turn_detection import AzureSemanticVad as AzureSemanticVad
+    from .session.turn_detection import SemanticVad as SemanticVad
+    from .session.turn_detection import ServerVad as ServerVad
     from .state import Turn as Turn
     from .state import Usage as Usage
     from .widget import VoiceAgent as VoiceAgent
 
 _HOMES = {
     "Allowance": "allowance",
+    "AzureSemanticVad": "session.turn_detection",
+    "AzureVoice": "session.azure_voice",
     "Envelope": "protocol",
     "NoFrontEnd": "errors",
     "Problem": "protocol",
+    "Prompt": "session.prompt",
+    "SemanticVad": "session.turn_detection",
+    "ServerVad": "session.turn_detection",
     "Session": "session",
     "Turn": "state",
     "Usage": "state",

@@ -5,10 +5,9 @@ It must not know what the attributes do.
 
 from __future__ import annotations
 
-from .session import OPTIONS
 from .spelling import meant
 
-MAKING = ("provider", "endpoint", "key", *OPTIONS)
+MAKING = ("provider", "endpoint", "key")
 """What is chosen when an agent is made, and not afterwards."""
 
 

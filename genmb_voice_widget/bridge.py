@@ -17,6 +17,7 @@ from .conversation import Conversation
 from .pages import Pages
 from .protocol import readable
 from .reading import text
+from .settings import Settings
 from .summons import Summons
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class Bridge:
         conversation: what the pages' events are fed to.
         calls: the pages' calls to the endpoint.
         send: takes a message for all pages; each knows by `client` whether it is meant.
-        settings: what a page is told about the agent.
+        settings: what the agent is set up to be.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Bridge:
         conversation: Conversation,
         calls: Calls,
         send: Callable[[Message], None],
-        settings: Mapping[str, Any],
+        settings: Settings,
     ) -> None:
         self._conversation = conversation
         self._calls = calls
@@ -113,6 +114,11 @@ class Bridge:
         """Have the reply stopped."""
         self._tell_leader("interrupt")
 
+    def update(self) -> None:
+        """Have the service told what it does not know yet of the session's options."""
+        if self._calling is not None and (session := self._settings.update()):
+            self._tell_leader("update", session=session)
+
     def mute(self, muted: bool) -> None:
         """Have the microphone switched off, or on again."""
         self._muted = muted
@@ -172,7 +178,7 @@ class Bridge:
             self._summons.ask()
 
     def _show(self, client: str, same_version: bool = True) -> None:
-        settings = {**self._settings, "recorded": self._frozen}
+        settings = {**self._settings.shown(), "recorded": self._frozen}
         welcome = {"op": "welcome", "client": client, "proto": PROTO, "settings": settings}
         known = same_version and self._conversation.log_id
         self._send({**welcome, "snapshot": self._conversation.state.to_json() if known else None})
@@ -190,6 +196,8 @@ class Bridge:
                 if method == "open" and refusal is None and not self._conversation.running:
                     self._pages.claim(client)
                 self._calls.take(client, number, method, params, refusal)
+                if method == "connected":
+                    self.update()  # options may have changed since it was opened
             case "beat", _ if client == self._leader and self._conversation.gap:
                 self.resync(self._conversation.log_id)
             case "bye", _:

@@ -15,6 +15,7 @@ from typing import Any
 from .allowance import Allowance
 from .client import TokenClient
 from .errors import Refused, VoiceError
+from .settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -46,21 +47,18 @@ class Calls:
 
     Args:
         client: the endpoint.
-        provider: the provider's name at the endpoint.
-        session: the wire session that calls are opened with; the page has no say in it.
+        settings: what calls are opened with; the page has no say in it.
         send: takes a message for the pages.
     """
 
     def __init__(
         self,
         client: TokenClient,
-        provider: str,
-        session: Mapping[str, Any],
+        settings: Settings,
         send: Callable[[dict[str, Any]], None],
     ) -> None:
         self._client = client
-        self._provider = provider
-        self._session = session
+        self._settings = settings
         self._send = send
         self._open: str | None = None
         self._openings: set[_Opening] = set()
@@ -128,7 +126,7 @@ class Calls:
 
     async def _open_session(self, opening: _Opening, sdp: str) -> dict[str, Any]:
         try:
-            answer = await self._client.open(self._provider, self._session, sdp)
+            answer = await self._client.open(self._settings.provider, self._settings.begin(), sdp)
         finally:
             self._openings.discard(opening)
         session = str(answer.get("id"))

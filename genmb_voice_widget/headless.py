@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from .client import Ticket, TokenClient
 from .clock import Clock
 from .conversation import Conversation
 from .errors import Refused, VoiceError
+from .settings import Settings
 from .talk import CHUNK_MS, Talk
 from .waiting import while_running
 from .wire_socket import open_socket, received, send
@@ -35,8 +36,7 @@ class Headless:
     Args:
         conversation: gets the log.
         client: the token endpoint.
-        provider: the provider's name there.
-        session: the wire session.
+        settings: what it begins with.
         speed: how much faster than people talk time passes for the microphone and the loudspeaker.
     """
 
@@ -44,19 +44,16 @@ class Headless:
         self,
         conversation: Conversation,
         client: TokenClient,
-        provider: str,
-        session: Mapping[str, Any],
+        settings: Settings,
         speed: float,
     ) -> None:
         self.log_id = f"headless-{token_hex(8)}"
         self._conversation = conversation
         self._client = client
-        self._provider = provider
-        self._session = session
+        self._settings = settings
         self.clock = Clock(speed)
         self._outbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        interruptible = session["audio"]["input"]["turn_detection"]["interrupt_response"]
-        self._talk = Talk(conversation, self.clock, self._outbox.put_nowait, interruptible)
+        self._talk = Talk(conversation, self.clock, self._outbox.put_nowait, lambda: settings.session)
         self._stop = asyncio.Event()
 
     def begin(self) -> None:
@@ -68,7 +65,7 @@ class Headless:
         """Open the session and keep it until somebody ends it; whatever goes wrong stands in the log."""
         ticket, error = None, None
         try:
-            ticket = await self._client.ticket(self._provider, self._session)
+            ticket = await self._client.ticket(self._settings.provider, self._settings.begin())
             await self._converse(ticket)
         except Refused as refused:
             error = refused.with_time()
@@ -95,6 +92,11 @@ class Headless:
     def interrupt(self) -> None:
         """Stop the reply that is being made or played."""
         self._talk.interrupt()
+
+    def update(self) -> None:
+        """Tell the service what it does not know yet of the session's options."""
+        if session := self._settings.update():
+            self._talk.update(session)
 
     def mute(self, muted: bool) -> None:
         """Have the microphone hear nothing, or again what is spoken."""
@@ -130,6 +132,7 @@ class Headless:
                 if not await self._created(events):
                     return
                 self._own("genmb.status", status="live")
+                self.update()
                 tasks.append(asyncio.create_task(self._keep_time()))
                 tasks.append(asyncio.create_task(self._report(self._client.connected(ticket.id), shown=True)))
                 async for event in events:

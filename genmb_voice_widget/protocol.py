@@ -19,6 +19,8 @@ Direction = Literal["in", "out", "own"]
 """``in`` from the provider, ``out`` sent by us, ``own`` our lifecycle."""
 SessionStatus = Literal["idle", "connecting", "live", "reconnecting", "ended", "failed"]
 """Where the session is; ``Protocol.status`` says which may follow which."""
+Dialect = Literal["ga", "beta"]
+"""Which words a service uses: those of the GA realtime API, or the beta's, which Azure Voice Live kept."""
 Event = dict[str, Any]
 """A realtime event as JSON: a string ``type`` and the members that the type has."""
 
@@ -38,6 +40,7 @@ class Protocol:
     """What protocol.json holds."""
 
     aliases: Mapping[str, str]
+    providers: Mapping[str, Dialect]
     status: Mapping[str, frozenset[str]]
     benign_errors: frozenset[str]
     urgent: frozenset[str]
@@ -50,6 +53,7 @@ def load() -> Protocol:
     data = json.loads(Path(__file__).with_name("protocol.json").read_text(encoding="utf-8"))
     return Protocol(
         aliases=data["aliases"],
+        providers=data["providers"],
         status={status: frozenset(following) for status, following in data["status"].items()},
         benign_errors=frozenset(data["benign_errors"]),
         urgent=frozenset(data["urgent"]),
@@ -92,6 +96,16 @@ class Envelope:
         if name(event.get("type")) is None:
             raise ValueError("not an envelope: event must be an object with a type")
         return cls(seq, t, cast(Direction, direction), event)
+
+
+def dialect_of(provider: str) -> Dialect:
+    """Tell a provider's dialect; one that the endpoint's owner has named speaks GA, as most services do."""
+    return load().providers.get(provider, "ga")
+
+
+def providers_of(dialect: Dialect) -> tuple[str, ...]:
+    """List the known providers that speak a dialect."""
+    return tuple(name for name, spoken in load().providers.items() if spoken == dialect)
 
 
 def canonical(event: Event) -> Event:

@@ -6,16 +6,16 @@ Owns that choice, and when a start is refused or has come true. It must not know
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
 
 from .bridge import Bridge
 from .client import TokenClient
 from .conversation import OVER, Conversation
 from .errors import NoFrontEnd, VoiceError
 from .link import Link
+from .settings import Settings
 from .waiting import failure
 
 HEADLESS = "GENMB_VOICE_HEADLESS"
@@ -31,16 +31,14 @@ class Starter:
         link: to the pages, and holds what starts here.
         has_pages: whether a browser can show the agent.
         client: the token endpoint.
-        provider: the provider's name there.
-        session: the wire session.
+        settings: what a session that starts here begins with.
     """
 
     conversation: Conversation
     link: Link
     has_pages: bool
     client: TokenClient
-    provider: str
-    session: Mapping[str, Any]
+    settings: Settings
 
     def start(self, headless: bool | None, speed: float, muted: bool) -> Future[bool]:
         """Begin a session.
@@ -68,7 +66,7 @@ class Starter:
     def _start_here(self, speed: float, muted: bool) -> Future[bool]:
         from .headless import Headless
 
-        session = Headless(self.conversation, self.client, self.provider, self.session, speed)
+        session = Headless(self.conversation, self.client, self.settings, speed)
         session.mute(muted)
         live = self.conversation.wait(started(self.conversation, lambda log_id: log_id == session.log_id))
         self.link.hold(session)

@@ -9,7 +9,7 @@ truncates what was not heard.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import takewhile
 from typing import Any
 
@@ -20,6 +20,7 @@ from .errors import VoiceError
 from .playback import Playback
 from .protocol import canonical, strip_audio
 from .sequencer import Sequencer
+from .session import Session
 from .wav import BYTES_PER_MS
 
 CHUNK_MS = 20
@@ -33,7 +34,7 @@ class Talk:
         conversation: gets the log.
         clock: the session's time.
         send: sends a client event, in order.
-        interruptible: whether the reply is cut when the user begins to speak.
+        session: tells the session's options as they are now.
     """
 
     def __init__(
@@ -41,17 +42,18 @@ class Talk:
         conversation: Conversation,
         clock: Clock,
         send: Callable[[dict[str, Any]], None],
-        interruptible: bool,
+        session: Callable[[], Session],
     ) -> None:
         self._conversation = conversation
         self._clock = clock
         self._transmit = send
-        self._interruptible = interruptible
+        self._session = session
         self._playback = Playback()
         self._sequencer = Sequencer(self._send)
         self._speech = bytearray()
         self._last: Said | Unanswered = Said()
         self._muted = False
+        self._updates = 0
 
     @property
     def quiet(self) -> bool:
@@ -86,6 +88,12 @@ class Talk:
         """Stop the reply that is being made or played."""
         self._sequencer.cancel()
         self._cut()
+
+    def update(self, session: Mapping[str, Any]) -> None:
+        """Tell the service what has changed of the session (`session.update`)."""
+        self._updates += 1
+        event_id = f"update_{self._updates}"  # else its refusal could be taken for a response's
+        self._send({"type": "session.update", "event_id": event_id, "session": dict(session)})
 
     def mute(self, muted: bool) -> None:
         """Have the microphone hear nothing, or again what is spoken."""
@@ -122,7 +130,9 @@ class Talk:
         event = {"type": "input_audio_buffer.append", "audio": base64.b64encode(heard).decode()}
         if chunk:
             self._send(event)
-        else:
+            if not self._speech and self._session().turn_detection is None:
+                self._commit()
+        elif self._session().turn_detection is not None:
             # The service needs silence to find the end of a turn; the log does not.
             self._transmit(event)
         for response_id in self._playback.finished(self._clock.now()):
@@ -143,9 +153,15 @@ class Talk:
                 self._playback.complete(response_id)
                 if response.get("conversation_id", "") is not None:  # else it runs beside the conversation
                     self._last = concluded(response)
-            case {"type": "input_audio_buffer.speech_started"} if self._interruptible:
+            case {"type": "input_audio_buffer.speech_started"} if self._session().interruptible:
                 self._cut()
         self._conversation.feed()  # whoever waits for `quiet` looks again
+
+    def _commit(self) -> None:
+        """End the user's turn: with no turn detection nobody else does."""
+        self._send({"type": "input_audio_buffer.commit", "event_id": "commit"})
+        if self._session().auto_respond:
+            self._sequencer.request()
 
     def _cut(self) -> None:
         """Fall silent, and tell the service how much of the reply was heard; it knows only what it sent."""

@@ -21,7 +21,7 @@ from .allowance import Allowance
 from .asking import Question
 from .bridge import Bridge
 from .calls import Calls
-from .comm_widget import CommWidget, deliver
+from .comm_widget import deliver
 from .conversation import Conversation
 from .endpoint import Key, Where, hidden, token_client
 from .errors import VoiceError
@@ -31,6 +31,8 @@ from .loop import submit
 from .protocol import Envelope
 from .run import File, speak_files
 from .session import make_session, nameless
+from .session_options import SessionOptions
+from .settings import Settings
 from .shell import this_shell
 from .starting import Starter
 from .state import Turn
@@ -39,7 +41,7 @@ from .waiting import Asked, moment, ticked, while_running
 T = TypeVar("T")
 
 
-class VoiceAgent(CommWidget):
+class VoiceAgent(SessionOptions):
     """An agent to talk to, in a cell: show it and press Start, or `await agent.start()`; then read `turns`.
 
     Args:
@@ -47,7 +49,7 @@ class VoiceAgent(CommWidget):
         endpoint: a token endpoint's address, or what `service.in_process` returned; by default the one in
             `GENMB_VOICE_ENDPOINT`, else one in this process.
         key: an app's key at that address; by default, at the environment's, `GENMB_VOICE_KEY`.
-        options: those of `Session`: instructions, voice, model, language and more.
+        options: those of `Session`; each is an attribute too, and may be set also while a session runs.
 
     Raises:
         VoiceError: `bad_option`, naming what is supported; `insecure_endpoint`.
@@ -65,17 +67,15 @@ class VoiceAgent(CommWidget):
     ) -> None:
         # First, for a verbose traceback shows what these are then: a key, perhaps under a wrong name.
         key, options = hidden(key), nameless(options)
-        session = make_session(options, others=("provider", "endpoint", "key"))
-        wire, client, shell = session.to_wire(), token_client(endpoint, key), this_shell(deliver)
-        self._provider = provider
+        self._settings = settings = Settings(provider, make_session(options, ("provider", "endpoint", "key")))
+        client, shell = token_client(endpoint, key), this_shell(deliver)
         self._recorded = self._muted = False
         self._conversation = Conversation(lambda log_id: self._link.do(lambda bridge: bridge.resync(log_id)))
         self._conversation.listen(lambda: self._publish(self._conversation.state))
-        calls = Calls(client, provider, wire, self._post)
-        settings = {"provider": provider, "model": session.model, "voice": session.voice}
+        calls = Calls(client, settings, self._post)
         bridge = Bridge(self._conversation, calls, self._post, settings)
         self._link = Link(bridge, shell, self._conversation, copy_context())
-        self._starter = Starter(self._conversation, self._link, shell.has_pages, client, provider, wire)
+        self._starter = Starter(self._conversation, self._link, shell.has_pages, client, settings)
         super().__init__()
 
     @property
@@ -221,7 +221,7 @@ class VoiceAgent(CommWidget):
         super().close()
 
     def __repr__(self) -> str:
-        return headline(self._conversation.state, self._provider)
+        return headline(self._conversation.state, self._settings.provider)
 
     def _say(self, text: str) -> Question:
         self._check_live()

@@ -49,6 +49,8 @@ export interface Session {
   say(text: string, itemId?: string): Failure | null;
   /** Silence the agent and drop the rest of what it was going to say. */
   interrupt(): void;
+  /** Tell the service what has changed of the session's options: the `session` of a `session.update`. */
+  update(session: object): void;
   mute(muted: boolean): void;
   enableSound(): void;
   /** Show an earlier conversation. A call of this page keeps its own. */
@@ -204,6 +206,7 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
       return null;
     },
     interrupt,
+    update: (session) => send({ type: "session.update", event_id: uuid(), session }),
     mute: (next) => {
       muted = next;
       attempt?.call.mute(next);

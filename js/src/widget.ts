@@ -9,6 +9,7 @@ import { createAudience } from "./audience";
 import { type Command, type Kernel, type Link, type Model, openKernel } from "./kernel";
 import { inspect } from "./preflight";
 import { problem } from "./protocol";
+import { isRecord } from "./reading";
 import { createSession, type Session } from "./session";
 import { State } from "./state";
 import { mount } from "./ui/mount";
@@ -100,6 +101,7 @@ function obey(session: Session, command: Command): void {
   if (command.do === "start") void session.start(text(command.log) ?? undefined);
   if (command.do === "stop") session.stop();
   if (command.do === "interrupt") session.interrupt();
+  if (command.do === "update" && isRecord(command.session)) session.update(command.session);
   if (command.do === "mute") session.mute(command.muted === true);
   if (command.do === "say") session.say(text(command.text) ?? "", text(command.item_id) ?? undefined);
 }

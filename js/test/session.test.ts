@@ -309,6 +309,20 @@ it("clears sound that outlasts its response without cancelling anything", async 
   expect(channel().types()).toEqual(["output_audio_buffer.clear"]);
 });
 
+it("tells the service what has changed of the session, under an id of its own, and nobody without a call", async () => {
+  session.update({ type: "realtime", instructions: "Too early." });
+  await live();
+  session.update({ type: "realtime", instructions: "Be brief." });
+  expect(channel().sent).toEqual([
+    {
+      type: "session.update",
+      event_id: expect.any(String),
+      session: { type: "realtime", instructions: "Be brief." },
+    },
+  ]);
+  expect(errors()).toEqual([]);
+});
+
 it("has nothing to interrupt while nobody speaks", async () => {
   await live();
   session.interrupt();

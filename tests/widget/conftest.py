@@ -17,6 +17,8 @@ from genmb_voice_widget.calls import Calls
 from genmb_voice_widget.client import TokenClient
 from genmb_voice_widget.conversation import Conversation
 from genmb_voice_widget.protocol import Envelope
+from genmb_voice_widget.session import Session
+from genmb_voice_widget.settings import Settings
 
 CANARY = "ek_canary_5d1c"
 
@@ -73,8 +75,9 @@ class Rig:
         self.sent: list[dict[str, Any]] = []
         self.arrived = asyncio.Event()
         self.conversation = Conversation(lambda log_id: self.bridge.resync(log_id))
-        self.calls = Calls(endpoint.client, "local", {"type": "realtime"}, self._send)
-        self.bridge = Bridge(self.conversation, self.calls, self._send, {"provider": "local"})
+        self.settings = Settings("local", Session())
+        self.calls = Calls(endpoint.client, self.settings, self._send)
+        self.bridge = Bridge(self.conversation, self.calls, self._send, self.settings)
 
     def _send(self, message: dict[str, Any]) -> None:
         self.sent.append(json.loads(json.dumps(message)))

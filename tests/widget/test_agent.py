@@ -105,8 +105,8 @@ def test_an_option_that_does_not_exist_is_refused_with_the_list():
     ("name", "words"),
     [
         ("stauts", "'stauts'. Did you mean 'status'?"),
-        ("vocie", "'vocie'. Did you mean 'voice'? It is chosen when the agent is made: VoiceAgent(voice=…)."),
-        ("voice", "'voice'. It is chosen when the agent is made: VoiceAgent(voice=…)."),
+        ("vocie", "'vocie'. Did you mean 'voice'?"),
+        ("key", "'key'. It is chosen when the agent is made: VoiceAgent(key=…)."),
         ("providr", "Did you mean 'provider'? It is chosen when the agent is made: VoiceAgent(provider=…)."),
         ("qqq", "VoiceAgent has no attribute 'qqq'."),
     ],

@@ -5,6 +5,8 @@ import pytest
 
 from genmb_voice_widget.bridge import BEAT, LEASE
 from genmb_voice_widget.pages import APPEAR, CLAIM, OBEY
+from genmb_voice_widget.session import Session
+from genmb_voice_widget.settings import Settings
 from genmb_voice_widget.starting import Starter
 
 
@@ -16,7 +18,7 @@ async def test_a_page_is_welcomed_with_the_state_and_the_settings(rig):
         "client": "a",
         "proto": 1,
         "snapshot": None,
-        "settings": {"provider": "local", "recorded": False},
+        "settings": {"provider": "local", "model": None, "voice": None, "recorded": False},
     }
 
 
@@ -55,7 +57,7 @@ async def test_a_page_passes_its_offer_on_and_gets_the_answer_without_the_sessio
     answer = (await rig.replied("1"))["result"]
     assert (answer["id"], answer["sdp"], answer["call_id"]) == ("vs_1", "v=0", "rtc_1")
     assert endpoint.asked == [
-        ("/v1/sessions", {"provider": "local", "session": {"type": "realtime"}, "sdp": "v=0 offer"})
+        ("/v1/sessions", {"provider": "local", "session": Session().to_wire(), "sdp": "v=0 offer"})
     ]
     rig.call("a", "2", "connected", session="vs_1", call_id="rtc_1")
     await rig.replied("2")
@@ -265,6 +267,31 @@ async def test_a_page_that_did_not_obey_is_not_asked_by_the_next_start(rig):
     assert [m["client"] for m in rig.sent if m.get("do") == "start"] == ["b", "a", "a"]
 
 
+async def test_a_change_of_an_option_is_told_to_the_page_that_holds_the_call(rig):
+    rig.greet("a", "b")
+    rig.status("a", "log", "connecting", "live")
+    rig.settings.begin()
+    rig.settings.change("instructions", "Be brief.", running=True)
+    rig.bridge.update()
+    rig.bridge.update()
+    update = {"type": "realtime", "instructions": "Be brief."}
+    assert rig.to("a", "command") == [{"op": "command", "client": "a", "do": "update", "session": update}]
+    assert rig.to("b", "command") == []
+
+
+async def test_an_option_that_changes_after_a_call_was_opened_is_told_when_it_is_connected(rig):
+    rig.greet("a")
+    rig.status("a", "log", "connecting")
+    rig.call("a", "1", "open", sdp="v=0 offer", log="log")
+    await rig.replied("1")
+    rig.settings.change("language", "de", running=True)
+    assert rig.to("a", "command") == []
+    rig.call("a", "2", "connected", session="vs_1", call_id="rtc_1")
+    [command] = rig.to("a", "command")
+    assert command["session"]["audio"]["input"]["transcription"] == {"language": "de"}
+    await rig.replied("2")
+
+
 @pytest.mark.parametrize("op", ["hello", "beat"])
 async def test_a_page_that_was_only_slow_is_known_again_when_it_is_heard_and_has_missed_no_mute(rig, op):
     rig.greet("a")
@@ -380,7 +407,7 @@ async def test_a_headless_session_is_no_pages_to_end(rig):
 def starting(rig):
     """Start in a page, as an agent does; done when its session is live."""
     link = SimpleNamespace(do=lambda ask: ask(rig.bridge))
-    starter = Starter(rig.conversation, link, True, None, "local", {})
+    starter = Starter(rig.conversation, link, True, None, Settings("local", Session()))
     return starter.start(headless=False, speed=1.0, muted=False)
 
 

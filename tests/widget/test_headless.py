@@ -12,6 +12,7 @@ from genmb_voice_widget.conversation import Conversation
 from genmb_voice_widget.errors import VoiceError
 from genmb_voice_widget.headless import Headless
 from genmb_voice_widget.session import Session
+from genmb_voice_widget.settings import Settings
 
 SECOND = struct.pack("<h", 1000) * 24_000
 
@@ -21,8 +22,8 @@ class Call:
 
     def __init__(self, endpoint, session=None, speed=20.0):
         self.conversation = Conversation()
-        wire = (session or Session()).to_wire()
-        self.session = Headless(self.conversation, endpoint.client, "local", wire, speed)
+        self.settings = Settings("local", session or Session())
+        self.session = Headless(self.conversation, endpoint.client, self.settings, speed)
         self.session.begin()
         self.holding = asyncio.create_task(self.session.hold())
 
@@ -353,3 +354,46 @@ async def test_the_secret_is_in_no_log_whatever_the_level(call, service, caplog)
         await one.over()
     told = {record.name for record in caplog.records if "ek_canary" in record.getMessage()}
     assert told == {"websockets.server"}, "the service of this test alone writes its headers down"
+
+
+async def test_with_no_turn_detection_the_end_of_what_is_said_is_the_end_of_the_turn(call, service):
+    one = await call(session=Session(turn_detection=None)).live()
+    speaking = asyncio.create_task(one.session.speak(SECOND))
+    await service.got("response.create")
+    sent = [event["type"] for event in service.received if event["type"] != "session.update"]
+    assert sent == ["input_audio_buffer.append"] * 50 + ["input_audio_buffer.commit", "response.create"]
+    await service.send(*user_turn()[2:], *reply(100))
+    await asyncio.wait_for(speaking, 5)
+
+
+async def test_a_turn_that_is_not_to_be_answered_at_once_is_committed_and_nothing_more(call, service):
+    one = await call(session=Session(turn_detection=None, auto_respond=False)).live()
+    speaking = asyncio.create_task(one.session.speak(SECOND))
+    await service.got("input_audio_buffer.commit")
+    await one.until(lambda: "input_audio_buffer.commit" in one.types("out"))
+    assert "response.create" not in one.types("out")
+    speaking.cancel()
+
+
+async def test_a_change_of_an_option_is_told_once_and_what_the_service_has_against_it_is_shown(call, service):
+    one = await call().live()
+    one.settings.change("instructions", "Be brief.", running=True)
+    one.session.update()
+    one.session.update()
+    [update] = await service.got("session.update")
+    assert update["session"] == {"type": "realtime", "instructions": "Be brief."}
+    error = {"code": "invalid_value", "event_id": update["event_id"], "message": "Too brief."}
+    await service.send({"type": "error", "error": error})
+    await one.until(lambda: one.conversation.state.errors)
+    assert one.conversation.state.errors[0].detail == "Too brief."
+
+
+async def test_an_option_that_changes_while_a_session_connects_is_told_as_soon_as_it_is_live(call, service):
+    service.silent = True
+    one = call()
+    await asyncio.wait_for(service.accepted.wait(), 5)
+    one.settings.change("language", "de", running=True)
+    await service.send({"type": "session.created", "session": {}})
+    [update] = await service.got("session.update")
+    assert update["session"]["audio"]["input"]["transcription"] == {"language": "de"}
+    await one.live()

@@ -15,9 +15,14 @@ def modules_after(code):
 def test_these_are_the_public_names():
     assert sorted(genmb_voice_widget.__all__) == [
         "Allowance",
+        "AzureSemanticVad",
+        "AzureVoice",
         "Envelope",
         "NoFrontEnd",
         "Problem",
+        "Prompt",
+        "SemanticVad",
+        "ServerVad",
         "Session",
         "Turn",
         "Usage",

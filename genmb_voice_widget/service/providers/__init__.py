@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
+from genmb_voice_widget.protocol import Dialect
 from genmb_voice_widget.secret import Secret
 
 Wire = Mapping[str, Any]
 """A GA session object (OpenAI Realtime API reference, `session`): `type`, `model`, `audio`, `tools` …"""
-
-Dialect = Literal["ga", "beta"]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,63 @@
+"""What an agent is set up to be now: its provider, and its options, which may change.
+
+Set in a cell's thread, read in the package's; each change puts one whole session in the place of another.
+It must not know who asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from .errors import VoiceError
+from .protocol import dialect_of
+from .session import Session
+from .session.azure_voice import AzureVoice
+from .session.changes import FIXED, session_update
+
+
+class Settings:
+    """A provider, by the endpoint's name for it, and a session's options.
+
+    Raises:
+        VoiceError: `bad_option`, for what there is not with this provider.
+    """
+
+    def __init__(self, provider: str, session: Session) -> None:
+        self.provider = provider
+        self.session = session
+        self._dialect = dialect_of(provider)
+        self._told = self._wire(session)
+
+    def begin(self) -> dict[str, Any]:
+        """Give the session object for a session that begins."""
+        self._told = self._wire(self.session)
+        return self._told
+
+    def update(self) -> dict[str, Any]:
+        """Give the `session` of a `session.update`: what its service does not know yet; {} for nothing."""
+        before, self._told = self._told, self._wire(self.session)
+        return session_update(before, self._told, self._dialect)
+
+    def shown(self) -> Mapping[str, Any]:
+        """Give what a page shows before a session."""
+        voice = self.session.voice
+        name = voice.name if isinstance(voice, AzureVoice) else voice
+        return {"provider": self.provider, "model": self.session.model, "voice": name}
+
+    def change(self, name: str, value: Any, running: bool) -> None:
+        """Change an option.
+
+        Raises:
+            VoiceError: `bad_option`: not this value, not with this provider, or not while a session runs.
+                Then nothing has changed.
+        """
+        chosen = replace(self.session, **{name: value})
+        if running and name in FIXED and getattr(chosen, name) != getattr(self.session, name):
+            raise VoiceError("bad_option", f"{name} cannot change while a session runs.")
+        self._wire(chosen)
+        self.session = chosen
+
+    def _wire(self, session: Session) -> dict[str, Any]:
+        return session.to_wire(self._dialect)

@@ -1,0 +1,122 @@
+"""What changes of a session that runs, and what cannot."""
+
+import pytest
+from azure.ai.voicelive.models import ClientEventSessionUpdate
+from harness import openai_types, voice_live_types
+from hypothesis import given
+from hypothesis import strategies as st
+from openai.types.realtime import SessionUpdateEvent
+from widget.test_session import IN_BOTH, IN_GA, IN_VOICE_LIVE
+
+from genmb_voice_widget.errors import VoiceError
+from genmb_voice_widget.session import Session
+from genmb_voice_widget.session.turn_detection import ServerVad
+from genmb_voice_widget.settings import Settings
+
+
+def changed(settings, name, value):
+    settings.begin()
+    settings.change(name, value, running=True)
+    return settings.update()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "update"),
+    [
+        ("instructions", "Be brief.", {"type": "realtime", "instructions": "Be brief."}),
+        ("language", "de", {"type": "realtime", "audio": {"input": {"transcription": {"language": "de"}}}}),
+        ("turn_detection", None, {"type": "realtime", "audio": {"input": {"turn_detection": None}}}),
+        ("speed", 1.5, {"type": "realtime", "audio": {"output": {"speed": 1.5}}}),
+        ("interruptible", True, {}),
+    ],
+)
+def test_an_update_names_what_has_changed_and_nothing_else(name, value, update):
+    assert changed(Settings("local", Session()), name, value) == update
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "cleared"),
+    [
+        ("noise_reduction", "near_field", {"audio": {"input": {"noise_reduction": None}}}),
+        ("max_output_tokens", 5, {"max_output_tokens": "inf"}),
+        ("truncation", "disabled", {"truncation": "auto"}),
+        ("speed", 0.5, {"audio": {"output": {"speed": 1.0}}}),
+    ],
+)
+def test_what_is_left_to_the_service_again_is_set_to_what_stands_for_nothing(name, value, cleared):
+    settings = Settings("azure", Session(**{name: value}))
+    assert changed(settings, name, None) == {"type": "realtime", **cleared}
+
+
+def test_what_was_told_is_not_told_again_and_several_changes_are_one_update():
+    settings = Settings("local", Session())
+    settings.begin()
+    settings.change("language", "de", running=True)
+    settings.change("instructions", "Be brief.", running=True)
+    update = settings.update()
+    assert (update["instructions"], "audio" in update) == ("Be brief.", True)
+    assert settings.update() == {}
+
+
+def test_what_changes_before_a_session_begins_is_in_its_session_object_and_no_update():
+    settings = Settings("local", Session())
+    settings.change("instructions", "Be brief.", running=False)
+    assert settings.begin()["instructions"] == "Be brief."
+    assert settings.update() == {}
+
+
+def test_a_knob_that_is_set_sends_the_whole_turn_detection():
+    update = changed(Settings("local", Session()), "turn_detection", ServerVad(threshold=0.9))
+    detection = update["audio"]["input"]["turn_detection"]
+    assert (detection["threshold"], detection["silence_duration_ms"]) == (0.9, 500)
+
+
+@pytest.mark.parametrize("name", ["voice", "model"])
+def test_voice_and_model_change_before_a_session_but_not_while_one_runs(name):
+    settings = Settings("local", Session())
+    with pytest.raises(VoiceError, match="cannot change while a session runs"):
+        settings.change(name, "cedar", running=True)
+    assert getattr(settings.session, name) is None
+    settings.change(name, "cedar", running=False)
+    assert settings.shown()[name] == "cedar"
+
+
+def test_a_change_that_the_provider_has_not_changes_nothing():
+    settings = Settings("voice-live", Session())
+    with pytest.raises(VoiceError, match="There is no speed"):
+        settings.change("speed", 1.5, running=False)
+    assert settings.session == Session()
+
+
+def sessions(*options):
+    return st.sampled_from(options).map(lambda chosen: Session(**{"model": None, "voice": None} | chosen))
+
+
+def without_fixed(*groups):
+    return [
+        {name: value for name, value in options.items() if name not in ("model", "voice")}
+        for group in groups
+        for options in group
+    ]
+
+
+@given(sessions(*without_fixed(IN_BOTH, IN_GA)), sessions(*without_fixed(IN_BOTH, IN_GA)))
+def test_every_change_of_a_ga_session_is_an_event_of_the_official_types(before, after):
+    update = moved("openai", before, after)
+    event = {"type": "session.update", "session": update}
+    assert update == {} or openai_types.faults(event, SessionUpdateEvent) == []
+
+
+@given(sessions(*without_fixed(IN_BOTH, IN_VOICE_LIVE)), sessions(*without_fixed(IN_BOTH, IN_VOICE_LIVE)))
+def test_every_change_of_a_voice_live_session_is_an_event_of_azures_types(before, after):
+    event = {"type": "session.update", "session": moved("voice-live", before, after)}
+    assert voice_live_types.faults(event, ClientEventSessionUpdate) == []
+
+
+def moved(provider, before, after):
+    """All changes from one session to another, in one update."""
+    settings = Settings(provider, before)
+    settings.begin()
+    for name in vars(after):
+        settings.change(name, getattr(after, name), running=True)
+    return settings.update()
