@@ -41,6 +41,7 @@ bench: install ## measure speed and size, as ratios to a floor of the same run
 soak: install ## the long forms of what the tests prove briefly: killed writers, crashed servers, many processes
 	PYTHONPATH=tests $(BIN)/python tests/soak/ledger_kills.py
 	cd tests && ../$(BIN)/python -m soak.window_processes
+	cd tests && ../$(BIN)/python -m soak.folds
 
 screenshots: install ## photograph the widget in JupyterLab, both themes, into docs/images
 	$(BIN)/pytest tests/e2e/test_screenshots.py -q --screenshots docs/images

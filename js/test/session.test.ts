@@ -7,6 +7,7 @@ import { createSession, type Session } from "../src/session";
 import type { ConnectOptions } from "../src/transport";
 import { connect } from "../src/webrtc";
 import { deferred, FakePeerConnection, type FakeStream, installBrowser, ticket } from "./fakes";
+import { strangers } from "./outbound";
 
 let browser: ReturnType<typeof installBrowser>;
 let envelopes: Envelope[];
@@ -34,7 +35,10 @@ beforeEach(() => {
       envelopes.push(structuredClone(envelope));
     },
   });
-  return () => vi.useRealTimers();
+  return () => {
+    vi.useRealTimers();
+    expect(strangers(FakePeerConnection.all.flatMap(({ channel }) => channel.sent))).toEqual([]);
+  };
 });
 
 const settle = () => vi.advanceTimersByTimeAsync(0);

@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+from harness.openai_types import faults
+from openai.types.realtime import RealtimeClientEvent
 from websockets.asyncio.server import ServerConnection, serve
 
 from genmb_voice_widget.bridge import Bridge
@@ -153,6 +155,7 @@ class Service:
             event = json.loads(message)
             silence = event["type"] == "input_audio_buffer.append" and not event["audio"].strip("A=")
             if not silence:
+                assert faults(event, RealtimeClientEvent) == []
                 self.received.append(event)
                 self._arrived.set()
                 await self.react(event)
