@@ -3,7 +3,8 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from genmb_voice_widget.bridge import BEAT, LEASE
+from genmb_voice_widget.bridge import BEAT
+from genmb_voice_widget.lead import LEASE
 from genmb_voice_widget.pages import APPEAR, CLAIM, OBEY
 from genmb_voice_widget.session import Session
 from genmb_voice_widget.settings import Settings
