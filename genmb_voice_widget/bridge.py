@@ -26,7 +26,7 @@ PROTO = 1
 TICK = 1.0
 """Seconds between two calls of `tick`."""
 BEAT = 2
-"""Ticks between two beats to the page that leads."""
+"""Ticks between two beats, which tell every page that a call is held, and by whom."""
 
 Message = dict[str, Any]
 
@@ -37,7 +37,7 @@ class Bridge:
     Args:
         conversation: what the pages' events are fed to.
         calls: the pages' calls to the endpoint.
-        send: takes a message for all pages; each knows by `client` whether it is meant.
+        send: takes a message for all pages; each knows by `client` or `holder` whether it is meant.
         settings: what the agent is set up to be.
     """
 
@@ -114,6 +114,10 @@ class Bridge:
         """Let no page begin a session from now on: the conversation is a recording."""
         self._lead.frozen = True
 
+    def held(self) -> None:
+        """Tell every page that a call begins that none of them holds."""
+        self._beat()
+
     def show(self) -> None:
         """Have every page show the conversation as it stands: no page has held it."""
         for client in self._pages:
@@ -127,8 +131,8 @@ class Bridge:
         """
         self._ticks += 1
         client = self._lead.calling
-        if self._conversation.running and self._ticks % BEAT == 0:
-            self._send({"op": "beat", "client": client or "kernel"})
+        if self._ticks % BEAT == 0:
+            self._beat()
         if client is None:
             if heard and self._pages.tick():
                 self._summons.give_up()
@@ -202,6 +206,10 @@ class Bridge:
         """Close the call of a page that cannot: only the kernel can still tell the endpoint."""
         if self._lead.lose():
             self._calls.abandon("page_gone")
+
+    def _beat(self) -> None:
+        if self._conversation.running:
+            self._send({"op": "beat", "holder": self._lead.calling})
 
     def _tell_leader(self, do: str, **members: Any) -> None:
         if self._lead.page is not None:

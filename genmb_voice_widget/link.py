@@ -52,7 +52,7 @@ class Link:
         self._headless = session
         session.begin()
         self._holding = submit(session.hold())
-        self.do(lambda _: None)  # from now on time matters to it: the pages hear that a call is held
+        self.do(Bridge.held)
         self._holding.add_done_callback(lambda _: self.do(Bridge.show))
 
     @property

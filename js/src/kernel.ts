@@ -115,8 +115,9 @@ export function openKernel(options: KernelOptions): Kernel {
 
   const onMessage = (content: unknown) => {
     const message = (content ?? {}) as Message;
-    if (message.client !== client) {
-      if (message.op === "beat") elsewhere.beat();
+    const beat = message.op === "beat"; // told to every page, about the one that holds the call
+    if ((beat ? message.holder : message.client) !== client) {
+      if (beat) elsewhere.beat();
       return;
     }
     heard = now();
@@ -232,6 +233,7 @@ export function openKernel(options: KernelOptions): Kernel {
 interface Message {
   readonly op?: unknown;
   readonly client?: unknown;
+  readonly holder?: unknown;
   readonly id?: unknown;
   readonly log?: unknown;
   readonly do?: unknown;

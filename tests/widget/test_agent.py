@@ -295,6 +295,16 @@ async def test_a_start_without_a_page_does_not_disturb_the_headless_one_after_it
     await agent.stop()
 
 
+async def test_the_pages_hear_at_once_that_a_session_without_a_browser_is_held(
+    agent, tab, service, monkeypatch
+):
+    monkeypatch.setattr("genmb_voice_widget.link.TICK", 3600)
+    agent.start(headless=True, speed=20)
+    await asyncio.to_thread(tab.arrived, "beat")
+    assert [message for message in tab.sent if message["op"] == "beat"] == [{"op": "beat", "holder": None}]
+    await agent.stop()
+
+
 async def test_a_mute_before_a_headless_session_holds_in_it(agent, service, tmp_path, talker):
     talker(service)
     agent.mute()
