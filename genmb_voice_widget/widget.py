@@ -23,7 +23,7 @@ from .bridge import Bridge
 from .calls import Calls
 from .comm_widget import deliver
 from .conversation import Conversation
-from .endpoint import Key, Where, hidden, token_client
+from .endpoint import Key, Where, hidden, nowhere, token_client
 from .errors import VoiceError
 from .headline import headline
 from .link import Link
@@ -200,13 +200,13 @@ class VoiceAgent(SessionOptions):
 
     @classmethod
     def replay(cls, path: File) -> Self:
-        """Make an agent that shows a saved session; it cannot talk.
+        """Make an agent that shows a saved session; it cannot talk, and needs no endpoint.
 
         Raises:
             VoiceError: `bad_recording`, naming the line.
         """
         envelopes = recording.load(Path(path))
-        agent = cls()
+        agent = cls(endpoint=nowhere)
         agent._recorded = True
         agent._link.do(Bridge.freeze)
         agent._conversation.begin("recording")

@@ -8,7 +8,7 @@ import ipywidgets
 import pytest
 import traitlets
 
-from genmb_voice_widget import widget
+from genmb_voice_widget import recording, widget
 from genmb_voice_widget.conversation import Conversation
 from genmb_voice_widget.errors import NoFrontEnd, VoiceError, WaitTimeout
 from genmb_voice_widget.loop import submit
@@ -409,6 +409,26 @@ async def test_a_replayed_session_can_be_looked_at_but_not_continued(agent, tab,
     for attempt in (replayed.start, replayed.ask("Hello?"), replayed.until("live")):
         with pytest.raises(VoiceError, match="read_only"):
             await attempt if asyncio.iscoroutine(attempt) else attempt()
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [
+        ("no address", None),
+        ("https://voice.example", "two words"),
+        ("http://voice.example", "key_canary_77"),
+    ],
+)
+def test_a_replay_asks_no_endpoint_so_a_bad_one_in_the_environment_is_no_matter(
+    tmp_path, envelope, monkeypatch, address, key
+):
+    file = recording.save(tmp_path / "talk.jsonl", [envelope(1, type="genmb.status", status="connecting")])
+    monkeypatch.setenv("GENMB_VOICE_ENDPOINT", address)
+    if key is not None:
+        monkeypatch.setenv("GENMB_VOICE_KEY", key)
+    with pytest.raises(VoiceError):
+        VoiceAgent()
+    assert VoiceAgent.replay(file).status == "connecting"
 
 
 async def test_run_speaks_each_file_and_returns_the_turns_of_this_run(agent, service, tmp_path, talker):
