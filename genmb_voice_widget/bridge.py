@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from .calls import Calls
@@ -65,6 +66,11 @@ class Bridge:
         return self._pages.waiting
 
     @property
+    def opening(self) -> bool:
+        """Whether a page opens a call, whose log has not come yet."""
+        return self._pages.opening
+
+    @property
     def busy(self) -> bool:
         """Whether time matters: a call is held or opened, or a start waits for one."""
         return self._pages.busy or (self._conversation.running and not self._lead.frozen)
@@ -76,7 +82,8 @@ class Bridge:
                 self._welcome(client, proto == PROTO)
             case {"op": str(op), "client": str(client)} if self._pages.hear(client):
                 self._lead.hear(client)
-                self._take(op, client, message)
+                # A start in another thread comes before all of it or after.
+                self._conversation.settled(partial(self._take, op, client, message))
             case _:
                 log.debug("a message that is not of the bridge, or of a page that has not said hello")
 

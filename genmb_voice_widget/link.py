@@ -56,6 +56,11 @@ class Link:
         self._holding.add_done_callback(lambda _: self.do(Bridge.show))
 
     @property
+    def opening(self) -> bool:
+        """Whether a page opens a call, whose log has not come yet."""
+        return self._bridge.opening
+
+    @property
     def headless(self) -> Headless | None:
         """The headless session, if it runs and the conversation is its."""
         session = self._headless

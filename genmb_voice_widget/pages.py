@@ -48,7 +48,12 @@ class Pages:
     @property
     def busy(self) -> bool:
         """Whether time matters."""
-        return self.waiting or self._claim is not None
+        return self.waiting or self.opening
+
+    @property
+    def opening(self) -> bool:
+        """Whether a page opens a call, whose log has not come yet."""
+        return self._claim is not None
 
     def greet(self, page: str) -> bool:
         """Note a page that says hello. Returns whether it was not there before."""

@@ -12,6 +12,7 @@ from genmb_voice_widget import recording, widget
 from genmb_voice_widget.conversation import Conversation
 from genmb_voice_widget.errors import NoFrontEnd, VoiceError, WaitTimeout
 from genmb_voice_widget.loop import submit
+from genmb_voice_widget.pages import Pages
 from genmb_voice_widget.shell import Shell
 from genmb_voice_widget.widget import VoiceAgent
 
@@ -293,6 +294,57 @@ async def test_a_start_without_a_page_does_not_disturb_the_headless_one_after_it
         await settled()
     assert (agent.status, agent.errors) == ("live", ())
     await agent.stop()
+
+
+async def test_a_start_without_a_page_is_refused_from_the_moment_that_a_page_opens_a_call(
+    agent, tab, service, endpoint, tmp_path, talker
+):
+    talker(service)
+    tab.send("call", id="1", method="open", params={"log": "log", "sdp": "v=0"})
+    await settled()  # the page's log is still to come
+    with pytest.raises(VoiceError, match="already_live"):
+        agent.start(headless=True)
+    with pytest.raises(VoiceError, match="already_live"):
+        await agent.run(tmp_path / "one.wav", timeout=5)
+    tab.become("connecting", "live")
+    await agent.until("live", timeout=5)
+    assert endpoint.paths() == ["/v1/sessions"]
+    tab.become("ended")
+    await agent.until("ended", timeout=5)
+    assert len(await agent.run(tmp_path / "one.wav", speed=20, timeout=5)) == 2
+
+
+@pytest.mark.parametrize("what", ["its call", "its log"])
+async def test_of_a_page_and_a_start_without_one_at_the_same_moment_one_gets_the_call(
+    agent, tab, service, endpoint, monkeypatch, what
+):
+    seen = []
+
+    def start():
+        try:
+            agent.start(headless=True)
+        except VoiceError as error:
+            seen.append(error.code)
+
+    starting = threading.Thread(target=start)
+
+    def at_once(pages, *page):
+        """Let the start come when the page has been let through, and before that is known."""
+        starting.start()
+        starting.join(0.2)
+        return undisturbed(pages, *page)
+
+    name = "claim" if what == "its call" else "begin"
+    undisturbed = getattr(Pages, name)
+    monkeypatch.setattr(Pages, name, at_once)
+    if what == "its call":
+        tab.send("call", id="1", method="open", params={"log": "log", "sdp": "v=0"})
+    else:
+        tab.become("connecting")
+    await settled()
+    await asyncio.to_thread(starting.join)
+    assert seen == ["already_live"]
+    assert not agent._conversation.log_id.startswith("headless")
 
 
 async def test_the_pages_hear_at_once_that_a_session_without_a_browser_is_held(
