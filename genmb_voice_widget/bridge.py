@@ -68,7 +68,7 @@ class Bridge:
     @property
     def opening(self) -> bool:
         """Whether a page opens a call, whose log has not come yet."""
-        return self._pages.opening
+        return self._pages.opener is not None
 
     @property
     def busy(self) -> bool:
@@ -95,8 +95,8 @@ class Bridge:
         """Have the running session ended, and one that was asked for not begun."""
         if self._pages.waiting:
             self._summons.stop()
-        else:
-            self._tell_leader("stop")
+        elif (page := self._pages.opener or self._lead.page) is not None:
+            self._command(page, "stop")
 
     def say(self, text: str, item_id: str) -> None:
         """Have a message of the user put into the conversation, under this id, and answered."""
@@ -152,8 +152,8 @@ class Bridge:
             self._lose_call()
 
     def close(self) -> None:
-        """End a running call, for the agent is closed."""
-        if (client := self._lead.calling) is not None:
+        """End a running call, or one that a page opens, for the agent is closed."""
+        if (client := self._pages.opener or self._lead.calling) is not None:
             self._command(client, "stop")
             self._calls.leave(client, "closed")
             self._calls.abandon("closed")

@@ -88,6 +88,12 @@ class Link:
         if (session := self.headless) is not None:
             post(session.stop, context=self._context)
 
+    def close(self) -> None:
+        """End a call that runs or is opened, for the agent is closed."""
+        if self._conversation.running or self.opening:
+            self.stop()
+            self.do(Bridge.close)
+
     def check_wait(self) -> None:
         """Look whether a cell can wait for whoever holds the call.
 

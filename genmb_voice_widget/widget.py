@@ -215,9 +215,8 @@ class VoiceAgent(SessionOptions):
 
     def close(self) -> None:
         """End a running call, and the agent."""
-        if self.comm is not None and self._conversation.running and not sys.is_finalizing():
-            self._link.stop()
-            self._link.do(Bridge.close)
+        if self.comm is not None and not sys.is_finalizing():
+            self._link.close()
         super().close()
 
     def __repr__(self) -> str:

@@ -441,6 +441,25 @@ async def test_closing_the_agent_ends_the_call_in_the_page_and_at_the_endpoint(a
     assert endpoint.asked[-1] == ("/v1/sessions/vs_1/ended", {"reason": "closed"})
 
 
+async def test_a_stop_in_the_moment_in_which_a_page_opens_a_call_reaches_it(agent, tab):
+    tab.send("call", id="1", method="open", params={"log": "log", "sdp": "v=0"})
+    await agent.stop()
+    await asyncio.to_thread(tab.command, "stop")
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_closing_the_agent_in_the_moment_in_which_a_page_opens_a_call_ends_what_comes_of_it(
+    agent, tab, endpoint, answered
+):
+    tab.send("call", id="1", method="open", params={"log": "log", "sdp": "v=0"})
+    await (asyncio.to_thread(tab.arrived, "reply") if answered else settled())
+    agent.close()
+    async with asyncio.timeout(5):
+        while len(endpoint.asked) < 2:
+            await settled()
+    assert endpoint.asked[1:] == [("/v1/sessions/vs_1/ended", {"reason": "closed"})]
+
+
 async def test_a_saved_session_replayed_is_the_same_session(agent, tab, tmp_path):
     tab.become("connecting", "live")
     tab.tell(item("u", "user", "Hello?"), item("a", "assistant", "Hello!"))
