@@ -1,6 +1,6 @@
 /**
- * Whether somebody else holds the agent's call: another page of the notebook, or the kernel. Beats say so, and a refusal;
- * a welcome may say that it is over, and silence does. It must not know how messages come.
+ * Whether somebody else holds the agent's call: another page of the notebook, or the kernel. Beats and a refusal say
+ * that it does, a welcome or silence that it is over. It must not know how messages come.
  */
 
 /** Without a new beat for this long, the other's call is over. */
