@@ -1,19 +1,20 @@
-"""The kernel's end of the bridge ("The bridge" in docs/architecture.md): who is there, and who leads.
+"""The kernel's end of the bridge ("The bridge" in docs/architecture.md): what pages say and are told.
 
-Several pages may show one agent (two tabs, a reloaded page). The one that starts a call leads: its log is the
-session's, and only it is spoken to until that call is over. Lives in the package's event loop and does no
-waiting of its own: `tick` brings the time. It must not know comms, kernels or traits. The other end is
-js/src/kernel.ts.
+Several pages may show one agent (two tabs, a reloaded page); only the one that leads is spoken to until its
+call is over. Lives in the package's event loop and does no waiting of its own: `tick` brings the time. It
+must not know comms, kernels or traits, nor how a page comes to lead. The other end is js/src/kernel.ts.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from .calls import Calls
 from .conversation import Conversation
+from .lead import Lead
 from .pages import Pages
 from .protocol import readable
 from .reading import text
@@ -26,9 +27,7 @@ PROTO = 1
 TICK = 1.0
 """Seconds between two calls of `tick`."""
 BEAT = 2
-"""Ticks between two beats to the page that leads."""
-LEASE = 30
-"""Ticks of silence, while the kernel could hear, after which the page that leads is gone."""
+"""Ticks between two beats, which tell every page that a call is held, and by whom."""
 
 Message = dict[str, Any]
 
@@ -39,7 +38,7 @@ class Bridge:
     Args:
         conversation: what the pages' events are fed to.
         calls: the pages' calls to the endpoint.
-        send: takes a message for all pages; each knows by `client` whether it is meant.
+        send: takes a message for all pages; each knows by `client` or `holder` whether it is meant.
         settings: what the agent is set up to be.
     """
 
@@ -55,23 +54,11 @@ class Bridge:
         self._send = send
         self._settings = settings
         self._pages = Pages()
-        self._frozen = False
-        self._lead: tuple[str, str] | None = None
-        self._over: set[str] = set()
-        self._summons = Summons(conversation, self._pages, self._command, self._over)
+        over: set[str] = set()
+        self._summons = Summons(conversation, self._pages, self._command, over)
+        self._lead = Lead(conversation, self._pages, self._summons, over)
         self._muted: bool | None = None
-        self._silence = 0
         self._ticks = 0
-
-    @property
-    def _leader(self) -> str | None:
-        """The page whose log is the session's."""
-        return self._lead[0] if self._lead and self._lead[1] == self._conversation.log_id else None
-
-    @property
-    def _calling(self) -> str | None:
-        """The page whose call runs."""
-        return self._leader if self._conversation.running else None
 
     @property
     def starting(self) -> bool:
@@ -79,9 +66,14 @@ class Bridge:
         return self._pages.waiting
 
     @property
+    def opening(self) -> bool:
+        """Whether a page opens a call, whose log has not come yet."""
+        return self._pages.opener is not None
+
+    @property
     def busy(self) -> bool:
         """Whether time matters: a call is held or opened, or a start waits for one."""
-        return self._pages.busy or (self._conversation.running and not self._frozen)
+        return self._pages.busy or (self._conversation.running and not self._lead.frozen)
 
     def receive(self, message: Any) -> None:
         """Take one message of a page; one that makes no sense changes nothing."""
@@ -89,9 +81,9 @@ class Bridge:
             case {"op": "hello", "client": str(client), "proto": proto}:
                 self._welcome(client, proto == PROTO)
             case {"op": str(op), "client": str(client)} if self._pages.hear(client):
-                if client == self._leader:
-                    self._silence = 0
-                self._take(op, client, message)
+                self._lead.hear(client)
+                # A start in another thread comes before all of it or after.
+                self._conversation.settled(partial(self._take, op, client, message))
             case _:
                 log.debug("a message that is not of the bridge, or of a page that has not said hello")
 
@@ -103,8 +95,8 @@ class Bridge:
         """Have the running session ended, and one that was asked for not begun."""
         if self._pages.waiting:
             self._summons.stop()
-        else:
-            self._tell_leader("stop")
+        elif (page := self._pages.opener or self._lead.page) is not None:
+            self._command(page, "stop")
 
     def say(self, text: str, item_id: str) -> None:
         """Have a message of the user put into the conversation, under this id, and answered."""
@@ -116,18 +108,22 @@ class Bridge:
 
     def update(self) -> None:
         """Have the service told what it does not know yet of the session's options."""
-        if self._calling is not None and (session := self._settings.update()):
+        if self._lead.calling is not None and (session := self._settings.update()):
             self._tell_leader("update", session=session)
 
     def mute(self, muted: bool) -> None:
         """Have the microphone switched off, or on again."""
         self._muted = muted
-        for client in self._pages if self._calling is None else [self._calling]:
+        for client in self._pages if self._lead.calling is None else [self._lead.calling]:
             self._command(client, "mute", muted=muted)
 
     def freeze(self) -> None:
         """Let no page begin a session from now on: the conversation is a recording."""
-        self._frozen = True
+        self._lead.frozen = True
+
+    def held(self) -> None:
+        """Tell every page that a call begins that none of them holds."""
+        self._beat()
 
     def show(self) -> None:
         """Have every page show the conversation as it stands: no page has held it."""
@@ -141,24 +137,23 @@ class Bridge:
             heard: whether a page could have been heard during it.
         """
         self._ticks += 1
-        client = self._calling
-        if self._conversation.running and self._ticks % BEAT == 0:
-            self._send({"op": "beat", "client": client or "kernel"})
+        client = self._lead.calling
+        if self._ticks % BEAT == 0:
+            self._beat()
         if client is None:
             if heard and self._pages.tick():
                 self._summons.give_up()
             return
         if self._conversation.state.status == "live":
             self._pages.settle()
-        self._silence = self._silence + 1 if heard else 0
-        if self._silence >= LEASE:
+        if self._lead.tick(heard):
             self._command(client, "stop")
             self._calls.leave(client, "page_gone")
             self._lose_call()
 
     def close(self) -> None:
-        """End a running call, for the agent is closed."""
-        if (client := self._calling) is not None:
+        """End a running call, or one that a page opens, for the agent is closed."""
+        if (client := self._pages.opener or self._lead.calling) is not None:
             self._command(client, "stop")
             self._calls.leave(client, "closed")
             self._calls.abandon("closed")
@@ -168,7 +163,7 @@ class Bridge:
         self._summons.mismatch = not same_version
         if not same_version:
             return
-        if not self._frozen:
+        if not self._lead.frozen:
             self._calls.greet(client)
         if not self._pages.greet(client):
             return
@@ -178,81 +173,54 @@ class Bridge:
             self._summons.ask()
 
     def _show(self, client: str, same_version: bool = True) -> None:
-        settings = {**self._settings.shown(), "recorded": self._frozen}
+        settings = {**self._settings.shown(), "recorded": self._lead.frozen}
         welcome = {"op": "welcome", "client": client, "proto": PROTO, "settings": settings}
         known = same_version and self._conversation.log_id
         self._send({**welcome, "snapshot": self._conversation.state.to_json() if known else None})
 
     def _take(self, op: str, client: str, message: Mapping[str, Any]) -> None:
         match op, message:
-            case "events", {"log": str(log_id), "events": [*events]} if self._leads(client, log_id):
+            case "events", {"log": str(log_id), "events": [*events]} if self._lead.takes(client, log_id):
                 self._conversation.feed(*readable(events))
-            case "snapshot", {"log": str(log_id), "seq": int(seq), "state": {**state}} if self._leads(
+            case "snapshot", {"log": str(log_id), "seq": int(seq), "state": {**state}} if self._lead.takes(
                 client, log_id
             ):
                 self._conversation.adopt(seq, state)
             case "call", {"id": str(number), "method": str(method), "params": {**params}}:
-                refusal = self._refusal(client, text(params.get("log")))
+                refusal = self._lead.refusal(client, text(params.get("log")))
                 if method == "open" and refusal is None and not self._conversation.running:
                     self._pages.claim(client)
                 self._calls.take(client, number, method, params, refusal)
                 if method == "connected":
                     self.update()  # options may have changed since it was opened
-            case "beat", _ if client == self._leader and self._conversation.gap:
+            case "beat", _ if client == self._lead.page and self._conversation.gap:
                 self.resync(self._conversation.log_id)
             case "bye", _:
                 asked = client == self._pages.asked
                 self._pages.leave(client)
                 self._calls.leave(client, "page_gone")
-                if client == self._leader:
+                if client == self._lead.page:
                     self._lose_call()
                 if asked and not self._conversation.running:
                     self._summons.ask()
 
     def resync(self, log_id: str) -> None:
         """Ask the page that leads for its whole state."""
-        if self._leader is not None:
-            self._send({"op": "resync", "client": self._leader, "log": log_id})
-
-    def _leads(self, client: str, log_id: str) -> bool:
-        """Tell whether this log is the session's; a new one is when no other page's call is running."""
-        if log_id in self._over:
-            return False
-        if log_id == self._conversation.log_id:
-            return client == self._leader
-        # A log that a session held here has displaced may still have late words.
-        displaced = self._lead is not None and log_id == self._lead[1]
-        if displaced or self._refusal(client, log_id) is not None:
-            self._over.add(log_id)
-            return False
-        self._over.add(self._conversation.log_id)
-        self._lead, self._silence = (client, log_id), 0
-        self._pages.begin()
-        self._summons.begun(client, log_id)
-        self._conversation.begin(log_id)
-        return True
-
-    def _refusal(self, client: str, log_id: str | None) -> str | None:
-        """Tell why this page may not begin a call, whose log may have been refused or taken back already."""
-        if self._frozen:
-            return "read_only"
-        if log_id in self._over:
-            return "active_elsewhere"
-        if self._conversation.running:
-            return None if client == self._leader else "active_elsewhere"
-        return "active_elsewhere" if self._pages.kept_off(client) else None
+        if self._lead.page is not None:
+            self._send({"op": "resync", "client": self._lead.page, "log": log_id})
 
     def _lose_call(self) -> None:
-        """Close the log of a page that cannot: only the kernel can still tell the endpoint."""
-        self._lead = None
-        self._over.add(self._conversation.log_id)
-        if self._conversation.running:
-            self._conversation.end("ended", "page_gone")
+        """Close the call of a page that cannot: only the kernel can still tell the endpoint."""
+        if self._lead.lose():
             self._calls.abandon("page_gone")
 
+    def _beat(self) -> None:
+        if self._conversation.running:
+            self._send({"op": "beat", "holder": self._lead.calling})
+
     def _tell_leader(self, do: str, **members: Any) -> None:
-        if self._leader is not None:
-            self._command(self._leader, do, **members)
+        if self._lead.page is not None:
+            self._command(self._lead.page, do, **members)
 
     def _command(self, client: str, do: str, **members: Any) -> None:
         self._send({"op": "command", "client": client, "do": do, **members})

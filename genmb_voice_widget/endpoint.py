@@ -51,6 +51,11 @@ def hidden(key: Key) -> Secret | None:
     return Secret(key if isinstance(key, str) else "")  # what is no text is refused as no key
 
 
+async def nowhere(*_: object) -> None:
+    """Be the endpoint of an agent that asks none, whatever the environment names."""
+    raise VoiceError("read_only")
+
+
 def token_client(endpoint: Where, key: Secret | None = None) -> TokenClient:
     """Return the process's client for an endpoint.
 

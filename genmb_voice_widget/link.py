@@ -52,8 +52,13 @@ class Link:
         self._headless = session
         session.begin()
         self._holding = submit(session.hold())
-        self.do(lambda _: None)  # from now on time matters to it: the pages hear that a call is held
+        self.do(Bridge.held)
         self._holding.add_done_callback(lambda _: self.do(Bridge.show))
+
+    @property
+    def opening(self) -> bool:
+        """Whether a page opens a call, whose log has not come yet."""
+        return self._bridge.opening
 
     @property
     def headless(self) -> Headless | None:
@@ -82,6 +87,12 @@ class Link:
         self.do(Bridge.stop)
         if (session := self.headless) is not None:
             post(session.stop, context=self._context)
+
+    def close(self) -> None:
+        """End a call that runs or is opened, for the agent is closed."""
+        if self._conversation.running or self.opening:
+            self.stop()
+            self.do(Bridge.close)
 
     def check_wait(self) -> None:
         """Look whether a cell can wait for whoever holds the call.

@@ -50,6 +50,11 @@ class Pages:
         """Whether time matters."""
         return self.waiting or self._claim is not None
 
+    @property
+    def opener(self) -> str | None:
+        """The page that opens a call, whose log has not come yet."""
+        return None if self._claim is None else self._claim[0]
+
     def greet(self, page: str) -> bool:
         """Note a page that says hello. Returns whether it was not there before."""
         if page in self._there:
@@ -99,10 +104,10 @@ class Pages:
 
     def kept_off(self, page: str) -> bool:
         """Whether another page opens a call."""
-        return self._claim is not None and self._claim[0] != page
+        return self.opener not in (None, page)
 
     def _unclaim(self, page: str) -> None:
-        if self._claim is not None and self._claim[0] == page:
+        if self.opener == page:
             self._claim = None
 
     def tick(self) -> bool:

@@ -68,9 +68,16 @@ class Starter:
 
         session = Headless(self.conversation, self.client, self.settings, speed)
         session.mute(muted)
-        live = self.conversation.wait(started(self.conversation, lambda log_id: log_id == session.log_id))
-        self.link.hold(session)
-        return live
+
+        def take_over() -> Future[bool]:
+            # A page may have got the call in the meantime, in another thread, or be about to.
+            if self.conversation.running or self.link.opening:
+                raise VoiceError("already_live")
+            live = self.conversation.wait(started(self.conversation, lambda log_id: log_id == session.log_id))
+            self.link.hold(session)
+            return live
+
+        return self.conversation.settled(take_over)
 
     def _start_in_page(self) -> Future[bool]:
         """Ask for it in the package's thread, where what was asked for before has been done by then."""

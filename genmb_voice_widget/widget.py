@@ -23,7 +23,7 @@ from .bridge import Bridge
 from .calls import Calls
 from .comm_widget import deliver
 from .conversation import Conversation
-from .endpoint import Key, Where, hidden, token_client
+from .endpoint import Key, Where, hidden, nowhere, token_client
 from .errors import VoiceError
 from .headline import headline
 from .link import Link
@@ -200,13 +200,13 @@ class VoiceAgent(SessionOptions):
 
     @classmethod
     def replay(cls, path: File) -> Self:
-        """Make an agent that shows a saved session; it cannot talk.
+        """Make an agent that shows a saved session; it cannot talk, and needs no endpoint.
 
         Raises:
             VoiceError: `bad_recording`, naming the line.
         """
         envelopes = recording.load(Path(path))
-        agent = cls()
+        agent = cls(endpoint=nowhere)
         agent._recorded = True
         agent._link.do(Bridge.freeze)
         agent._conversation.begin("recording")
@@ -215,9 +215,8 @@ class VoiceAgent(SessionOptions):
 
     def close(self) -> None:
         """End a running call, and the agent."""
-        if self.comm is not None and self._conversation.running and not sys.is_finalizing():
-            self._link.stop()
-            self._link.do(Bridge.close)
+        if self.comm is not None and not sys.is_finalizing():
+            self._link.close()
         super().close()
 
     def __repr__(self) -> str:

@@ -4,6 +4,7 @@
  * It must not know WebRTC or the UI, and it keeps no state of the session: that comes through `snapshot` when asked.
  */
 import { type Backend, failureOf, isTicket, type Problem } from "./backend";
+import { createElsewhere } from "./elsewhere";
 import { Failure, withDeadline } from "./failure";
 import { createOutbox } from "./outbox";
 import { type Environment, uuid } from "./preflight";
@@ -16,10 +17,6 @@ const BEAT_MS = 5_000;
 const KERNEL_SILENCE_MS = 12_000;
 /** Longer than the kernel's own patience with the endpoint. */
 const CALL_DEADLINE_MS = 30_000;
-/** The code of a refusal that says what another page's beat says. */
-const ELSEWHERE = "active_elsewhere";
-/** Beats reach every page of the notebook; without a new one for this long, the other page's call is over. */
-const ELSEWHERE_MS = 6_000;
 
 /** `silent`: no welcome yet, so perhaps a saved page or a busy kernel. `gone`: nothing can be sent any more. */
 export type Link = "greeting" | "ready" | "silent" | "gone" | "mismatch";
@@ -59,7 +56,7 @@ export interface KernelOptions {
 export interface Kernel {
   readonly backend: Backend;
   link(): Link;
-  /** Whether another page of this notebook holds the agent's call. */
+  /** Whether somebody else holds the agent's call. */
   elsewhere(): boolean;
   push(log: string, envelope: Envelope): void;
   /** Send what waits and say good-bye; the last words of a page. */
@@ -78,8 +75,6 @@ export function openKernel(options: KernelOptions): Kernel {
   let heard = now();
   let beaten = now();
   let ticked = now();
-  let otherBeat = Number.NEGATIVE_INFINITY;
-  let elsewhere = false;
   let doubted = Number.POSITIVE_INFINITY;
 
   const become = (next: Link) => {
@@ -109,6 +104,10 @@ export function openKernel(options: KernelOptions): Kernel {
     become("greeting");
     hello();
   };
+  const elsewhere = createElsewhere(now, (held) => {
+    options.onChange();
+    if (!held && link === "ready" && !live) greet(); // how the other call went stands in the welcome
+  });
   const lost = () => {
     for (const answer of calls.values()) answer({ problem: { code: "kernel_gone" } });
     if (live) options.onLost();
@@ -116,17 +115,15 @@ export function openKernel(options: KernelOptions): Kernel {
 
   const onMessage = (content: unknown) => {
     const message = (content ?? {}) as Message;
-    if (message.client !== client) {
-      if (message.op === "beat") noticeOther(true);
+    const beat = message.op === "beat"; // told to every page, about the one that holds the call
+    if ((beat ? message.holder : message.client) !== client) {
+      if (beat) elsewhere.beat();
       return;
     }
     heard = now();
     doubted = Number.POSITIVE_INFINITY;
     if (message.op === "welcome") {
-      if (!running(message.snapshot)) {
-        otherBeat = Number.NEGATIVE_INFINITY; // the other call is over: its silence need not be waited for
-        elsewhere = false;
-      }
+      elsewhere.shown(message.snapshot);
       become(message.proto === PROTO ? "ready" : "mismatch");
       options.onWelcome({ snapshot: message.snapshot ?? null, settings: message.settings ?? {} });
     }
@@ -140,14 +137,6 @@ export function openKernel(options: KernelOptions): Kernel {
       post({ op: "snapshot", ...snapshot });
     }
   };
-  const noticeOther = (beat: boolean) => {
-    if (beat) otherBeat = now();
-    const next = now() - otherBeat < ELSEWHERE_MS;
-    if (next === elsewhere) return;
-    elsewhere = next;
-    options.onChange();
-    if (!elsewhere && link === "ready" && !live) greet(); // how the other page's call went stands in the welcome
-  };
   const onRestart = () => {
     lost();
     greet();
@@ -156,7 +145,7 @@ export function openKernel(options: KernelOptions): Kernel {
     // After a sleep of the machine the kernel's beats still wait in the queue: give them one round.
     if (now() - ticked > 2 * BEAT_MS) heard = now();
     ticked = now();
-    noticeOther(false);
+    elsewhere.tick();
     if (now() - doubted >= UNANSWERED_MS) {
       doubted = Number.POSITIVE_INFINITY;
       greet();
@@ -178,7 +167,7 @@ export function openKernel(options: KernelOptions): Kernel {
       const id = uuid();
       calls.set(id, ({ result, problem }) => {
         calls.delete(id);
-        if (problem?.code === ELSEWHERE) noticeOther(true);
+        elsewhere.refused(problem?.code);
         if (problem) reject(failureOf(problem));
         else resolve(result);
       });
@@ -216,7 +205,7 @@ export function openKernel(options: KernelOptions): Kernel {
   return {
     backend,
     link: () => link,
-    elsewhere: () => elsewhere,
+    elsewhere: elsewhere.held,
     push: (log, envelope) => {
       const { type, status } = envelope.event;
       // An earlier log may still have late words.
@@ -244,6 +233,7 @@ export function openKernel(options: KernelOptions): Kernel {
 interface Message {
   readonly op?: unknown;
   readonly client?: unknown;
+  readonly holder?: unknown;
   readonly id?: unknown;
   readonly log?: unknown;
   readonly do?: unknown;
@@ -253,11 +243,6 @@ interface Message {
   readonly result?: unknown;
   readonly allowance?: unknown;
   readonly problem?: Problem;
-}
-
-function running(snapshot: unknown): boolean {
-  const status = (snapshot as { readonly status?: unknown } | null | undefined)?.status;
-  return status === "connecting" || status === "live" || status === "reconnecting";
 }
 
 const now = () => performance.now();

@@ -180,6 +180,8 @@ export class FakeModel implements Model {
   tell = (message: Message) => this.fire("msg:custom", { client: this.client, ...message });
   welcome = (more: Message = {}) =>
     this.tell({ op: "welcome", proto: 1, snapshot: null, settings: {}, ...more });
+  /** What all pages hear while a call is held: by this page unless said otherwise, null for no page. */
+  beat = (holder: string | null = this.client) => this.fire("msg:custom", { op: "beat", holder });
   /** Answer the newest call of a method. */
   reply = (method: string, answer: Message) =>
     this.tell({

@@ -63,7 +63,7 @@ function goLive() {
 async function passBeating(ms: number) {
   for (let passed = 0; passed < ms; passed += 2000) {
     await pass(2000);
-    model.tell({ op: "beat" });
+    model.beat();
   }
 }
 
@@ -107,9 +107,9 @@ it.each([null, 3, [], "x", {}, { op: "reply" }, { op: "command" }])("survives th
   expect(() => model.tell({ ...(message as object) })).not.toThrow();
 });
 
-it("knows that another page holds the call while that page's beats come", async () => {
+it.each(["other", null])("knows that %s holds the call while the beats say so", async (holder) => {
   model.welcome();
-  model.fire("msg:custom", { op: "beat", client: "other" });
+  model.beat(holder);
   expect(kernel.elsewhere()).toBe(true);
   await pass(7000);
   expect(kernel.elsewhere()).toBe(false);
@@ -117,16 +117,23 @@ it("knows that another page holds the call while that page's beats come", async 
 
 it("need not wait for the silence of a call that a welcome shows to be over", async () => {
   model.welcome();
-  model.fire("msg:custom", { op: "beat", client: "kernel" });
+  model.beat(null);
   model.welcome({ snapshot: { status: "live" } });
   expect(kernel.elsewhere()).toBe(true);
   model.welcome({ snapshot: { status: "ended" } });
   expect(kernel.elsewhere()).toBe(false);
 });
 
+it("takes the beats of its own call for nobody else's", async () => {
+  goLive();
+  await passBeating(20_000);
+  expect(kernel.elsewhere()).toBe(false);
+  expect(lost).toBe(0);
+});
+
 it("does not greet again in the middle of its own call when another's beats have ceased", async () => {
   goLive();
-  model.fire("msg:custom", { op: "beat", client: "other" });
+  model.beat("other");
   const hellos = model.ops("hello").length;
   await passBeating(8000);
   expect(kernel.elsewhere()).toBe(false);

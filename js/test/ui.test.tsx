@@ -462,7 +462,7 @@ it("shows a failure until the next session begins, in another page", async () =>
   await press("start");
   model.reply("open", { problem: { code: "provider_unreachable" } });
   await pass(0);
-  model.fire("msg:custom", { op: "beat", client: "other" });
+  model.beat("other");
   await pass(0);
   expect(all("error")).toEqual([]);
   expect(all("notice").map(({ dataset }) => dataset.code)).toEqual(["active_elsewhere"]);
@@ -488,7 +488,7 @@ it("begins the log that a start of the kernel names, and names it with the offer
 it("lets go of a call that the kernel does not hear because another page leads", async () => {
   await live();
   for (let passed = 0; passed < 14_000; passed += 2000) {
-    model.fire("msg:custom", { op: "beat", client: "other" });
+    model.beat("other");
     await pass(2000);
   }
   expect(browser.live()).toBe(0);
@@ -543,7 +543,7 @@ it("shows the conversation of before the reload", async () => {
 });
 
 it("does not offer a start while another tab holds the call", async () => {
-  model.fire("msg:custom", { op: "beat", client: "other" });
+  model.beat("other");
   await pass(0);
   expect(find("notice").dataset.code).toBe("active_elsewhere");
   expect((find("start") as HTMLButtonElement).disabled).toBe(true);

@@ -134,11 +134,11 @@ class Page:
         self.kernel.send_comm(self.comm_id, {"op": op, "client": self.client, **members})
 
     async def hear(self, op: str) -> dict[str, Any]:
-        """Wait for a message of the kernel for this page."""
+        """Wait for a message of the kernel for this page, or about its call."""
         async with asyncio.timeout(PATIENCE):
             while True:
                 message = await self.kernel.pages[self.comm_id].get()
-                if message["client"] == self.client:
+                if self.client in (message.get("client"), message.get("holder")):
                     self.received.append(message)
                     if message["op"] == op:
                         return message

@@ -103,7 +103,11 @@ class Rig:
         self.page(client, "call", id=number, method=method, params=params)
 
     def to(self, client: str, op: str) -> list[dict[str, Any]]:
-        return [message for message in self.sent if (message["client"], message["op"]) == (client, op)]
+        return [message for message in self.sent if (message.get("client"), message["op"]) == (client, op)]
+
+    def beats(self) -> list[str | None]:
+        """Who held the call at each beat so far."""
+        return [message["holder"] for message in self.sent if message["op"] == "beat"]
 
     async def replied(self, number: str) -> dict[str, Any]:
         async with asyncio.timeout(5):

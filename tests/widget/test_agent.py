@@ -8,10 +8,11 @@ import ipywidgets
 import pytest
 import traitlets
 
-from genmb_voice_widget import widget
+from genmb_voice_widget import recording, widget
 from genmb_voice_widget.conversation import Conversation
 from genmb_voice_widget.errors import NoFrontEnd, VoiceError, WaitTimeout
 from genmb_voice_widget.loop import submit
+from genmb_voice_widget.pages import Pages
 from genmb_voice_widget.shell import Shell
 from genmb_voice_widget.widget import VoiceAgent
 
@@ -295,6 +296,67 @@ async def test_a_start_without_a_page_does_not_disturb_the_headless_one_after_it
     await agent.stop()
 
 
+async def test_a_start_without_a_page_is_refused_from_the_moment_that_a_page_opens_a_call(
+    agent, tab, service, endpoint, tmp_path, talker
+):
+    talker(service)
+    tab.send("call", id="1", method="open", params={"log": "log", "sdp": "v=0"})
+    await settled()  # the page's log is still to come
+    with pytest.raises(VoiceError, match="already_live"):
+        agent.start(headless=True)
+    with pytest.raises(VoiceError, match="already_live"):
+        await agent.run(tmp_path / "one.wav", timeout=5)
+    tab.become("connecting", "live")
+    await agent.until("live", timeout=5)
+    assert endpoint.paths() == ["/v1/sessions"]
+    tab.become("ended")
+    await agent.until("ended", timeout=5)
+    assert len(await agent.run(tmp_path / "one.wav", speed=20, timeout=5)) == 2
+
+
+@pytest.mark.parametrize("what", ["its call", "its log"])
+async def test_of_a_page_and_a_start_without_one_at_the_same_moment_one_gets_the_call(
+    agent, tab, service, endpoint, monkeypatch, what
+):
+    seen = []
+
+    def start():
+        try:
+            agent.start(headless=True)
+        except VoiceError as error:
+            seen.append(error.code)
+
+    starting = threading.Thread(target=start)
+
+    def at_once(pages, *page):
+        """Let the start come when the page has been let through, and before that is known."""
+        starting.start()
+        starting.join(0.2)
+        return undisturbed(pages, *page)
+
+    name = "claim" if what == "its call" else "begin"
+    undisturbed = getattr(Pages, name)
+    monkeypatch.setattr(Pages, name, at_once)
+    if what == "its call":
+        tab.send("call", id="1", method="open", params={"log": "log", "sdp": "v=0"})
+    else:
+        tab.become("connecting")
+    await settled()
+    await asyncio.to_thread(starting.join)
+    assert seen == ["already_live"]
+    assert not agent._conversation.log_id.startswith("headless")
+
+
+async def test_the_pages_hear_at_once_that_a_session_without_a_browser_is_held(
+    agent, tab, service, monkeypatch
+):
+    monkeypatch.setattr("genmb_voice_widget.link.TICK", 3600)
+    agent.start(headless=True, speed=20)
+    await asyncio.to_thread(tab.arrived, "beat")
+    assert [message for message in tab.sent if message["op"] == "beat"] == [{"op": "beat", "holder": None}]
+    await agent.stop()
+
+
 async def test_a_mute_before_a_headless_session_holds_in_it(agent, service, tmp_path, talker):
     talker(service)
     agent.mute()
@@ -379,6 +441,25 @@ async def test_closing_the_agent_ends_the_call_in_the_page_and_at_the_endpoint(a
     assert endpoint.asked[-1] == ("/v1/sessions/vs_1/ended", {"reason": "closed"})
 
 
+async def test_a_stop_in_the_moment_in_which_a_page_opens_a_call_reaches_it(agent, tab):
+    tab.send("call", id="1", method="open", params={"log": "log", "sdp": "v=0"})
+    await agent.stop()
+    await asyncio.to_thread(tab.command, "stop")
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_closing_the_agent_in_the_moment_in_which_a_page_opens_a_call_ends_what_comes_of_it(
+    agent, tab, endpoint, answered
+):
+    tab.send("call", id="1", method="open", params={"log": "log", "sdp": "v=0"})
+    await (asyncio.to_thread(tab.arrived, "reply") if answered else settled())
+    agent.close()
+    async with asyncio.timeout(5):
+        while len(endpoint.asked) < 2:
+            await settled()
+    assert endpoint.asked[1:] == [("/v1/sessions/vs_1/ended", {"reason": "closed"})]
+
+
 async def test_a_saved_session_replayed_is_the_same_session(agent, tab, tmp_path):
     tab.become("connecting", "live")
     tab.tell(item("u", "user", "Hello?"), item("a", "assistant", "Hello!"))
@@ -399,6 +480,26 @@ async def test_a_replayed_session_can_be_looked_at_but_not_continued(agent, tab,
     for attempt in (replayed.start, replayed.ask("Hello?"), replayed.until("live")):
         with pytest.raises(VoiceError, match="read_only"):
             await attempt if asyncio.iscoroutine(attempt) else attempt()
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [
+        ("no address", None),
+        ("https://voice.example", "two words"),
+        ("http://voice.example", "key_canary_77"),
+    ],
+)
+def test_a_replay_asks_no_endpoint_so_a_bad_one_in_the_environment_is_no_matter(
+    tmp_path, envelope, monkeypatch, address, key
+):
+    file = recording.save(tmp_path / "talk.jsonl", [envelope(1, type="genmb.status", status="connecting")])
+    monkeypatch.setenv("GENMB_VOICE_ENDPOINT", address)
+    if key is not None:
+        monkeypatch.setenv("GENMB_VOICE_KEY", key)
+    with pytest.raises(VoiceError):
+        VoiceAgent()
+    assert VoiceAgent.replay(file).status == "connecting"
 
 
 async def test_run_speaks_each_file_and_returns_the_turns_of_this_run(agent, service, tmp_path, talker):
