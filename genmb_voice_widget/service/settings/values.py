@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import Any
 
 from genmb_voice_widget.secret import Secret
@@ -151,11 +150,3 @@ def option(reader: Reader) -> Reader:
             raise argparse.ArgumentTypeError(f"{given!r} {error}") from None
 
     return checked
-
-
-def is_loopback(name: str) -> bool:
-    """Tell whether only this machine reaches an address."""
-    try:
-        return name == "localhost" or ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return False
