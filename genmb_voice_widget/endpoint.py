@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ from urllib.parse import urlsplit
 from .address import is_loopback, web_address
 from .client import TokenClient
 from .errors import VoiceError
-from .secret import Secret
+from .secret import Secret, is_sendable
 
 if TYPE_CHECKING:
     import httpx
@@ -39,8 +38,6 @@ TIMEOUT = 25.0
 
 ADDRESS_VARIABLE = "GENMB_VOICE_ENDPOINT"
 KEY_VARIABLE = "GENMB_VOICE_KEY"
-
-_KEY = re.compile(r"[!-~]{1,8192}")
 
 
 def hidden(key: Key) -> Secret | None:
@@ -90,7 +87,7 @@ def _fit(key: Secret | None, address: str) -> Secret | None:
     """Let a key pass that may be sent there; one from a file may have a line end."""
     if key is None:
         return None
-    if not isinstance(key, Secret) or not _KEY.fullmatch(key.reveal().strip()):
+    if not isinstance(key, Secret) or not is_sendable(key.reveal().strip()):
         raise VoiceError("bad_option", "key must be an app's key: visible characters without blanks.")
     parts = urlsplit(address)
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
