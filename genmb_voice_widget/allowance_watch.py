@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
-from .allowance import Allowance
 from .errors import VoiceError
+
+if TYPE_CHECKING:
+    from .allowance import Allowance
 
 log = logging.getLogger(__name__)
 

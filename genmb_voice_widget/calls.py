@@ -10,12 +10,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .allowance import Allowance
 from .client import TokenClient
 from .errors import Refused, VoiceError
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .allowance import Allowance
 
 log = logging.getLogger(__name__)
 

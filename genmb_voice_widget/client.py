@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from .allowance import Allowance, read_allowance
 from .allowance_watch import AllowanceWatch
 from .errors import Refused, VoiceError
 from .protocol import load
@@ -20,6 +19,8 @@ from .secret import Secret
 
 if TYPE_CHECKING:
     import httpx
+
+    from .allowance import Allowance
 
 
 _WHO_MAY = (
@@ -100,6 +101,8 @@ class TokenClient:
 
     async def allowance(self) -> Allowance:
         """Ask what the caller has left; the errors are those of `open`."""
+        from .allowance import read_allowance  # an agent is made sooner without
+
         return read_allowance(await self._call("GET", "/v1/allowance"))
 
     async def warm(self) -> None:

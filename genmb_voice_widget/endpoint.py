@@ -14,16 +14,15 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Awaitable, Callable
 from functools import cache
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from .address import is_loopback, web_address
 from .client import TokenClient
 from .errors import VoiceError
-from .secret import Secret
+from .secret import Secret, is_sendable
 
 if TYPE_CHECKING:
     import httpx
@@ -39,9 +38,6 @@ TIMEOUT = 25.0
 
 ADDRESS_VARIABLE = "GENMB_VOICE_ENDPOINT"
 KEY_VARIABLE = "GENMB_VOICE_KEY"
-
-_ADDRESS = re.compile(r"https?://([\w.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?(/[^\s?#@\\]*)?", re.IGNORECASE)
-_KEY = re.compile(r"[!-~]{1,8192}")
 
 
 def hidden(key: Key) -> Secret | None:
@@ -69,7 +65,7 @@ def token_client(endpoint: Where, key: Secret | None = None) -> TokenClient:
     """
     where = (os.environ.get(ADDRESS_VARIABLE) or None) if endpoint is None else endpoint
     if isinstance(where, str):
-        address = _checked(where)
+        address = web_address(where)
         return _client(address, _fit(key or _key_beside(address), address))
     if key is not None:
         raise VoiceError("bad_option", "key is for an endpoint with an address: endpoint='https://…'.")
@@ -85,16 +81,6 @@ def _client(where: str | App | None, key: Secret | None) -> TokenClient:
     return TokenClient(lambda: _mounted(where), metered=where is not None)
 
 
-def _checked(address: str) -> str:
-    try:
-        usual = bool(_ADDRESS.fullmatch(address)) and urlsplit(address).port != 0
-    except ValueError:
-        usual = False
-    if not usual:
-        raise VoiceError("bad_option", "endpoint must be an http(s) address without a user name or a query.")
-    return address.rstrip("/")
-
-
 def _key_beside(address: str) -> Secret | None:
     """Read the environment's key, when this is the address that it is for."""
     if os.environ.get(ADDRESS_VARIABLE, "").rstrip("/") != address:
@@ -106,20 +92,12 @@ def _fit(key: Secret | None, address: str) -> Secret | None:
     """Let a key pass that may be sent there; one from a file may have a line end."""
     if key is None:
         return None
-    if not isinstance(key, Secret) or not _KEY.fullmatch(key.reveal().strip()):
+    if not isinstance(key, Secret) or not is_sendable(key.reveal().strip()):
         raise VoiceError("bad_option", "key must be an app's key: visible characters without blanks.")
     parts = urlsplit(address)
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         raise VoiceError("insecure_endpoint")
     return Secret(key.reveal().strip())
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine hears what is sent there."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _served(address: str, key: Secret | None) -> httpx.AsyncClient:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from html import escape
 from urllib.parse import urlsplit
 
-from .errors import VoiceError
+from .address import web_address
 from .page_tags import Attributes, Piece, pieces
 
 MARK = "data-genmb-voice"
@@ -74,7 +74,8 @@ def inject_sdk(
     wanted = asks_for_voice(prompt) if enabled is None else enabled
     if not wanted:
         return html
-    base = _checked(endpoint)
+    base = endpoint.rstrip("/")  # none, or a slash alone: the page's own origin
+    base = base and web_address(base)
     src = f"{base}/sdk.js"
     page = _looked_through(html, src)
     if page.has_script:
@@ -99,15 +100,6 @@ def _is_refused(prompt: str, found: re.Match[str]) -> bool:
     begin, end = found.span()
     clause = _CLAUSE.split(prompt[max(0, begin - _NEAR) : begin])[-1]
     return bool(_REFUSED_BEFORE.search(clause) or _REFUSED_AFTER.match(prompt, end, end + _NEAR))
-
-
-def _checked(endpoint: str) -> str:
-    base = endpoint.rstrip("/")
-    parts = urlsplit(base)
-    sound = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
-    if base and (not sound or parts.query or parts.fragment or re.search(r"[\s\x00-\x1f]", base)):
-        raise VoiceError("bad_option", "endpoint must be an http(s) address without a user name or a query.")
-    return base
 
 
 @dataclass

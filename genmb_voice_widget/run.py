@@ -15,7 +15,6 @@ from .link import Link
 from .loop import submit
 from .state import Turn
 from .waiting import Asked, failure, ticked
-from .wav import BYTES_PER_MS, read_wav
 
 File = str | os.PathLike[str]
 
@@ -45,6 +44,8 @@ async def speak_files(
         WaitTimeout: when a reply does not come.
         VoiceError: `bad_audio`, `response_failed`, or why the session failed or ended.
     """
+    from .wav import BYTES_PER_MS, read_wav  # an agent is made sooner without, and few read files
+
     sounds = [read_wav(file) for file in ([wavs] if isinstance(wavs, str | os.PathLike) else wavs)]
     starting = None if link.headless is not None else start()
     try:

@@ -5,6 +5,10 @@ It must not know what it opens.
 
 from __future__ import annotations
 
+import re
+
+_SENDABLE = re.compile(r"[!-~]{1,8192}")
+
 
 class Secret:
     """Holds a string; only `reveal()`, where it is sent, gives it out."""
@@ -26,3 +30,8 @@ class Secret:
 
     def __repr__(self) -> str:
         return "Secret(****)"
+
+
+def is_sendable(value: str) -> bool:
+    """Tell whether a header can carry it: visible ASCII, so no blank and no line end, and not too long."""
+    return bool(_SENDABLE.fullmatch(value))

@@ -6,11 +6,12 @@ It must not know what the names are of.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 def meant(name: str, names: Iterable[str]) -> str | None:
     """Return the name that is closest to `name`, or None when none is close."""
+    from difflib import get_close_matches  # an agent is made sooner without
+
     return next(iter(get_close_matches(name.lower(), list(names), n=1)), None)
 
 

@@ -14,11 +14,9 @@ from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from . import recording
-from .allowance import Allowance
-from .asking import Question
 from .bridge import Bridge
 from .calls import Calls
 from .comm_widget import deliver
@@ -37,6 +35,9 @@ from .shell import this_shell
 from .starting import Starter
 from .state import Turn
 from .waiting import Asked, moment, ticked, while_running
+
+if TYPE_CHECKING:
+    from .allowance import Allowance
 
 T = TypeVar("T")
 
@@ -129,7 +130,7 @@ class VoiceAgent(SessionOptions):
                 `not_live`, `message_too_long`, `wait_impossible`, or why the session ended before.
         """
         self._check_live()
-        self._check_wait()
+        self._link.check_wait()
         reply = while_running(self._conversation, self._say(text))
         return await self._wait(self._conversation.wait(reply), timeout)
 
@@ -222,7 +223,9 @@ class VoiceAgent(SessionOptions):
     def __repr__(self) -> str:
         return headline(self._conversation.state, self._settings.provider)
 
-    def _say(self, text: str) -> Question:
+    def _say(self, text: str) -> Callable[[], Turn | None]:
+        from .asking import Question  # few sessions are written to, and an agent is made sooner without
+
         self._check_live()
         question = Question(self._conversation)
         self._link.tell(lambda end: end.say(text, question.item_id))
@@ -233,10 +236,6 @@ class VoiceAgent(SessionOptions):
         if self.status != "live":
             raise VoiceError("not_live")
 
-    def _check_wait(self) -> None:
-        self._check_talks()
-        self._link.check_wait()
-
     def _check_talks(self) -> None:
         if self._recorded:
             raise VoiceError("read_only")
@@ -244,6 +243,7 @@ class VoiceAgent(SessionOptions):
     async def _wait(self, future: Future[T], limit: float | None) -> T:
         def check() -> None:
             if not future.done():
-                self._check_wait()
+                self._check_talks()
+                self._link.check_wait()
 
         return await ticked(future, limit, partial(self._conversation.settled, check))

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from .address import is_loopback
 from .client import Ticket
 from .errors import VoiceError
 
@@ -25,8 +26,6 @@ log = logging.getLogger(__name__)
 
 LARGEST = 16 * 1024 * 1024
 """Bytes of one message: above the fifteen MiB that an event may hold."""
-
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 # At DEBUG the library logs every header, the secret's too, and every chunk of audio.
 _library_log = logging.getLogger(f"{__name__}.library")
@@ -53,7 +52,7 @@ async def open_socket(ticket: Ticket) -> AsyncIterator[ClientConnection]:
             max_size=LARGEST,
             logger=_library_log,
             # A proxy of the environment cannot reach the local peer.
-            proxy=None if urlsplit(ticket.url).hostname in _LOOPBACK else True,
+            proxy=None if is_loopback(urlsplit(ticket.url).hostname or "") else True,
         )
     except InvalidStatus as refusal:
         raise VoiceError("provider_refused", f"Status {refusal.response.status_code}.") from None

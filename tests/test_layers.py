@@ -189,8 +189,32 @@ def test_only_the_rooms_that_own_a_table_speak_to_the_database(module):
 
 @pytest.mark.parametrize("module", ["", ".service", ".service.policy", ".service.ledger", ".service.window"])
 def test_importing_it_pulls_in_nothing_heavy(module):
-    code = (
-        f"import genmb_voice_widget{module}, sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    assert (
+        sorted(HEAVY & {name.partition(".")[0] for name in loaded(f"import genmb_voice_widget{module}")})
+        == []
     )
+
+
+def test_an_agent_is_made_without_what_it_may_never_be_asked_for():
+    names = loaded("from genmb_voice_widget import VoiceAgent; VoiceAgent()")
+    assert ours("widget") in names
+    rare = (
+        "allowance",
+        "asking",
+        "cli",
+        "headless",
+        "inject",
+        "say",
+        "sequencer",
+        "talk",
+        "voice_app",
+        "wav",
+    )
+    assert sorted(names & {ours(name) for name in rare}) == []
+
+
+def loaded(code: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded after it ran the code."""
+    code = f"{code}; import sys; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert sorted(HEAVY & set(run.stdout.split())) == []
+    return set(run.stdout.split())

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from genmb_voice_widget.fold.reduce import HANDLERS
+from genmb_voice_widget.fold.reduce import handlers
 from genmb_voice_widget.protocol import Envelope, Event, load, strip_audio
 from genmb_voice_widget.state import State
 
@@ -39,7 +39,7 @@ WORDS = [
 ]
 NUMBERS = [0, 1, 2, 48, 400, 850.0, 0.5, 1e-7, -1, -0.0, 2**31, 2**53 - 1, 2**53, 10**30, 1e300, 3.25, 96000]
 WRONG: list[Any] = [None, True, False, "", "x", [], {}, [[]], {"id": {}}, ["u1"], {"__proto__": {"id": "u1"}}]
-KINDS = sorted({*(kind for handlers in HANDLERS.values() for kind in handlers), *load().aliases})
+KINDS = sorted({*(kind for of in handlers().values() for kind in of), *load().aliases})
 FREQUENT = [kind for kind in KINDS if kind.endswith((".delta", ".done"))] + [
     "conversation.item.truncated"
 ] * 4
@@ -224,7 +224,7 @@ class Nonsense:
         return str(self.pick(FREQUENT if chance < 0.4 else KINDS))
 
     def direction(self, kind: str) -> str:
-        usual = next((each for each, handlers in HANDLERS.items() if kind in handlers), "in")
+        usual = next((each for each, of in handlers().items() if kind in of), "in")
         return usual if self.random.random() < 0.97 else str(self.pick(["in", "out", "own"]))
 
     def code(self) -> Any:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genmb_voice_widget.fold.order import Order
-from genmb_voice_widget.fold.reduce import HANDLERS
+from genmb_voice_widget.fold.reduce import handlers
 from genmb_voice_widget.protocol import Envelope, Event, load
 from genmb_voice_widget.state import Response, State, fold
 
@@ -112,14 +112,14 @@ def test_every_event_of_the_protocol_is_folded_or_harmless(direction: Any, kind:
         assert state.apply(Envelope(5, 5, direction, {"type": kind, **body}))
         assert state.seq == 5
         assert State.from_json(state.to_json()).to_json() == state.to_json()
-        if load().aliases.get(kind, kind) not in HANDLERS[direction]:
+        if load().aliases.get(kind, kind) not in handlers()[direction]:
             assert without_seq(state) == before
 
 
 def test_the_lists_of_events_are_complete_and_cover_every_handler() -> None:
     assert (len(set(SERVER)), len(set(CLIENT))) == (46, 11)
-    assert set(HANDLERS["in"]) <= set(SERVER)
-    assert set(HANDLERS["out"]) <= set(CLIENT)
+    assert set(handlers()["in"]) <= set(SERVER)
+    assert set(handlers()["out"]) <= set(CLIENT)
 
 
 STATUSES = list(load().status)
@@ -252,7 +252,7 @@ JSON = st.recursive(
 )
 EVENTS = st.builds(
     lambda kind, body: {**body, "type": kind},
-    st.sampled_from([*SERVER, *CLIENT, *load().aliases, *HANDLERS["own"]]),
+    st.sampled_from([*SERVER, *CLIENT, *load().aliases, *handlers()["own"]]),
     st.dictionaries(st.sampled_from(list(BODY)), JSON | st.sampled_from(list(BODY.values())), max_size=9),
 )
 

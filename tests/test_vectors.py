@@ -162,10 +162,10 @@ def test_every_error_of_the_catalogue_is_shown_in_a_vector() -> None:
 
 
 def test_every_event_that_the_fold_handles_occurs_in_a_vector() -> None:
-    from genmb_voice_widget.fold.reduce import HANDLERS
+    from genmb_voice_widget.fold.reduce import handlers
 
     types, _, _ = occurring()
-    assert {handled for handlers in HANDLERS.values() for handled in handlers} <= types
+    assert {handled for of in handlers().values() for handled in of} <= types
 
 
 def test_the_runner_notices_what_differs() -> None:

@@ -28,7 +28,7 @@ from .drain import Drain
 from .ledger import Ledger
 from .ledger.memory import MemoryLedger
 from .policy import NOTEBOOK
-from .settings import Settings, SettingsError
+from .settings import Settings, SettingsError, not_installed
 from .settings.provider_kinds import KINDS, Kind, make_providers
 from .settings.values import bracketed
 from .window import MemoryWindow, Window
@@ -52,9 +52,7 @@ def assemble(settings: Settings, drain: Drain, kinds: Mapping[str, Kind] = KINDS
             _for_apps(settings, drain, kinds) if settings.access == "apps" else _open(settings, drain, kinds)
         )
     except ModuleNotFoundError as missing:
-        raise SettingsError(
-            f"{missing.name} is not installed: pip install 'genmb-voice-widget[service]'."
-        ) from None
+        raise not_installed(missing) from None
 
 
 def _open(settings: Settings, drain: Drain, kinds: Mapping[str, Kind]) -> FastAPI:

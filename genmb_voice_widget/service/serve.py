@@ -31,7 +31,7 @@ from .settings import Settings, SettingsError
 from .settings import values as read
 from .settings.file import read_settings
 from .settings.provider_kinds import KINDS, Kind
-from .settings.told import settings_table
+from .settings.told import ABOUT, settings_table
 from .web.server_log import keep_callers_out
 from .web.silent_connections import SilentConnections
 
@@ -168,8 +168,8 @@ def _parser(kinds: Mapping[str, Kind]) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="a TOML file with settings")
-    parser.add_argument("--host", type=read.option(read.host), help="the address to listen on (127.0.0.1)")
-    parser.add_argument("--port", type=read.option(read.port), help="the port to listen on (8000)")
+    parser.add_argument("--host", type=read.option(read.host), help=f"{ABOUT['host']} (127.0.0.1)")
+    parser.add_argument("--port", type=read.option(read.port), help=f"{ABOUT['port']} (8000)")
     parser.add_argument(
         "--provider",
         action="append",

@@ -20,7 +20,6 @@ from .checks import check, check_flag, check_number, check_one_of, check_text, c
 from .ga import to_ga
 from .prompt import Prompt
 from .turn_detection import ServerVad, TurnDetection, turn_detection
-from .voice_live import to_voice_live
 
 _LANGUAGE = re.compile("[a-z]{2,3}")
 """ISO 639-1; the few transcribed languages that it has no code for have three letters, as `yue`."""
@@ -110,7 +109,11 @@ class Session:
         Raises:
             VoiceError: `bad_option`, for what there is not in this dialect, and what there is.
         """
-        return to_ga(self) if dialect == "ga" else to_voice_live(self)
+        if dialect == "ga":
+            return to_ga(self)
+        from .voice_live import to_voice_live  # an agent that speaks the other is made sooner without
+
+        return to_voice_live(self)
 
 
 OPTIONS = tuple(field.name for field in fields(Session))

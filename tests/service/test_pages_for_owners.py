@@ -21,6 +21,7 @@ from genmb_voice_widget.service.providers.exchange import BY_STATUS
 from genmb_voice_widget.service.settings import Settings, Timing
 from genmb_voice_widget.service.settings.file import READERS
 from genmb_voice_widget.service.settings.provider_kinds import KINDS
+from genmb_voice_widget.service.settings.told import ABOUT
 
 DOCS = Path(__file__).parents[2] / "docs"
 OWNERS = (DOCS / "token_service.md").read_text()
@@ -90,6 +91,11 @@ def test_the_table_of_settings_has_every_one_with_its_default():
                 assert said == f"`{next(iter(default))}`"
             case _:
                 assert said == f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
+def test_the_table_of_settings_says_of_each_what_the_programs_help_says_and_perhaps_more():
+    told = {name.strip("`"): said.replace("`", "") for name, _, said in rows(OPERATORS, "setting")}
+    assert {name: told[name][: len(about)] for name, about in ABOUT.items()} == ABOUT
 
 
 def test_the_table_of_voice_services_has_every_option():

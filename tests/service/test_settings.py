@@ -12,7 +12,6 @@ from genmb_voice_widget.service.settings import Settings, SettingsError
 from genmb_voice_widget.service.settings.file import PREFIX, READERS, read_settings
 from genmb_voice_widget.service.settings.provider_kinds import KINDS, make_providers
 from genmb_voice_widget.service.settings.told import ABOUT
-from genmb_voice_widget.service.settings.values import is_loopback
 
 CANARY = "canary-5b21"
 KEY = f"{CANARY}-0123456789abcdef0123456789"
@@ -265,28 +264,6 @@ def test_a_file_that_is_not_there_is_told(tmp_path):
         read_settings(tmp_path / "voice.toml", {})
     with pytest.raises(SettingsError, match="cannot be read"):
         read_settings(tmp_path, {})
-
-
-@pytest.mark.parametrize(
-    ("name", "own"),
-    [
-        ("127.0.0.1", True),
-        ("127.9.9.9", True),
-        ("localhost", True),
-        ("[::1]", True),
-        ("::1", True),
-        ("0.0.0.0", False),
-        ("[::]", False),
-        ("10.0.0.1", False),
-        ("localhost.evil.example", False),
-        ("127.0.0.1.evil.example", False),
-        ("0", False),
-        ("2130706433", False),
-        ("127.1", False),
-    ],
-)
-def test_which_address_is_of_this_machine_alone(name, own):
-    assert is_loopback(name) == own
 
 
 # Options of the services

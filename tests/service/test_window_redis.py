@@ -116,6 +116,68 @@ async def test_a_hung_redis_is_a_refusal_in_time_whatever_is_asked(server, windo
     assert seconds <= HUNG_WITHIN
 
 
+async def stalled(window, log, hops, seconds):
+    """Many callers, and an event loop that stands still so many turns later; as many come when it goes on.
+
+    Returns:
+        The answers, and the longest time that one took beside the stall.
+    """
+
+    async def crowd_after():
+        for _ in range(hops):
+            await asyncio.sleep(0)
+        time.sleep(seconds)  # noqa: ASYNC251 (it is what is tested)
+        return await crowd(window, f"{log} late")
+
+    (early, longest), (late, _) = await asyncio.gather(crowd(window, log), crowd_after())
+    return early + late, longest - seconds
+
+
+async def test_a_stall_of_the_event_loop_is_no_refusal_where_redis_is_well(window, caplog):
+    await warm(window)
+    for hops in range(12):  # what it comes between is another step of a question each time
+        answers, _ = await stalled(window, f"sessions:{hops}", hops, 0.51)
+        assert [isinstance(answer, Taken) for answer in answers] == ([True] * 20 + [False] * 44) * 2
+        assert not any(map(is_unavailable, answers))
+    assert not [record for record in caplog.records if record.name == LOGGER]
+
+
+async def test_a_stall_of_the_event_loop_while_redis_hangs_is_a_refusal_soon_after_it(server, window):
+    await warm(window)
+    server.freeze()
+
+    answers, longer = await stalled(window, "sessions:app", 4, 0.51)
+    assert len(answers) == 2 * CALLERS
+    assert all(map(is_unavailable, answers))
+    assert longer <= HUNG_WITHIN
+
+
+async def test_who_comes_just_before_another_is_refused_has_a_time_of_its_own(server, window):
+    await warm(window)
+    server.freeze()
+    loop = asyncio.get_running_loop()
+    first = asyncio.create_task(outcome(window.take("sessions:app", "first", RATE)))
+    await until(loop, loop.time() + 0.4)
+    second = asyncio.create_task(outcome(window.take("sessions:app", "second", RATE)))
+    answer, seconds = await first
+    assert is_unavailable(answer)
+    assert seconds <= HUNG_WITHIN
+    server.thaw()
+    assert isinstance((await second)[0], Taken)
+
+
+async def test_a_hung_redis_is_a_refusal_in_time_also_while_more_and_more_ask(server, window):
+    await warm(window)
+    server.freeze()
+    loop, callers = asyncio.get_running_loop(), []
+    for number in range(100):
+        callers.append(asyncio.create_task(outcome(window.take("sessions:app", str(number), RATE))))
+        await until(loop, loop.time() + 0.01)
+    answers = await asyncio.gather(*callers)
+    assert all(is_unavailable(answer) for answer, _ in answers)
+    assert max(seconds for _, seconds in answers) <= HUNG_WITHIN
+
+
 @pytest.mark.parametrize("warmed", [True, False])
 async def test_a_redis_that_is_down_is_a_refusal_at_once_for_each_of_many_callers(server, warmed):
     async with window_at(server.url) as window:

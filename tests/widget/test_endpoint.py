@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from genmb_voice_widget.endpoint import hidden, is_loopback, token_client
+from genmb_voice_widget.endpoint import hidden, token_client
 from genmb_voice_widget.errors import VoiceError
 from genmb_voice_widget.service import Plan, Rate, in_process
 from genmb_voice_widget.widget import VoiceAgent
@@ -128,20 +128,6 @@ async def test_the_key_for_this_machine_passes_no_proxy(servers, monkeypatch):
 def test_a_key_is_not_sent_unencrypted_to_another_machine(address):
     with pytest.raises(VoiceError, match=r"Give the endpoint's address as https://.*insecure_endpoint"):
         VoiceAgent(endpoint=address, key=KEY)
-
-
-@pytest.mark.parametrize(
-    ("host", "own"),
-    [
-        ("localhost", True),
-        ("127.0.0.9", True),
-        ("::1", True),
-        ("0.0.0.0", False),
-        ("127.0.0.1.example", False),
-    ],
-)
-def test_only_this_machine_is_loopback(host, own):
-    assert is_loopback(host) == own
 
 
 @pytest.mark.parametrize("key", ["", "gvk shop", "gvk_\x00", "gvk_ü", 7])

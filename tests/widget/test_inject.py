@@ -189,7 +189,8 @@ def test_the_tag_names_endpoint_and_app_and_neither_can_leave_its_attribute():
 @pytest.mark.parametrize(
     "endpoint",
     ["javascript:alert(1)", "voice.example", "//voice.example", "https://", "https://me:key@voice.example",
-     "https://voice.example/?key=1", "https://voice.example/#a", "https://voice.example/a b", "ftp://x"],
+     "https://voice.example/?key=1", "https://voice.example/#a", "https://voice.example/a b", "ftp://x", "https://[::1", "https://voice.example?",
+     "https://voice.example:0", "https://voice.example;script-src"],
 )  # fmt: skip
 def test_an_endpoint_that_is_no_web_address_is_refused(endpoint):
     with pytest.raises(VoiceError, match="endpoint must be") as caught:

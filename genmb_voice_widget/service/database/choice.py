@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from genmb_voice_widget.service.settings import Settings, SettingsError
+from genmb_voice_widget.service.settings import Settings, SettingsError, not_installed
 
 from . import Database
 
@@ -33,8 +33,6 @@ def open_database(settings: Settings) -> Database:
 
         return PostgresDatabase(settings.database)
     except ModuleNotFoundError as missing:
-        raise SettingsError(
-            f"{missing.name} is not installed: pip install 'genmb-voice-widget[service]'."
-        ) from None
+        raise not_installed(missing) from None
     except ValueError as error:
         raise SettingsError(f"The setting database: {error}.") from None

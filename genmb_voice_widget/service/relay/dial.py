@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from genmb_voice_widget.address import is_loopback
 from genmb_voice_widget.service.problems import Refusal
 from genmb_voice_widget.service.providers import Ticket
 from genmb_voice_widget.service.providers.straight import silent, straight
@@ -40,7 +40,7 @@ async def dial(ticket: Ticket, within: float) -> AsyncIterator[ClientConnection]
         raise Refusal("service_unavailable", "websockets is not installed.") from None
 
     address = urlsplit(ticket.url)
-    here = _is_here(address.hostname or "")
+    here = is_loopback(address.hostname or "")  # no proxy of the environment can reach it
     socket, failure, status = None, "", 0
     try:
         socket = await connect(
@@ -76,11 +76,3 @@ def _tls() -> ssl.SSLContext:
     import httpx
 
     return httpx.create_ssl_context()
-
-
-def _is_here(host: str) -> bool:
-    """Tell whether it is this machine, which no proxy of the environment can reach."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

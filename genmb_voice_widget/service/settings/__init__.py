@@ -80,3 +80,8 @@ class SettingsError(ValueError):
     def __init__(self, *sentences: str) -> None:
         super().__init__("\n".join(sentences))
         self.sentences = sentences
+
+
+def not_installed(missing: ModuleNotFoundError) -> SettingsError:
+    """Say which package the settings call for and is not there."""
+    return SettingsError(f"{missing.name} is not installed: pip install 'genmb-voice-widget[service]'.")

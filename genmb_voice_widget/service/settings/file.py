@@ -18,10 +18,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from genmb_voice_widget.address import is_loopback
+
 from . import Settings, SettingsError
 from . import values as read
 from .provider_kinds import KINDS, Kind
-from .values import Reader, is_loopback
+from .values import Reader
 
 PREFIX = "GENMB_VOICE_"
 _OF_OTHERS = {

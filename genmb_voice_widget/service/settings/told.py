@@ -1,4 +1,7 @@
-"""What each setting is, for people on the command line. How one is read is in `file` and `values`."""
+"""What each setting is, for people on the command line; docs/running_for_many.md says the same and more.
+
+How one is read is in `file` and `values`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ ABOUT = {
     "hosts": "names that it may be called by, besides host and this machine's own",
     "origins": "for open: web origins whose pages may ask too",
     "access": "open: whoever is on this machine may ask; apps: apps are told apart",
-    "database": "for apps: a file's path, or postgresql://USER:PASSWORD@HOST/NAME",
+    "database": "for apps, which needs it: a file's path, or postgresql://USER:PASSWORD@HOST/NAME",
     "redis": "for apps: redis://HOST:PORT/NUMBER, where the hour's sessions are counted",
     "signing_key": "for apps: what app tokens are signed with; without it there are none",
     "site_hook": "for apps: module:function of yours, which tells who is signed in to your site",

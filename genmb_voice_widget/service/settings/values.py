@@ -10,10 +10,9 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import Any
 
-from genmb_voice_widget.secret import Secret
+from genmb_voice_widget.secret import Secret, is_sendable
 from genmb_voice_widget.service.access.app_tokens import SHORTEST_KEY
 from genmb_voice_widget.service.access.origins import is_origin
 
@@ -21,7 +20,6 @@ Reader = Callable[[Any], Any]
 
 _HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]")
 _HOOK = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-_KEY = re.compile(r"[!-~]{1,8192}")
 
 
 def text(value: Any) -> str:
@@ -119,7 +117,7 @@ def redis(value: Any) -> Secret:
 
 def signing_key(value: Any) -> Secret:
     """Read what tokens are signed with."""
-    if not isinstance(value, str) or not _KEY.fullmatch(value) or len(value) < SHORTEST_KEY:
+    if not isinstance(value, str) or not is_sendable(value) or len(value) < SHORTEST_KEY:
         raise ValueError(
             f"must have at least {SHORTEST_KEY} characters and no blanks: "
             'python -c "import secrets; print(secrets.token_urlsafe(32))" makes one'
@@ -129,7 +127,7 @@ def signing_key(value: Any) -> Secret:
 
 def key(value: Any) -> Secret:
     """Read a key of a service."""
-    if not isinstance(value, str) or not _KEY.fullmatch(value):
+    if not isinstance(value, str) or not is_sendable(value):
         raise ValueError("must be a key: visible characters, without blanks or line ends")
     return Secret(value)
 
@@ -151,11 +149,3 @@ def option(reader: Reader) -> Reader:
             raise argparse.ArgumentTypeError(f"{given!r} {error}") from None
 
     return checked
-
-
-def is_loopback(name: str) -> bool:
-    """Tell whether only this machine reaches an address."""
-    try:
-        return name == "localhost" or ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -21,6 +21,7 @@ from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.policy import Rate
@@ -33,7 +34,9 @@ SCRIPT = files(__package__).joinpath("window.lua").read_text(encoding="utf-8")
 _CONNECTIONS = 2
 """One for the questions, which go together, and one for a look at the settings."""
 _WITHIN = 0.5
-"""Seconds for the whole of one question: the wait for its turn, connecting, the answer and one more try."""
+"""Seconds for the whole of one question: the wait for its turn, connecting, the answer, and trying again."""
+_LAST_WITHIN = 0.05
+"""Seconds of it for a last time: where this process was held up, the time passed and Redis had answered."""
 _TRY_WITHIN = 0.25
 _BATCH = 128
 """Most that go together: the event loop reads so many answers at a stretch."""
@@ -49,7 +52,7 @@ Answer = TypeVar("Answer")
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Question:
     """What the script is run with, and what the answer is to be, until when by the loop's time."""
 
@@ -57,6 +60,7 @@ class _Question:
     form: type[Any]
     until: float
     answer: asyncio.Future[Any]
+    last: bool = False  # whether the next time that it is asked is the last
 
 
 class RedisWindow:
@@ -115,10 +119,10 @@ class RedisWindow:
             )
 
     async def _ask(self, form: type[Answer], log: str, *request: str | int) -> Answer:
-        """Run the script on a log; it may run twice, which is safe."""
+        """Run the script on a log; it may run more than once, which is safe."""
         loop = asyncio.get_running_loop()
         words = f"genmb-voice:{{{log}}}", *request
-        question = _Question(words, form, loop.time() + _WITHIN, loop.create_future())
+        question = _Question(words, form, loop.time() + _WITHIN - _LAST_WITHIN, loop.create_future())
         self._waiting.append(question)
         if self._asker is None or self._asker.done():
             self._asker = loop.create_task(self._ask_all())
@@ -129,13 +133,19 @@ class RedisWindow:
 
     async def _ask_all(self) -> None:
         """Ask what waits, and what comes meanwhile, until nothing waits."""
+        loop = asyncio.get_running_loop()
         while self._waiting:
             questions, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
             answers: list[Any] = []
             try:
-                async with asyncio.timeout_at(questions[0].until):
+                async with asyncio.timeout_at(max(questions[0].until, loop.time() + _LAST_WITHIN)):
                     answers = await self._run(questions)
                 failed = _misfit(questions, answers)
+            except (TimeoutError, RedisTimeoutError) as error:
+                failed = type(error).__name__
+                questions, self._waiting = _parted([*questions, *self._waiting], loop.time())
+                if not questions:
+                    continue
             except Exception as error:  # also what the library makes of an answer that is none of Redis's
                 # Its name alone: the frames of the client know the password.
                 failed = type(error).__name__
@@ -210,6 +220,15 @@ def _pool(url: Secret) -> ConnectionPool | None:
     except (ValueError, TypeError, RedisError):
         return None
     return pool
+
+
+def _parted(questions: Sequence[_Question], now: float) -> tuple[list[_Question], list[_Question]]:
+    """Part those that were asked for the last time from those to ask again, some of them for the last."""
+    over = [question for question in questions if question.last]
+    again = [question for question in questions if not question.last and not question.answer.done()]
+    for question in again:
+        question.last = question.until <= now + _LAST_WITHIN
+    return over, again
 
 
 def _misfit(questions: Sequence[_Question], answers: Sequence[Any]) -> str | None:

@@ -1,0 +1,37 @@
+"""What an address must be: one that may stand in a log and in a page; and which are of this machine alone.
+
+Pure, and for agents, generated pages and the service alike.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from .errors import VoiceError
+
+_ADDRESS = re.compile(r"https?://([\w.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?(/[^\s?#@\\]*)?", re.IGNORECASE)
+
+
+def web_address(address: str) -> str:
+    """Return an endpoint's address without a slash at its end.
+
+    Raises:
+        VoiceError: `bad_option`, when it is not http(s), or holds a user name, a query or a blank.
+    """
+    try:
+        usual = bool(_ADDRESS.fullmatch(address)) and urlsplit(address).port != 0
+    except ValueError:
+        usual = False
+    if not usual:
+        raise VoiceError("bad_option", "endpoint must be an http(s) address without a user name or a query.")
+    return address.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine hears what is sent there; IPv6 with brackets or without."""
+    try:
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
