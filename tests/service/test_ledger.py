@@ -697,11 +697,13 @@ async def test_an_app_that_is_closed_has_its_sessions_due_at_once(book, ledger, 
     book.advance(3)
     assert await ledger.close_app("app") == closed
     hold = await ledger.find("s")
-    barred = replace(was, reason="app_revoked") if phase == "over" else was
+    barred = replace(was, reason="app_revoked") if phase in ("ending", "over") else was
     assert hold == (replace(was, phase=then, reason="app_revoked", due=book.now) if closed else barred)
     assert await ledger.renew("s", "rtc_2", 60.0) is None
     assert await ledger.due() == ((hold,) if then in ("closing", "ending") else ())
     assert await ledger.close_app("app") == 0
+    await ledger.step("s", "settle")
+    assert await ledger.renew("s", "rtc_2", 60.0) is None
 
 
 async def test_closing_an_app_leaves_what_was_charged_and_every_other_app(book, ledger):

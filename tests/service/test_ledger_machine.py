@@ -45,6 +45,7 @@ class Line:
     began: float | None = None
     ended: float | None = None
     again: float | None = None
+    barred: bool = False
     former: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -156,7 +157,8 @@ class Account(RuleBasedStateMachine):
                 may = line.due is None or self.now < line.due
             case "over":
                 ends = None if line.lasts is None else line.began + line.lasts
-                may = self.now - line.ended < GRACE and (ends is None or self.now < ends)
+                in_time = self.now - line.ended < GRACE and (ends is None or self.now < ends)
+                may = in_time and not line.barred
             case _:
                 may = False
         full = may and line.ended is not None and max_live is not None and self.standing(line.app) >= max_live
@@ -264,6 +266,8 @@ class Account(RuleBasedStateMachine):
         ]
         for line in mine:
             line.phase, line.due, line.again = "closing" if line.began is None else "ending", self.now, None
+        for line in self.lines.values():
+            line.barred |= line.app == app and line.phase in ("ending", "over")
         assert self.run(self.book.ledger.close_app(app)) == len(mine)
 
     @rule(name=held, call=st.one_of(st.none(), CALLS), max_live=st.sampled_from((None, 1, 2)))

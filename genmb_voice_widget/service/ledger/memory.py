@@ -121,8 +121,8 @@ class MemoryLedger:
         for hold in closed:
             self._move(hold)
         for hold in mine:
-            if hold.phase == "over":
-                self._holds[hold.session] = replace(hold, reason=REVOKED)
+            if hold.phase in ("ending", "over"):
+                self._put(replace(hold, reason=REVOKED))
         return len(closed)
 
     async def find(self, session: str) -> Hold | None:

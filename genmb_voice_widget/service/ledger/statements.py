@@ -49,7 +49,7 @@ CLAIM = (
 )
 CLAIMED = "SELECT session FROM calls WHERE provider = ? AND call_id = ?"
 
-BAR = "UPDATE holds SET reason = ? WHERE app = ? AND phase = 'over' AND ended > ?"
+BAR = "UPDATE holds SET reason = ? WHERE app = ? AND (phase = 'ending' OR phase = 'over' AND ended > ?)"
 
 LEASE = """
 INSERT INTO leases (name, holder, until) VALUES (?, ?, ?)
