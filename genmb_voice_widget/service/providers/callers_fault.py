@@ -24,9 +24,9 @@ _UNPROCESSABLE = 422
 def callers_fault(answer: Any, offers: Mapping[str, str]) -> Refusal | None:
     """Read the JSON of an answer with status 400.
 
-    An offer that cannot be answered has the code `invalid_offer` and a null `param` (OpenAI's, as callers have
-    reported it since 2025; no API reference lists it), or is the form's member `sdp`. A 400 that shows neither
-    may as well be about this endpoint's own settings.
+    An offer that cannot be answered has the code `invalid_offer` and a null `param` (OpenAI's, as callers
+    have reported it since 2025; no API reference lists it), or is the form's member `sdp`. A 400 that shows
+    neither may as well be about this endpoint's own settings.
 
     Args:
         answer: the JSON, whatever it is.
