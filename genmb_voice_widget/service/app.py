@@ -121,6 +121,8 @@ def make_app(
         version=version("genmb-voice-widget"),
         docs_url=None,
         redoc_url=None,
+        # Behind a proxy that ends TLS it would send the caller, and the key, on to an http: address.
+        redirect_slashes=False,
         lifespan=lifespan,
     )
     add_routes(app, sessions, access, sweeper, hand_out_secrets)
