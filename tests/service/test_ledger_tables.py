@@ -123,7 +123,9 @@ ANOTHERS = {
 
 
 @pytest.mark.parametrize("case", ANOTHERS)
-async def test_the_tables_of_another_release_are_refused_with_a_sentence_and_left_alone(book, case):
+async def test_the_tables_of_another_release_are_refused_with_a_sentence_and_once_in_the_log(
+    book, case, caplog
+):
     statement, said = ANOTHERS[case]
     await book.rows(statement)
     await book.reopen()
@@ -135,6 +137,7 @@ async def test_the_tables_of_another_release_are_refused_with_a_sentence_and_lef
         with pytest.raises(Refusal, match=re.escape(said)) as caught:
             await asked()
         assert (caught.value.code, caught.value.status) == ("database_of_another_release", 503)
+    assert caplog.messages == ["the database cannot be asked: database_of_another_release"]
 
 
 def start_at(database, monkeypatch):
