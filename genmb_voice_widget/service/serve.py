@@ -10,6 +10,7 @@ endpoint.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import errno
 import gc
 import os
@@ -25,7 +26,9 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from .assemble import assemble
+from .database.choice import open_database
 from .drain import Drain
+from .problems import Refusal
 from .relay.relay import LARGEST
 from .settings import Settings, SettingsError
 from .settings import values as read
@@ -55,7 +58,8 @@ def main(argv: Sequence[str] | None = None, kinds: Mapping[str, Kind] = KINDS) -
         kinds: the voice services that there are.
 
     Returns:
-        The process's exit status: 1 if nothing can listen there, 2 for settings that cannot be.
+        The process's exit status: 1 if nothing can listen there or the database is another release's, 2 for
+        settings that cannot be.
     """
     options = _parser(kinds).parse_args(argv)
     try:
@@ -75,8 +79,8 @@ def main(argv: Sequence[str] | None = None, kinds: Mapping[str, Kind] = KINDS) -
         for sentence in error.sentences:
             print(f"genmb-voice serve: {sentence}", file=sys.stderr)  # noqa: T201
         return 2
-    if (taken := _not_to_be_had(settings)) is not None:
-        print(f"genmb-voice serve: {taken}", file=sys.stderr)  # noqa: T201
+    if (why := _not_to_be_had(settings) or asyncio.run(_not_to_be_used(settings))) is not None:
+        print(f"genmb-voice serve: {why}", file=sys.stderr)  # noqa: T201
         return 1
     # What is loaded stays: looking through it again at each full collection would hold up every request. Of
     # the 700 new things after which Python looks through the new ones, requests under way still need most.
@@ -108,6 +112,21 @@ def _not_to_be_had(settings: Settings) -> str | None:
                 f"Port {settings.port} is taken on {host}: stop what listens there, or choose another --port."
             )
         return f"Nothing can listen on port {settings.port} of {host}: {error.strerror}."
+    return None
+
+
+async def _not_to_be_used(settings: Settings) -> str | None:
+    """Tell why the database can never be worked on; one that is away just now is waited for at `/readyz`."""
+    if settings.access != "apps":
+        return None
+    database = open_database(settings)
+    try:
+        await database.ready()
+    except Refusal as refusal:
+        away = refusal.code == "service_unavailable"
+        return None if away else f"{refusal.detail} ({refusal.code})"
+    finally:
+        await database.close()
     return None
 
 

@@ -1,13 +1,17 @@
 """What the tables themselves refuse, whoever writes to them, and how they come to be; in both databases."""
 
 import asyncio
+import hashlib
+import re
 import sqlite3
+from unittest.mock import Mock
 
 import psycopg
 import pytest
 from harness.ledgers import PostgresBook, SqliteBook, wish
 
-from genmb_voice_widget.service.database.schema import VERSION
+from genmb_voice_widget.service import serve
+from genmb_voice_widget.service.database.schema import VERSION, statements
 from genmb_voice_widget.service.ledger import Balance
 from genmb_voice_widget.service.problems import Refusal
 
@@ -105,21 +109,76 @@ async def test_what_was_written_is_there_after_it_was_opened_again(book):
     assert await book.ledger.balance("owner") == Balance(100, 0, 5)
 
 
-async def test_the_tables_of_a_newer_release_are_refused_with_a_sentence(book):
-    await book.rows("UPDATE schema_version SET version = version + 1")
-    with pytest.raises(Refusal, match=rf"newer release's \(version {VERSION + 1}\)") as caught:
-        await book.reopen()
-        await book.ledger.ready()
-    assert caught.value.code == "service_unavailable"
-    with pytest.raises(Refusal, match="newer release's"):
-        await book.ledger.balance("owner")
+ANOTHERS = {
+    "older": (
+        "UPDATE schema_version SET version = version - 1",
+        f"an older release's (version {VERSION - 1})",
+    ),
+    "newer": (
+        "UPDATE schema_version SET version = version + 1",
+        f"a newer release's (version {VERSION + 1})",
+    ),
+    "nobody's": ("DELETE FROM schema_version", "of no release that is known here"),
+}
 
 
-async def test_the_tables_of_an_older_release_are_refused_with_a_sentence(book):
-    await book.rows("UPDATE schema_version SET version = version - 1")
-    with pytest.raises(Refusal, match=rf"an older release's \(version {VERSION - 1}\)"):
-        await book.reopen()
-        await book.ledger.ready()
+@pytest.mark.parametrize("case", ANOTHERS)
+async def test_the_tables_of_another_release_are_refused_with_a_sentence_and_once_in_the_log(
+    book, case, caplog
+):
+    statement, said = ANOTHERS[case]
+    await book.rows(statement)
+    await book.reopen()
+    for asked in (
+        book.ledger.ready,
+        lambda: book.ledger.balance("owner"),
+        lambda: book.ledger.grant("owner", 1),
+    ):
+        with pytest.raises(Refusal, match=re.escape(said)) as caught:
+            await asked()
+        assert (caught.value.code, caught.value.status) == ("database_of_another_release", 503)
+    assert caplog.messages == ["the database cannot be asked: database_of_another_release"]
+
+
+def start_at(database, monkeypatch):
+    """Set what a node is started with."""
+    given = {"ACCESS": "apps", "PORT": "0", "REDIS": "redis://127.0.0.1:1/0", "DATABASE": database}
+    for name, value in given.items():
+        monkeypatch.setenv(f"GENMB_VOICE_{name}", value)
+
+
+@pytest.mark.parametrize("case", ANOTHERS)
+async def test_a_node_does_not_start_on_the_tables_of_another_release(book, case, monkeypatch, capsys):
+    statement, said = ANOTHERS[case]
+    await book.rows(statement)
+    start_at(str(book.path) if isinstance(book, SqliteBook) else book.url, monkeypatch)
+    monkeypatch.setattr(serve, "_server", lambda *_: pytest.fail("it was started"))
+
+    assert await asyncio.to_thread(serve.main, []) == 1
+    [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("genmb-voice serve: ")]
+    assert said in line
+    assert line.endswith(". (database_of_another_release)")
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_a_node_starts_on_its_own_tables_and_where_the_database_is_away_just_now(
+    book, away, monkeypatch, tmp_path
+):
+    there = str(book.path) if isinstance(book, SqliteBook) else book.url
+    gone = str(tmp_path / "none" / "x.db") if isinstance(book, SqliteBook) else "postgresql://x@127.0.0.1:1/x"
+    start_at(gone if away else there, monkeypatch)
+    server = Mock()
+    monkeypatch.setattr(serve, "_server", server)
+    monkeypatch.setattr(serve, "gc", Mock())
+
+    assert await asyncio.to_thread(serve.main, []) == 0
+    server.return_value.run.assert_called_once_with()
+
+
+def test_a_change_to_the_tables_is_a_new_version_of_them():
+    texts = "\n".join(text for dialect in ("sqlite", "postgres") for text in statements(dialect))
+    digest = hashlib.sha256(texts.encode()).hexdigest()[:16]
+    assert (VERSION, digest) == (3, "fea1008945a6c735"), "count VERSION up, then write both down here"
 
 
 async def test_many_who_open_a_new_place_at_once_make_its_tables_once(book, tmp_path, postgres):

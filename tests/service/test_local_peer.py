@@ -153,6 +153,13 @@ async def test_a_bad_session_is_the_providers_to_refuse_and_its_words_are_not_pa
     assert "canary-77" not in response.text
 
 
+async def test_an_offer_that_the_peer_cannot_answer_is_the_callers_fault(http):
+    response = await http.post("/v1/sessions", json={"session": SESSION, "sdp": "v=0\r\ncanary-78"})
+
+    assert (response.status_code, response.json()["code"]) == (422, "offer_refused")
+    assert "canary-78" not in response.text
+
+
 async def test_a_peer_that_died_is_started_again_by_the_next_session(caller):
     from genmb_voice_widget.peer.launch import PeerProcess
 

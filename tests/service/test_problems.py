@@ -197,7 +197,14 @@ async def test_a_proof_of_another_shape_is_refused(endpoint, body):
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/v1/tokens", 404), ("GET", "/v1/sessions", 405)]
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/tokens", 404),
+        ("GET", "/v1/sessions", 405),
+        # Sent on, to an address of plain http behind a proxy, it would take its key there.
+        ("POST", "/v1/sessions/", 404),
+        ("GET", "/v1/allowance/", 404),
+    ],
 )
 async def test_another_address_or_method_is_a_problem_too(endpoint, method, path, status):
     assert_problem(await endpoint.http.request(method, path), "bad_request", status)

@@ -150,6 +150,47 @@ async def test_an_offer_that_is_refused_after_the_secret_was_made_leaves_nothing
 
 
 @pytest.mark.parametrize(
+    "fault",
+    [
+        {"code": "invalid_offer", "param": None},
+        {"code": "missing_required_parameter", "param": "sdp"},
+        {"code": "invalid_value", "param": "sdp"},
+    ],
+)
+async def test_an_offer_that_cannot_be_answered_is_the_callers_fault_and_is_said_so(
+    cloud, provider, make_endpoint, fault
+):
+    said = {"type": "invalid_request_error", "message": LEAK, **fault}
+    cloud.replies["/calls"] = http(400, json.dumps({"error": said}))
+    async with make_endpoint(granted=100, timing=Timing(open_within=5), provider=provider) as endpoint:
+        response = await endpoint.start()
+
+        assert (response.status_code, response.json()["code"]) == (422, "offer_refused")
+        assert response.json()["retryable"] is False
+        assert_nothing_is_told(response)
+        await assert_nothing_is_held(endpoint)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"code": "unknown_parameter", "param": "session.sdp", "message": "invalid_offer"}},
+        {"error": {"code": "", "param": "", "message": "", "type": ""}},
+        {"error": "invalid_offer"},
+        {"code": "invalid_offer"},
+    ],
+)
+async def test_a_refusal_that_may_be_about_the_endpoints_own_settings_is_not_laid_on_the_caller(
+    cloud, provider, make_endpoint, body
+):
+    cloud.replies["/calls"] = http(400, json.dumps(body))
+    async with make_endpoint(granted=100, timing=Timing(open_within=5), provider=provider) as endpoint:
+        response = await endpoint.start()
+
+        assert (response.status_code, response.json()["code"]) == (502, "provider_refused")
+
+
+@pytest.mark.parametrize(
     ("location", "call_id"),
     [
         ("/v1/realtime/calls/rtc_u2_1-a", "rtc_u2_1-a"),

@@ -14,7 +14,7 @@ from harness.upstream import ANSWER, Server, answer, cut_off, drip, http, never
 
 from genmb_voice_widget.errors import VoiceError
 from genmb_voice_widget.secret import Secret
-from genmb_voice_widget.service.providers.choices import refused_choice
+from genmb_voice_widget.service.providers.callers_fault import callers_fault
 from genmb_voice_widget.service.providers.local import LocalProvider
 from genmb_voice_widget.service.settings import Timing
 
@@ -252,7 +252,7 @@ async def test_any_other_complaint_of_the_service_stays_a_refusal_without_a_word
 
 def test_where_it_is_not_known_what_there_is_to_choose_the_choice_is_named_alone():
     answer = {"error": {"code": "invalid_value", "param": "session.audio.output.voice", "message": LEAK}}
-    refusal = refused_choice(answer, {})
+    refusal = callers_fault(answer, {})
 
     assert (refusal.code, refusal.detail) == (
         "provider_refused",

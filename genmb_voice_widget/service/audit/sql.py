@@ -75,11 +75,14 @@ class AuditSql:
         """See `Audit.close`."""
         if self._writer is None:
             return
-        await asyncio.wait([self._writer], timeout=self._close_within)
-        if not self._writer.done():
-            self._writer.cancel()
-            await asyncio.wait([self._writer])
-            log.error("%d decisions could not be written", len(self._waiting) + self._lost - self._confessed)
+        try:
+            await asyncio.wait([self._writer], timeout=self._close_within)
+        finally:  # also where whoever closes it has less time
+            if not self._writer.done():
+                self._writer.cancel()
+                waiting = len(self._waiting) + self._lost - self._confessed
+                log.error("%d decisions could not be written", waiting)
+        await asyncio.wait([self._writer])
 
     async def _write(self) -> None:
         """Write until nothing waits; a batch that could not be written is tried again."""

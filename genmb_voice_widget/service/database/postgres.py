@@ -21,6 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.flights import Flights
 from genmb_voice_widget.service.outage import Outage
+from genmb_voice_widget.service.problems import Refusal
 
 from . import Row, T, Work, storable, unavailable
 from .schema import prepare
@@ -136,7 +137,11 @@ class PostgresDatabase:
         if not self._has_tables:
             now = await _begin(connection)
             await connection.execute(_MAKING_TABLES)
-            await prepare(_PostgresTransaction(connection, now), "postgres")
+            try:
+                await prepare(_PostgresTransaction(connection, now), "postgres")
+            except Refusal as refusal:
+                self._outage.failed(refusal.code)
+                raise
             await _commit(connection)
             self._has_tables = True
 

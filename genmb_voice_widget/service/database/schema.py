@@ -14,8 +14,13 @@ from genmb_voice_widget.service.problems import Refusal
 
 from . import Transaction
 
-VERSION = 2
+VERSION = 3
 """The version of these tables; a change to the files makes it the next."""
+
+_NOT_CARRIED_OVER = (
+    "Before 1.0 tables are not carried over: name a new database and enter the apps and their credits again, "
+    "or run the release that made this one"
+)
 
 Dialect = Literal["sqlite", "postgres"]
 
@@ -33,19 +38,22 @@ async def prepare(tx: Transaction, dialect: Dialect) -> None:
     """Make the tables if there are none; of all who want that, one at a time may be in here.
 
     Raises:
-        Refusal: `service_unavailable`, when the tables are of another version.
+        Refusal: `database_of_another_release`, when the tables are of another version.
     """
     if not await tx.rows(_FIND[dialect]):
         for statement in statements(dialect):
             await tx.rows(statement)
         await tx.rows("INSERT INTO schema_version (version) VALUES (?)", VERSION)
-    [(version,)] = await tx.rows("SELECT version FROM schema_version")
-    if version != VERSION:
-        whose = "a newer" if version > VERSION else "an older"
-        raise Refusal(
-            "service_unavailable",
-            f"The database's tables are {whose} release's (version {version}); this one knows {VERSION}.",
-        )
+    match await tx.rows("SELECT version FROM schema_version"):
+        case [(int(version),)] if version == VERSION:
+            return
+        case [(int(version),)] if version > VERSION:
+            why = f"a newer release's (version {version}); this one knows {VERSION}. Run that release"
+        case [(int(version),)]:
+            why = f"an older release's (version {version}); this one needs {VERSION}. {_NOT_CARRIED_OVER}"
+        case _:
+            why = "of no release that is known here. Use a database of this service's own"
+    raise Refusal("database_of_another_release", f"The database's tables are {why}.")
 
 
 def statements(dialect: Dialect) -> Iterator[str]:

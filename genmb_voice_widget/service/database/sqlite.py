@@ -106,7 +106,8 @@ class SqliteDatabase:
             outcomes = [self._attempt(connection, job.work) for job in jobs]
             connection.execute("COMMIT")
         except BaseException as error:
-            self._outage.failed(f"{type(error).__name__}: {error}")
+            why = error.code if isinstance(error, Refusal) else f"{type(error).__name__}: {error}"
+            self._outage.failed(why)
             if connection is not None:
                 with suppress(sqlite3.Error):
                     connection.close()

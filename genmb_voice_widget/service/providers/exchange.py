@@ -15,7 +15,7 @@ from typing import Any
 
 from genmb_voice_widget.service.problems import Refusal
 
-from .choices import refused_choice
+from .callers_fault import callers_fault
 from .credential import Header
 from .ways import MAX_ANSWER, Reply, Way
 
@@ -102,9 +102,9 @@ def misunderstood() -> Refusal:
 
 
 def refused(link: Link, status: int, body: bytes = b"", retry_after: float | None = None) -> Refusal:
-    """Say what a status comes to; of a body only which choice is at fault is looked at."""
-    if status == 400 and (choice := refused_choice(json_of(body), link.offers)):
-        return choice
+    """Say what a status comes to; of a body only what of the caller's is at fault is looked at."""
+    if status == 400 and (fault := callers_fault(json_of(body), link.offers)):
+        return fault
     detail = f"The voice service answered with HTTP status {status}."
     if status in (429, 503):
         return Refusal("service_unavailable", detail, retry_after=retry_after)

@@ -46,6 +46,10 @@ class Settling:
 
     async def expire(self, hold: Hold) -> Hold:
         """End a session whose time is over by the ledger's clock; any other stays as it is."""
+        # A sweeper that is stopped between the step and its record would leave an end that nobody notes.
+        return await asyncio.shield(self._parts.flights.start(self._expire(hold)))
+
+    async def _expire(self, hold: Hold) -> Hold:
         reason = "no_proof" if hold.phase == "reserved" else "time_over"
         after = known(await self._parts.ledger.step(hold.session, "expire", reason))
         if hold.phase in ("reserved", "live") and after.phase != hold.phase and after.reason == reason:

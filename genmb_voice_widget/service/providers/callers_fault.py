@@ -1,4 +1,4 @@
-"""Which of a caller's choices a service does not offer: found in what it answers, told in words of ours.
+"""What of a caller's request a service did not take: found in what it answers, told in words of ours.
 
 Of the answer only two members are looked at, and compared with what is known here: nothing of it is repeated.
 """
@@ -21,8 +21,12 @@ _CHOICES = {
 _UNPROCESSABLE = 422
 
 
-def refused_choice(answer: Any, offers: Mapping[str, str]) -> Refusal | None:
+def callers_fault(answer: Any, offers: Mapping[str, str]) -> Refusal | None:
     """Read the JSON of an answer with status 400.
+
+    An offer that cannot be answered has the code `invalid_offer` and a null `param` (OpenAI's, as callers
+    have reported it since 2025; no API reference lists it), or is the form's member `sdp`. A 400 that shows
+    neither may as well be about this endpoint's own settings.
 
     Args:
         answer: the JSON, whatever it is.
@@ -34,9 +38,14 @@ def refused_choice(answer: Any, offers: Mapping[str, str]) -> Refusal | None:
     """
     match answer:
         case {"error": {"code": "invalid_value", "param": str(param)}} if param in _CHOICES:
-            choice = _CHOICES[param]
+            return _not_offered(_CHOICES[param], offers)
+        case {"error": {"code": "invalid_offer"} | {"param": "sdp"}}:
+            return Refusal("offer_refused", "The voice service cannot answer the offer in sdp.")
         case _:
             return None
+
+
+def _not_offered(choice: str, offers: Mapping[str, str]) -> Refusal:
     detail = f"The voice service does not offer this {choice}."
     if choice not in offers:
         return Refusal("provider_refused", detail)
