@@ -42,6 +42,7 @@ soak: install ## the long forms of what the tests prove briefly: killed writers,
 	PYTHONPATH=tests $(BIN)/python tests/soak/ledger_kills.py
 	cd tests && ../$(BIN)/python -m soak.window_processes
 	cd tests && ../$(BIN)/python -m soak.folds
+	cd tests && ../$(BIN)/python -m soak.long_call
 
 screenshots: install ## photograph the widget in JupyterLab, both themes, into docs/images
 	$(BIN)/pytest tests/e2e/test_screenshots.py -q --screenshots docs/images
