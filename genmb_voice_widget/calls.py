@@ -45,7 +45,7 @@ _FOR_PAGES = (
 
 
 class Calls:
-    """Answers `open`, `connected` and `ended`.
+    """Answers `open`, `reopen`, `connected` and `ended`.
 
     Args:
         client: the endpoint.
@@ -76,17 +76,21 @@ class Calls:
         Args:
             page: the client that calls.
             number: the call's id, to be repeated in the reply.
-            method: `open`, `connected` or `ended`.
+            method: `open`, `reopen`, `connected` or `ended`.
             params: the method's.
             refusal: the code that says why this page may not open a session, None when it may.
         """
         match method, params:
-            case "open", _ if refusal is not None:
+            case (("open" | "reopen"), _) if refusal is not None:
                 answer = _refuse(refusal)
             case "open", {"sdp": str(sdp)}:
                 opening = _Opening(page)
                 self._openings.add(opening)
                 answer = self._open_session(opening, sdp)
+            case "reopen", {"session": str(session), "sdp": str(sdp)} if session == self._open:
+                answer = self._reopen_session(session, sdp)
+            case "reopen", {"session": str()}:
+                answer = _refuse("session_over")
             case "connected", {"session": str(session)}:
                 call_id = params.get("call_id")
                 answer = self._client.connected(session, call_id if isinstance(call_id, str) else None)
@@ -136,7 +140,14 @@ class Calls:
             await self._client.ended(session, opening.given_up)
             raise VoiceError("session_over")
         self._open = session
-        return {member: answer[member] for member in _FOR_PAGES if member in answer}
+        return _for_pages(answer)
+
+    async def _reopen_session(self, session: str, sdp: str) -> dict[str, Any]:
+        answer = await self._client.reopen(session, self._settings.begin(), sdp)
+        if session != self._open:  # its end overtook the offer, which has let it begin again
+            await self._client.ended(session, "ended")
+            raise VoiceError("session_over")
+        return _for_pages(answer)
 
     async def _end_session(self, session: str, reason: str) -> dict[str, Any]:
         if session == self._open:
@@ -160,6 +171,10 @@ class Calls:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _for_pages(answer: Mapping[str, Any]) -> dict[str, Any]:
+    return {member: answer[member] for member in _FOR_PAGES if member in answer}
 
 
 async def _refuse(code: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The calls to the token endpoint, over one kept connection: open, connected, ended; and what is left.
+"""The calls to the token endpoint, over one kept connection: (re)open, connected, ended; and what is left.
 
 Owns the HTTP and the translation of problems into errors; no secret leaves it unmasked. It must not know what
 the calls are for, nor which endpoint it is.
@@ -69,6 +69,10 @@ class TokenClient:
             VoiceError: `endpoint_unreachable`.
         """
         return await self._change("", {"provider": provider, "session": session, "sdp": sdp})
+
+    async def reopen(self, session: str, wire: Mapping[str, Any], sdp: str) -> dict[str, Any]:
+        """Have an offer answered for a session whose call was lost, at no charge; else as `open`."""
+        return await self._change(f"/{quote(session, safe='')}/offer", {"session": wire, "sdp": sdp})
 
     async def ticket(self, provider: str, session: Mapping[str, Any]) -> Ticket:
         """Have a secret made for a WebSocket session; the errors are those of `open`."""

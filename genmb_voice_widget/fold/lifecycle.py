@@ -38,6 +38,13 @@ def session_described(state: State, event: Event) -> None:
     state.session = session_from_json({**event, "expires_at": None}, state.session)
 
 
+def call_replaced(state: State, event: Event) -> None:
+    """End what ran in the lost call: another has taken its place, with an id and an end of its own."""
+    before = state.session or Session()
+    state.session = replace(before, call_id=name(event.get("call_id")), expires_at=None)
+    _close(state)
+
+
 def error_of_ours(state: State, event: Event) -> None:
     """Show an error from the catalogue."""
     code, detail = name(event.get("code")) or "internal", text(event.get("detail"))
@@ -102,6 +109,7 @@ def _close(state: State) -> None:
 OWN: dict[str, Callable[[State, Event], None]] = {
     "genmb.status": status_changed,
     "genmb.session": session_described,
+    "genmb.reopened": call_replaced,
     "genmb.error": error_of_ours,
     "genmb.snapshot": snapshot,
 }

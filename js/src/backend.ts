@@ -1,6 +1,6 @@
 /**
- * The token endpoint's three calls as the driver sees them, and the form they take in a plain page (`HttpBackend`).
- * In a notebook the same three calls go through the kernel (`kernel.ts`). Neither knows WebRTC.
+ * The token endpoint's four calls as the driver sees them, and the form they take in a plain page (`HttpBackend`).
+ * In a notebook the same four calls go through the kernel (`kernel.ts`). Neither knows WebRTC.
  */
 import { Failure } from "./failure";
 import { uuid } from "./preflight";
@@ -9,6 +9,8 @@ import type { Ticket } from "./transport";
 export interface Backend {
   /** The offer for a ticket with the answer. Rejects with a `Failure`. */
   open(sdp: string): Promise<Ticket>;
+  /** Another offer for a session whose call was lost, or nears its end: another ticket, at no charge. */
+  reopen(ticket: Ticket, sdp: string): Promise<Ticket>;
   /** The call stands: this is what a session is charged for. Idempotent. */
   connected(ticket: Ticket): Promise<void>;
   /** The call is over; the endpoint hangs up. Idempotent, and never rejects: nobody is left to tell. */
@@ -66,7 +68,7 @@ export function createHttpBackend(options: HttpOptions): Backend {
       body: JSON.stringify(body),
       ...(signedIn ? { credentials: "include" } : {}),
       // A page that is being closed may still report the end of its call.
-      keepalive: path !== "",
+      keepalive: /\/(connected|ended)$/.test(path),
       signal: AbortSignal.timeout(DEADLINE_MS),
     }).catch(() => {
       throw new Failure("endpoint_unreachable", hint(base));
@@ -76,14 +78,17 @@ export function createHttpBackend(options: HttpOptions): Backend {
     return json;
   };
 
+  const ask = async (path: string, body: object, headers?: Record<string, string>): Promise<Ticket> => {
+    const ticket = await post(path, body, headers);
+    if (!isTicket(ticket)) throw new Failure("endpoint_unreachable", "The answer is not a ticket.");
+    return ticket;
+  };
+
   return {
-    open: async (sdp) => {
-      const body = { ...(provider ? { provider } : {}), session, sdp };
-      // Should the browser send it twice, it is still one session and one charge.
-      const ticket = await post("", body, { "Idempotency-Key": uuid() });
-      if (!isTicket(ticket)) throw new Failure("endpoint_unreachable", "The answer is not a ticket.");
-      return ticket;
-    },
+    // Should the browser send it twice, it is still one session and one charge.
+    open: (sdp) =>
+      ask("", { ...(provider ? { provider } : {}), session, sdp }, { "Idempotency-Key": uuid() }),
+    reopen: ({ id }, sdp) => ask(`/${encodeURIComponent(id)}/offer`, { session, sdp }),
     connected: async ({ id, call_id }) => {
       await post(`/${encodeURIComponent(id)}/connected`, call_id ? { call_id } : {});
     },

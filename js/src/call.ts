@@ -1,6 +1,6 @@
 /**
- * Everything that one attempt at a call opens in the page: microphone, loudspeaker, meters, connection.
- * All of it dies by one signal. It must not know the log, the endpoint or what an event means.
+ * Everything that one attempt at a call opens in the page: microphone, loudspeaker, meters, connection. A connection can
+ * be replaced by another with the same microphone. All of it dies by one signal. It must not know the log, the endpoint or what an event means.
  */
 import { openMeters, openMicrophone, openSpeaker } from "./audio";
 import { asFailure, Failure } from "./failure";
@@ -24,6 +24,11 @@ export interface CallOptions {
 export interface Call {
   /** Resolves when the call stands; rejects with a `Failure` or the signal's reason. */
   readonly ready: Promise<void>;
+  /**
+   * Open another connection. It takes the place of the one there is, which is closed, as soon as its offer is answered;
+   * an offer that is not leaves everything as it was. Resolves and rejects as `ready` does.
+   */
+  redial(exchange: (offer: string) => Promise<string>): Promise<void>;
   /** Why this event could not be sent now, or null. */
   objection(event: WireEvent): Failure | null;
   /** Send, unless there is an objection, which is returned. */
@@ -35,12 +40,14 @@ export interface Call {
 }
 
 export function openCall(options: CallOptions): Call {
-  const { connect, exchange, report, signal } = options;
+  const { connect, report, signal } = options;
   const speaker = openSpeaker(signal, options.onSoundBlocked);
   const meter = openMeters(signal);
   const streams = new Map<Side, MediaStream>();
   let muted = options.muted;
   let transport: Transport | null = null;
+  /** Closes the connection that is the call's. */
+  let line: AbortController | null = null;
   /** Null when the call never stood. */
   let standing: Promise<Transport | null> = Promise.resolve(null);
 
@@ -61,7 +68,7 @@ export function openCall(options: CallOptions): Call {
   const replaceMicrophone = async (refused: string) => {
     try {
       const [track] = (await takeMicrophone(refused)).getAudioTracks();
-      if (track) await (await standing)?.replaceMicrophone(track);
+      if (track) await ((await standing) ?? transport)?.replaceMicrophone(track);
     } catch (thrown) {
       if (!signal.aborted) options.onMicrophoneLost(asFailure(thrown));
     }
@@ -70,7 +77,7 @@ export function openCall(options: CallOptions): Call {
   const letGo = () => {
     for (const track of streams.get("user")?.getTracks() ?? []) track.onended = null;
     streams.clear();
-    transport = null;
+    transport = line = null;
     standing = Promise.resolve(null);
   };
   signal.addEventListener("abort", letGo, { once: true });
@@ -81,13 +88,33 @@ export function openCall(options: CallOptions): Call {
     if (code) throw new Failure(code);
     const microphone = takeMicrophone(refusal(facts));
     microphone.catch(() => undefined); // it is `connect` that answers for a refusal
+    await dial(options.exchange, microphone, facts.permission === "granted");
+  };
+  const dial = async (
+    exchange: CallOptions["exchange"],
+    microphone: Promise<MediaStream>,
+    eager: boolean,
+  ) => {
+    const own = new AbortController();
+    const drop = () => own.abort(signal.reason);
+    signal.addEventListener("abort", drop, { once: true, signal: own.signal });
+    const take = () => {
+      line?.abort();
+      line = own;
+      transport = null;
+    };
+    if (!line) take();
     const connecting = connect({
-      exchange,
+      exchange: async (offer) => {
+        const answer = await exchange(offer);
+        if (line !== own) take();
+        return answer;
+      },
       microphone,
-      signal,
-      eager: facts.permission === "granted",
+      signal: own.signal,
+      eager,
       report: (told) => {
-        if (signal.aborted) return;
+        if (own.signal.aborted || line !== own) return;
         if (told.type === "sound") {
           streams.set("agent", told.stream);
           speaker.play(told.stream);
@@ -96,11 +123,17 @@ export function openCall(options: CallOptions): Call {
       },
     });
     standing = connecting.catch(() => null);
-    transport = await connecting;
+    try {
+      transport = await connecting;
+    } catch (failure) {
+      own.abort(failure);
+      throw failure;
+    }
   };
 
   return {
     ready: open(),
+    redial: (exchange) => dial(exchange, Promise.resolve(streams.get("user") ?? new MediaStream()), true),
     objection: (event) => (transport ? transport.objection(event) : new Failure("not_live")),
     send: (event) => (transport ? transport.send(event) : new Failure("not_live")),
     mute: (next) => {

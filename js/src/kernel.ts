@@ -9,6 +9,7 @@ import { Failure, withDeadline } from "./failure";
 import { createOutbox } from "./outbox";
 import { type Environment, uuid } from "./preflight";
 import type { Envelope } from "./protocol";
+import type { Ticket } from "./transport";
 
 const PROTO = 1;
 const TICK_MS = 1_000;
@@ -173,19 +174,18 @@ export function openKernel(options: KernelOptions): Kernel {
       });
       if (!post({ op: "call", id, method, params })) reject(new Failure("kernel_gone"));
     });
+  const ask = (method: string, params: object, onLate: (late: Ticket) => void): Promise<Ticket> => {
+    const answer = call(method, params).then((ticket) => {
+      if (isTicket(ticket)) return ticket;
+      throw new Failure("internal", "The kernel's answer is not a ticket.");
+    });
+    return withDeadline(answer, CALL_DEADLINE_MS, "kernel_busy", onLate);
+  };
+  const tooLate = (ticket: Ticket) => void backend.ended(ticket, "kernel_busy");
   const backend: Backend = {
-    open: (sdp) => {
-      const answer = call("open", { log: current, sdp }).then((ticket) => {
-        if (isTicket(ticket)) return ticket;
-        throw new Failure("internal", "The kernel's answer is not a ticket.");
-      });
-      return withDeadline(
-        answer,
-        CALL_DEADLINE_MS,
-        "kernel_busy",
-        (late) => void backend.ended(late, "kernel_busy"),
-      );
-    },
+    open: (sdp) => ask("open", { log: current, sdp }, tooLate),
+    // A later try may have succeeded by then: it is the same session.
+    reopen: ({ id }, sdp) => ask("reopen", { session: id, sdp }, (late) => live || tooLate(late)),
     connected: async ({ id, call_id }) => {
       await call("connected", { session: id, call_id: call_id ?? null });
     },

@@ -2,6 +2,7 @@
  * One session's log: numbers and times each event, folds it, hands the envelope on.
  * The only writer of envelopes in the page. It must not know who reads them.
  */
+import type { Failure } from "./failure";
 import { canonical, type Direction, type Envelope, readEvent, stripAudio, type WireEvent } from "./protocol";
 import { State } from "./state";
 
@@ -30,4 +31,24 @@ export function openLog(id: string, onEnvelope: (log: string, envelope: Envelope
       return event;
     },
   };
+}
+
+/** Write down what we do ourselves ("Envelope" in docs/architecture.md). */
+export function note(to: Log, type: string, members: object): void {
+  to.append("own", { type: `genmb.${type}`, ...members });
+}
+
+/** Write down what went wrong; `about` names the item that it is about, if it is about one. */
+export function noteFailure(
+  to: Log,
+  { code, detail, retryAfter }: Failure,
+  about: { item_id?: string } = {},
+): void {
+  const wait = retryAfter === undefined ? "" : `Possible again in ${duration(retryAfter)}.`;
+  const said = [detail, wait].filter(Boolean).join(" ");
+  note(to, "error", { code, ...(said ? { detail: said } : {}), ...about });
+}
+
+function duration(seconds: number): string {
+  return seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
 }

@@ -6,9 +6,10 @@
 import type { Backend } from "./backend";
 import { type Call, openCall, type Side } from "./call";
 import { asFailure, Failure } from "./failure";
-import { type Log, openLog } from "./log";
+import { type Log, note, noteFailure, openLog } from "./log";
 import { uuid } from "./preflight";
 import type { Envelope, WireEvent } from "./protocol";
+import { createReopening, newItemId, type Reopening } from "./reopening";
 import { createSequencer, type Sequencer } from "./sequencer";
 import { State } from "./state";
 import type { Connect, Report, Ticket } from "./transport";
@@ -58,14 +59,15 @@ export interface Session {
   level(side: Side): number;
 }
 
-/** `ticket` is null until the endpoint has answered. */
+/** `ticket` is null until the endpoint has answered; it and the sequencer are the newest call's. */
 interface Attempt {
   readonly abort: AbortController;
   readonly log: Log;
   readonly call: Call;
-  readonly sequencer: Sequencer;
   readonly started: Promise<void>;
+  readonly reopening: Reopening;
   ticket: Ticket | null;
+  sequencer: Sequencer;
 }
 
 /** Why an attempt is over that nobody minds. */
@@ -88,15 +90,6 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
       }
     }
   };
-  const own = (to: Log, type: string, members: object) =>
-    to.append("own", { type: `genmb.${type}`, ...members });
-  /** `about` names the item that the failure is about, if it is about one. */
-  const report = (to: Log, { code, detail, retryAfter }: Failure, about: { item_id?: string } = {}) => {
-    const wait = retryAfter === undefined ? "" : `Possible again in ${duration(retryAfter)}.`;
-    const said = [detail, wait].filter(Boolean).join(" ");
-    own(to, "error", { code, ...(said ? { detail: said } : {}), ...about });
-  };
-
   /** Release everything first, then write down why. */
   const finish = (status: "ended" | "failed", reason: string, failure?: Failure) => {
     if (!attempt) return;
@@ -104,31 +97,38 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
     attempt = null;
     soundBlocked = false;
     abort.abort(failure ?? STOPPED);
-    if (failure) report(its, failure);
-    own(its, "status", failure ? { status, code: failure.code } : { status });
+    if (failure && its.state.errors.at(-1)?.code !== failure.code) noteFailure(its, failure);
+    note(its, "status", failure ? { status, code: failure.code } : { status });
     if (ticket) void backend.ended(ticket, reason);
   };
   const failed = (failure: Failure) => finish("failed", failure.code, failure);
 
-  const exchange = async (signal: AbortSignal, sdp: string): Promise<string> => {
+  /** Have an offer answered; an answer that comes after the end is given back. */
+  const exchange = async (signal: AbortSignal, asked: () => Promise<Ticket>): Promise<Ticket> => {
     signal.throwIfAborted();
-    const ticket = await backend.open(sdp);
+    const ticket = await asked();
     if (signal.aborted || !attempt) {
       void backend.ended(ticket, signal.reason === STOPPED ? "stopped" : asFailure(signal.reason).code);
       throw signal.reason;
     }
     attempt.ticket = ticket;
-    const { id, provider, transport, model, voice, call_id } = ticket;
-    own(attempt.log, "session", { id, provider, transport, model, voice, call_id });
-    return ticket.sdp;
+    return ticket;
+  };
+  const again = async (sdp: string): Promise<Ticket> => {
+    if (!attempt?.ticket) throw STOPPED;
+    return backend.reopen(attempt.ticket, sdp);
   };
   const hear = (told: Report) => {
     if (!attempt) return;
-    if (told.type === "event") attempt.sequencer.observe(attempt.log.append("in", told.event));
-    if (told.type === "wavering") own(attempt.log, "status", { status: "reconnecting" });
-    if (told.type === "steady") own(attempt.log, "status", { status: "live" });
-    if (told.type === "over" && told.by === "network") failed(new Failure("connection_lost"));
-    if (told.type === "over" && told.by === "service") finish("ended", "hung_up");
+    if (told.type === "event" && !attempt.reopening.isEcho(told.event))
+      attempt.sequencer.observe(attempt.log.append("in", told.event));
+    if (told.type === "wavering") note(attempt.log, "status", { status: "reconnecting" });
+    if (told.type === "steady") note(attempt.log, "status", { status: "live" });
+    if (told.type === "over" && !attempt.reopening.busy()) {
+      if (told.by === "network") attempt.reopening.recover();
+      else if (aged(state)) finish("ended", "session_expired", new Failure("session_expired"));
+      else finish("ended", "hung_up");
+    }
   };
   const send = (event: WireEvent) => {
     if (attempt && !attempt.call.send(event)) attempt.log.append("out", event);
@@ -144,10 +144,12 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
       throw failure;
     }
     if (!attempt?.ticket) return;
-    const { log: its, ticket } = attempt;
-    own(its, "status", { status: "live" });
-    // What the session is charged for. It goes on even if the word gets lost: the endpoint hangs up on its own.
-    backend.connected(ticket).catch((thrown: unknown) => report(its, asFailure(thrown)));
+    note(attempt.log, "status", { status: "live" });
+    confirm(attempt);
+  };
+  /** What the session is charged for, once. It goes on even if the word gets lost: the endpoint hangs up on its own. */
+  const confirm = ({ log: its, ticket }: Attempt) => {
+    if (ticket) backend.connected(ticket).catch((thrown: unknown) => noteFailure(its, asFailure(thrown)));
   };
   const open = (id: string): Attempt => {
     const abort = new AbortController();
@@ -159,12 +161,17 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
       connect,
       muted,
       signal: abort.signal,
-      exchange: (sdp) => exchange(abort.signal, sdp),
+      exchange: async (sdp) => {
+        const { sdp: answer, ...ticket } = await exchange(abort.signal, () => backend.open(sdp));
+        const { id: session, provider, transport, model, voice, call_id } = ticket;
+        note(its, "session", { id: session, provider, transport, model, voice, call_id });
+        return answer;
+      },
       report: hear,
-      onMicrophoneLost: (failure) => report(its, failure),
+      onMicrophoneLost: (failure) => noteFailure(its, failure),
       onSoundBlocked: (blocked) => {
         soundBlocked = blocked;
-        if (blocked) report(its, new Failure("autoplay_blocked"));
+        if (blocked) noteFailure(its, new Failure("autoplay_blocked"));
         changed();
       },
     });
@@ -172,8 +179,20 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
     started.catch(() => undefined); // whoever does not wait for it reads the log
     log = its;
     state = its.state;
-    attempt = { abort, log: its, call, sequencer: createSequencer(send, uuid), started, ticket: null };
-    own(its, "status", { status: "connecting" });
+    const reopening = createReopening({
+      call,
+      log: its,
+      signal: abort.signal,
+      ask: (sdp) => exchange(abort.signal, () => again(sdp)),
+      onReplaced: () => {
+        if (attempt) attempt.sequencer = createSequencer(send, uuid);
+      },
+      onStanding: () => attempt && confirm(attempt),
+      onLost: ({ detail }) => failed(new Failure("connection_lost", detail)),
+    });
+    const sequencer = createSequencer(send, uuid);
+    attempt = { abort, log: its, call, started, reopening, ticket: null, sequencer };
+    note(its, "status", { status: "connecting" });
     return attempt;
   };
   const interrupt = () => {
@@ -197,7 +216,7 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
       const event = { type: "conversation.item.create", event_id: itemId, item };
       const found = attempt.call.objection(event);
       if (found) {
-        report(attempt.log, found, { item_id: itemId });
+        noteFailure(attempt.log, found, { item_id: itemId });
         return found;
       }
       interrupt();
@@ -222,11 +241,7 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
   };
 }
 
-/** Realtime API reference, conversation.item.create: an id has at most 32 characters. */
-function newItemId(): string {
-  return `item_${uuid().replaceAll("-", "").slice(0, 24)}`;
-}
-
-function duration(seconds: number): string {
-  return seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
+/** Whether the service has ended the call for its age, to the second; it may or may not have said so. */
+function aged({ session }: State): boolean {
+  return Date.now() >= ((session?.expires_at ?? Number.POSITIVE_INFINITY) - 1) * 1000;
 }

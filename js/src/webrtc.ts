@@ -13,11 +13,14 @@ import type { Connect, ConnectOptions, Transport } from "./transport";
 
 /** How long an accepted call may take to connect, and a wavering one to heal (Chromium itself gives up after 15 s). */
 export const PATIENCE_MS = 15_000;
-/** How often it is looked whether the other side is still there. */
+/** How often it is looked whether the other side is still there: when something had come, and when nothing had. */
 const LOOK_MS = 500;
+const LOOK_AGAIN_MS = 200;
 /** A page that did not get to look for so long was asleep; its connection has this long to show that it lives. */
 const ASLEEP_MS = 15_000;
 const WAKING_MS = 3_000;
+/** A network that has come back heals a connection at once (60 ms, measured), unless it is another network. */
+const RETURN_MS = 1_500;
 /** How soon after its events a service that hangs up takes the rest away: 10 ms, measured, where it says so at all. */
 const PARTING_MS = 500;
 /** RFC 8841: a peer that names no limit takes 64 kB. */
@@ -44,8 +47,8 @@ async function dial({ exchange, microphone, report, signal }: ConnectOptions): P
   const channel = pc.createDataChannel("oai-events");
   const { sender } = pc.addTransceiver("audio", { direction: "sendrecv" });
   let call: Call = { phase: "idle" };
-
   let parting: ReturnType<typeof setTimeout> | undefined;
+  let looking: ReturnType<typeof setTimeout> | undefined;
   const pulse = createPulse(Date.now());
   let looked = Date.now();
 
@@ -53,8 +56,9 @@ async function dial({ exchange, microphone, report, signal }: ConnectOptions): P
     if (call.phase === "closed") return;
     if (call.phase === "opening") call.failed(signal.reason);
     call = { phase: "closed" };
-    clearInterval(looking);
+    clearTimeout(looking);
     clearTimeout(parting);
+    window.removeEventListener("online", hasten);
     pc.onconnectionstatechange = pc.ontrack = null;
     channel.onopen = channel.onclose = channel.onmessage = null;
     channel.close();
@@ -74,6 +78,7 @@ async function dial({ exchange, microphone, report, signal }: ConnectOptions): P
     } else if (call.phase === "opening" && connected && channel.readyState === "open") {
       call.opened();
       call = { phase: "open" };
+      watch();
     }
   };
   const waver = (since: number) => {
@@ -93,7 +98,13 @@ async function dial({ exchange, microphone, report, signal }: ConnectOptions): P
     else if (pulse.heard() > before) proceed();
     if (call.phase === "wavering" && now >= call.until) over("network");
   };
-  const looking = setInterval(() => void look(), LOOK_MS);
+  const hasten = () => {
+    if (call.phase === "wavering") call = { ...call, until: Math.min(call.until, Date.now() + RETURN_MS) };
+  };
+  const watch = () => {
+    const pause = pulse.heard() === looked ? LOOK_MS : LOOK_AGAIN_MS;
+    looking = setTimeout(() => void look().then(() => call.phase !== "closed" && watch()), pause);
+  };
   /** Without its events a call is of no use; if everything else still comes, nobody has hung up. */
   const leave = () => {
     if (call.phase !== "open") return over("network");
@@ -110,6 +121,7 @@ async function dial({ exchange, microphone, report, signal }: ConnectOptions): P
   };
 
   signal.addEventListener("abort", close, { once: true });
+  window.addEventListener("online", hasten);
   pc.onconnectionstatechange = () => {
     if (pc.connectionState === "connected") proceed();
     if (pc.connectionState === "disconnected") waver(pulse.heard());

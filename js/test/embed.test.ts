@@ -41,6 +41,18 @@ it("relays the offer through the endpoint, by default the origin of the script",
   ]);
 });
 
+it("asks the endpoint for another call of the same session when one is lost", async () => {
+  await live({ app: "shop" });
+  FakePeerConnection.last.become("failed");
+  await settle();
+  const audio = { input: { transcription: { model: "gpt-realtime-whisper" } } };
+  expect(requests().at(-1)).toEqual([
+    `${location.origin}/v1/sessions/ses_1/offer?app=shop`,
+    { session: { type: "realtime", audio }, sdp: "v=0 offer" },
+  ]);
+  expect(http.mock.lastCall?.[1].keepalive).toBe(false);
+});
+
 it("puts the words of the caller into the wire form of the session", async () => {
   await live({
     endpoint: "https://voice.example/",

@@ -218,7 +218,7 @@ it("passes on what the kernel tells this page of the allowance", () => {
   expect(allowances).toEqual([{ credits: 5 }]);
 });
 
-it("carries the three calls to the endpoint and gives back what the kernel answers", async () => {
+it("carries the calls to the endpoint and gives back what the kernel answers", async () => {
   model.welcome();
   const opening = kernel.backend.open("v=0");
   expect(model.ops("call")[0]).toMatchObject({ method: "open", params: { sdp: "v=0" } });
@@ -238,6 +238,10 @@ it("carries the three calls to the endpoint and gives back what the kernel answe
   });
   model.reply("ended", { problem: { code: "session_not_found" } });
   await ending;
+  const again = kernel.backend.reopen(ticket, "v=0");
+  expect(model.ops("call")[3]).toMatchObject({ method: "reopen", params: { session: "ses_1", sdp: "v=0" } });
+  model.reply("reopen", { result: ticket });
+  expect(await again).toEqual(ticket);
 });
 
 it("turns a problem into a failure with its code, its detail and when to try again", async () => {
@@ -255,6 +259,24 @@ it("calls a kernel that does not answer busy, and ends a session that comes too 
   await pass(0);
   expect(model.ops("call").at(-1)).toMatchObject({ method: "ended", params: { session: "ses_1" } });
 });
+
+it.each([
+  ["goes on", "live", ["reopen"]],
+  ["is over", "failed", ["reopen", "ended"]],
+])(
+  "a second call that comes too late leaves a session alone that lives: one that %s",
+  async (_, status, methods) => {
+    goLive();
+    const again = kernel.backend.reopen(ticket, "v=0");
+    again.catch(() => undefined);
+    await passBeating(30_000);
+    await expect(again).rejects.toMatchObject({ code: "kernel_busy" });
+    if (status === "failed") push("genmb.status", { status });
+    model.reply("reopen", { result: ticket });
+    await pass(0);
+    expect(model.ops("call").map(({ method }) => method)).toEqual(methods);
+  },
+);
 
 it("beats every five seconds while live, and not before or after", async () => {
   model.welcome();

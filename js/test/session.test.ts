@@ -15,6 +15,7 @@ let session: Session;
 let logs: Set<string>;
 const backend = {
   open: vi.fn<Backend["open"]>(),
+  reopen: vi.fn<Backend["reopen"]>(),
   connected: vi.fn<Backend["connected"]>(),
   ended: vi.fn<Backend["ended"]>(),
 };
@@ -25,6 +26,7 @@ beforeEach(() => {
   envelopes = [];
   logs = new Set();
   backend.open.mockReset().mockResolvedValue(ticket);
+  backend.reopen.mockReset().mockRejectedValue(new Failure("session_over"));
   backend.connected.mockReset().mockResolvedValue();
   backend.ended.mockReset().mockResolvedValue();
   session = createSession({
@@ -232,7 +234,6 @@ it("releases the microphone at once whatever ends the call", async () => {
   for (const end of [
     () => session.stop(),
     () => session.stop("kernel_gone"),
-    () => FakePeerConnection.last.become("failed"),
     () => FakePeerConnection.last.hangUp(),
   ]) {
     await live();
@@ -259,6 +260,7 @@ it("fails with connection_lost when the network does not come back, but ends whe
   expect(state().status).toBe("live");
   FakePeerConnection.last.become("disconnected");
   FakePeerConnection.last.become("failed");
+  await settle();
   expect(state().status).toBe("failed");
   expect(errors()).toEqual(["connection_lost"]);
   await live();

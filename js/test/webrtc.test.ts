@@ -175,9 +175,10 @@ it("wavers while disconnected and is steady again when the network heals", async
 
 it.each(["failed", "silent"])("is over when a wavering connection stays %s", async (how) => {
   await connected();
+  FakePeerConnection.last.reachable = false;
   FakePeerConnection.last.become("disconnected");
   if (how === "failed") FakePeerConnection.last.become("failed");
-  else await vi.advanceTimersByTimeAsync(PATIENCE_MS);
+  else await vi.advanceTimersByTimeAsync(PATIENCE_MS + 200);
   expect(reports).toEqual([{ type: "wavering" }, { type: "over", by: "network" }]);
   expect(FakePeerConnection.last.connectionState).toBe("closed");
 });
@@ -240,6 +241,15 @@ it("is over after 15 s of silence on the wire, counted from the last packet", as
   await vi.advanceTimersByTimeAsync(PATIENCE_MS - 1_000);
   expect(reports).toEqual([{ type: "wavering" }]);
   await vi.advanceTimersByTimeAsync(1_500);
+  expect(reports).toEqual([{ type: "wavering" }, { type: "over", by: "network" }]);
+});
+
+it("does not wait long for a connection that another network cannot heal", async () => {
+  await connected();
+  FakePeerConnection.last.reachable = false;
+  await vi.advanceTimersByTimeAsync(5_000);
+  window.dispatchEvent(new Event("online"));
+  await vi.advanceTimersByTimeAsync(2_000);
   expect(reports).toEqual([{ type: "wavering" }, { type: "over", by: "network" }]);
 });
 

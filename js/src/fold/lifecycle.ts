@@ -27,6 +27,13 @@ function sessionDescribed(state: State, event: WireEvent): void {
   state.session = sessionFromJson({ ...event, expires_at: null }, state.session);
 }
 
+/** End what ran in the lost call: another has taken its place, with an id and an end of its own. */
+function callReplaced(state: State, event: WireEvent): void {
+  const { call_id: _, expires_at: __, ...stays } = state.session ?? {};
+  state.session = sessionFromJson({ call_id: event.call_id }, stays);
+  close(state);
+}
+
 /** Show an error from the catalogue. */
 function errorOfOurs(state: State, event: WireEvent): void {
   state.addError(problem(name(event.code) ?? "internal", text(event.detail), name(event.item_id)));
@@ -89,6 +96,7 @@ function close(state: State): void {
 export const OWN = {
   "genmb.status": statusChanged,
   "genmb.session": sessionDescribed,
+  "genmb.reopened": callReplaced,
   "genmb.error": errorOfOurs,
   "genmb.snapshot": snapshot,
 };
