@@ -5,7 +5,7 @@
 import { openMeters, openMicrophone, openSpeaker } from "./audio";
 import { asFailure, Failure } from "./failure";
 import { look, obstacle, refusal } from "./preflight";
-import type { WireEvent } from "./protocol";
+import { problem, type WireEvent } from "./protocol";
 import type { Connect, Report, Transport } from "./transport";
 
 export type Side = "user" | "agent";
@@ -45,6 +45,7 @@ export function openCall(options: CallOptions): Call {
   const meter = openMeters(signal);
   const streams = new Map<Side, MediaStream>();
   let muted = options.muted;
+  let searching = false;
   let transport: Transport | null = null;
   /** Closes the connection that is the call's. */
   let line: AbortController | null = null;
@@ -58,20 +59,35 @@ export function openCall(options: CallOptions): Call {
     const stream = await openMicrophone(signal, refused);
     streams.set("user", stream);
     applyMute();
-    for (const track of stream.getAudioTracks()) track.onended = () => void replaceMicrophone(refused);
+    for (const track of stream.getAudioTracks()) track.onended = () => void replaceMicrophone(refused, true);
     return stream;
   };
   /**
    * A device was unplugged: the next one takes its place, if need be as soon as the call stands, and only if there is
-   * none does anybody hear of it.
+   * none does anybody hear of it, once.
    */
-  const replaceMicrophone = async (refused: string) => {
+  const replaceMicrophone = async (refused: string, isNews: boolean) => {
+    if (searching) return;
+    searching = true;
     try {
       const [track] = (await takeMicrophone(refused)).getAudioTracks();
       if (track) await ((await standing) ?? transport)?.replaceMicrophone(track);
     } catch (thrown) {
-      if (!signal.aborted) options.onMicrophoneLost(asFailure(thrown));
+      const why = problem(asFailure(thrown).code).say;
+      if (isNews && !signal.aborted) options.onMicrophoneLost(new Failure("mic_lost", why));
+    } finally {
+      searching = false;
     }
+  };
+  /** A device came or went, the call's own perhaps, of which not every system says that it has ended. */
+  const lookForMicrophone = async (refused: string) => {
+    const devices = await navigator.mediaDevices.enumerateDevices().catch(() => []);
+    const track = streams.get("user")?.getAudioTracks()[0];
+    if (!track) return;
+    const { deviceId: its } = track.getSettings();
+    const there = devices.some(({ kind, deviceId }) => kind === "audioinput" && deviceId === its);
+    const was = track.readyState === "live";
+    if (!(was && there)) await replaceMicrophone(refused, was);
   };
   // Chromium never lets go of a stream that getUserMedia gave, nor of what its tracks' handlers can reach.
   const letGo = () => {
@@ -86,7 +102,11 @@ export function openCall(options: CallOptions): Call {
     signal.throwIfAborted();
     const code = obstacle(facts);
     if (code) throw new Failure(code);
-    const microphone = takeMicrophone(refusal(facts));
+    const refused = refusal(facts);
+    const microphone = takeMicrophone(refused);
+    navigator.mediaDevices.addEventListener("devicechange", () => void lookForMicrophone(refused), {
+      signal,
+    });
     microphone.catch(() => undefined); // it is `connect` that answers for a refusal
     await dial(options.exchange, microphone, facts.permission === "granted");
   };

@@ -7,6 +7,7 @@ export class FakeTrack extends EventTarget {
   readyState = "live";
   enabled = true;
   onended: (() => void) | null = null;
+  getSettings = () => ({ deviceId: "default" });
   stop() {
     this.readyState = "ended";
   }
@@ -142,10 +143,12 @@ export function installBrowser({ permission = "granted" } = {}) {
   vi.stubGlobal("reportError", vi.fn());
   vi.spyOn(HTMLMediaElement.prototype, "play").mockResolvedValue();
   vi.spyOn(HTMLMediaElement.prototype, "pause").mockReturnValue();
-  Object.defineProperty(navigator, "mediaDevices", {
-    configurable: true,
-    value: { getUserMedia, enumerateDevices: async () => [{ kind: "audioinput" }] },
+  let inputs = ["default"];
+  const mediaDevices = Object.assign(new EventTarget(), {
+    getUserMedia,
+    enumerateDevices: async () => inputs.map((deviceId) => ({ kind: "audioinput", deviceId })),
   });
+  Object.defineProperty(navigator, "mediaDevices", { configurable: true, value: mediaDevices });
   Object.defineProperty(navigator, "permissions", {
     configurable: true,
     value: { query: async () => microphonePermission },
@@ -153,6 +156,11 @@ export function installBrowser({ permission = "granted" } = {}) {
   return {
     streams,
     getUserMedia,
+    /** From now on there are these microphones. */
+    plug: (devices: string[]) => {
+      inputs = devices;
+      mediaDevices.dispatchEvent(new Event("devicechange"));
+    },
     live: () =>
       streams.flatMap(({ tracks }) => tracks).filter(({ readyState }) => readyState === "live").length,
   };

@@ -389,8 +389,46 @@ it("takes the next microphone when one is unplugged, and says so when there is n
   browser.getUserMedia.mockRejectedValue(new DOMException("none", "NotFoundError"));
   browser.streams[1]?.tracks[0]?.onended?.();
   await settle();
-  expect(errors()).toEqual(["mic_not_found"]);
+  expect(state().errors).toMatchObject([{ code: "mic_lost", detail: "No microphone was found." }]);
   expect(state().status).toBe("live");
+});
+
+it("takes the microphone that is plugged in after the last one went", async () => {
+  await live();
+  browser.getUserMedia.mockRejectedValueOnce(new DOMException("none", "NotFoundError"));
+  browser.streams[0]?.tracks[0]?.stop();
+  browser.streams[0]?.tracks[0]?.onended?.();
+  await settle();
+  session.mute(true);
+  for (const _ of [1, 2, 3]) browser.plug(["another"]);
+  await settle();
+  expect(browser.getUserMedia).toHaveBeenCalledTimes(3);
+  expect(FakePeerConnection.last.sender.track).toBe(browser.streams[1]?.tracks[0]);
+  expect(browser.streams[1]?.tracks[0]?.enabled).toBe(false);
+});
+
+it("opens one microphone when it hears twice that one went", async () => {
+  await live();
+  browser.streams[0]?.tracks[0]?.stop();
+  browser.plug(["default"]);
+  browser.streams[0]?.tracks[0]?.onended?.();
+  browser.plug(["default"]);
+  await settle();
+  expect(browser.live()).toBe(1);
+});
+
+it("misses a microphone whose end nobody has told, and keeps one that is still there", async () => {
+  await live();
+  browser.plug(["default", "headset"]);
+  await settle();
+  expect(browser.getUserMedia).toHaveBeenCalledOnce();
+  browser.plug(["headset"]);
+  await settle();
+  expect(FakePeerConnection.last.sender.track).toBe(browser.streams[1]?.tracks[0]);
+  session.stop();
+  browser.plug([]);
+  await settle();
+  expect(browser.getUserMedia).toHaveBeenCalledTimes(2);
 });
 
 it("takes the next microphone when one is unplugged before the call stands", async () => {
@@ -416,7 +454,7 @@ it("says so when there is no other microphone before the call stands, and goes o
   browser.getUserMedia.mockRejectedValue(new DOMException("none", "NotFoundError"));
   browser.streams[0]?.tracks[0]?.onended?.();
   await settle();
-  expect(errors()).toEqual(["mic_not_found"]);
+  expect(errors()).toEqual(["mic_lost"]);
   FakePeerConnection.last.connect();
   await started;
   expect(state().status).toBe("live");
