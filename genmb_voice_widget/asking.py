@@ -24,6 +24,7 @@ from .state import Turn
 
 _NO_WORDS = "It had no words."
 _CUT = "It was interrupted before its first word."
+_REPLACED = "The call was lost before the reply, and another has taken its place."
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,10 @@ def follow(stage: Stage, item_id: str, envelope: Envelope) -> Stage:
             return stage
         case _, "own", {"type": "genmb.snapshot"}:
             return stage if isinstance(stage, Given) and not _holds(event, item_id) else Adrift()
+        case Said(ours) | Requested(_, ours) | Lost(ours), "own", {"type": "genmb.reopened"}:
+            return Unanswered("response_failed", _REPLACED, ours)
+        case Answering(), "own", {"type": "genmb.reopened"}:
+            return Unanswered("response_failed", _REPLACED, stage.ours)
         case Said(ours) | Lost(ours), "out", {"type": "response.create"}:
             return Requested(name(event.get("event_id")), ours)
         case Lost(ours, True), "in", _:

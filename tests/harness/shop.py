@@ -17,7 +17,10 @@ HTML = """<!doctype html><script src="{endpoint}/sdk.js" data-app="{app}"></scri
 <script>
   const {{ voice }} = window.genmb;
   const told = {{ statuses: [], problems: [], turns: new Map() }};
-  voice.onstatus = (status) => told.statuses.at(-1)?.[1] === status || told.statuses.push([performance.now(), status]);
+  voice.onstatus = (status, activity) => {{
+    told.activity = activity;
+    if (told.statuses.at(-1)?.[1] !== status) told.statuses.push([performance.now(), status]);
+  }};
   voice.onerror = ({{ code }}) => told.problems.push(code);
   voice.ontranscript = ({{ id, role, text, status }}) => told.turns.set(id, {{ role, text, status }});
   const turns = (role) =>

@@ -474,3 +474,24 @@ def test_a_message_that_was_said_in_a_gap_but_not_taken_yet_has_a_reply_after_it
     talk.words()
     talk.done()
     assert talk.look().id == "a1"
+
+
+@pytest.mark.parametrize("came", ["nothing", "a request", "a response"])
+def test_a_reply_does_not_come_from_a_call_that_another_has_replaced(talk, came):
+    if came == "nothing":
+        talk.put()
+    else:
+        talk.say()
+    if came == "a response":
+        talk.created()
+    talk.own("genmb.reopened", call_id="rtc_2")
+    code, detail = why(talk.look)
+    assert code == "response_failed" and detail.startswith("The call was lost before the reply")
+
+
+def test_what_a_lost_call_had_already_said_is_the_reply(talk):
+    talk.say()
+    talk.created()
+    talk.words(status="in_progress", text="Once upon")
+    talk.own("genmb.reopened", call_id="rtc_2")
+    assert (talk.look().text, talk.look().status) == ("Once upon", "interrupted")
