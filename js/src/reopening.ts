@@ -7,7 +7,9 @@ import { asFailure, type Failure } from "./failure";
 import { type Log, note } from "./log";
 import { persevere } from "./persevere";
 import { uuid } from "./preflight";
+import type { WireEvent } from "./protocol";
 import { echoesOf, seeds } from "./seed";
+import type { State } from "./state";
 import type { Ticket } from "./transport";
 
 /** How long before its end a call is replaced when nobody speaks, and when somebody does. */
@@ -25,8 +27,8 @@ export interface ReopeningOptions {
   readonly ask: (sdp: string) => Promise<Ticket>;
   /** Another call has the session's place; nothing of the former one comes any more. */
   readonly onReplaced: () => void;
-  /** The new call stands and knows what was said. */
-  readonly onStanding: () => void;
+  /** The new call stands and knows what was said; it has not got yet what was to be sent meanwhile. */
+  readonly onStanding: (held: readonly WireEvent[]) => void;
   /** There is no call any more, and no other can be had. */
   readonly onLost: (why: Failure) => void;
 }
@@ -36,6 +38,9 @@ export interface Reopening {
   recover(): void;
   /** Whether another call is being opened, so that the end of the former one means nothing. */
   busy(): boolean;
+  /** Whether what is to be sent now must wait until the new call stands. */
+  holding(): boolean;
+  hold(event: WireEvent): void;
   /** Whether the service only says again what it was told of the conversation. */
   isEcho(event: unknown): boolean;
 }
@@ -43,6 +48,7 @@ export interface Reopening {
 export function createReopening(options: ReopeningOptions): Reopening {
   const { call, log, signal } = options;
   let busy = false;
+  let held: WireEvent[] | null = null;
   let isEcho: Reopening["isEcho"] = () => false;
   let tried = Number.NEGATIVE_INFINITY;
 
@@ -50,6 +56,7 @@ export function createReopening(options: ReopeningOptions): Reopening {
     await call.redial(async (offer) => {
       const { sdp, call_id } = await options.ask(offer);
       note(log, "reopened", { call_id });
+      held ??= [];
       options.onReplaced();
       return sdp;
     });
@@ -57,7 +64,9 @@ export function createReopening(options: ReopeningOptions): Reopening {
     const told = seeds(log.state.turns, newItemId);
     isEcho = echoesOf(told);
     for (const event of told) call.send(event);
-    options.onStanding();
+    const waiting = held ?? [];
+    held = null;
+    options.onStanding(waiting);
   };
   const recover = async () => {
     if (busy) return;
@@ -86,7 +95,18 @@ export function createReopening(options: ReopeningOptions): Reopening {
   };
   const looking = setInterval(() => void renew(), LOOK_MS);
   signal.addEventListener("abort", () => clearInterval(looking), { once: true });
-  return { recover: () => void recover(), busy: () => busy, isEcho: (event) => isEcho(event) };
+  return {
+    recover: () => void recover(),
+    busy: () => busy,
+    holding: () => held !== null,
+    hold: (event) => held?.push(event),
+    isEcho: (event) => isEcho(event),
+  };
+}
+
+/** Whether a service that has ended the call did so for its age, to the second; it may or may not have said so. */
+export function isAged({ session }: State): boolean {
+  return Date.now() >= ((session?.expires_at ?? Number.POSITIVE_INFINITY) - 1) * 1000;
 }
 
 /** Realtime API reference, conversation.item.create: an id has at most 32 characters. */

@@ -9,7 +9,7 @@ import { asFailure, Failure } from "./failure";
 import { type Log, note, noteFailure, openLog } from "./log";
 import { uuid } from "./preflight";
 import type { Envelope, WireEvent } from "./protocol";
-import { createReopening, newItemId, type Reopening } from "./reopening";
+import { createReopening, isAged, newItemId, type Reopening } from "./reopening";
 import { createSequencer, type Sequencer } from "./sequencer";
 import { State } from "./state";
 import type { Connect, Report, Ticket } from "./transport";
@@ -126,12 +126,13 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
     if (told.type === "steady") note(attempt.log, "status", { status: "live" });
     if (told.type === "over" && !attempt.reopening.busy()) {
       if (told.by === "network") attempt.reopening.recover();
-      else if (aged(state)) finish("ended", "session_expired", new Failure("session_expired"));
+      else if (isAged(state)) finish("ended", "session_expired", new Failure("session_expired"));
       else finish("ended", "hung_up");
     }
   };
   const send = (event: WireEvent) => {
-    if (attempt && !attempt.call.send(event)) attempt.log.append("out", event);
+    if (attempt?.reopening.holding()) attempt.reopening.hold(event);
+    else if (attempt && !attempt.call.send(event)) attempt.log.append("out", event);
   };
 
   const settle = async (abort: AbortController, call: Call) => {
@@ -187,7 +188,10 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
       onReplaced: () => {
         if (attempt) attempt.sequencer = createSequencer(send, uuid);
       },
-      onStanding: () => attempt && confirm(attempt),
+      onStanding: (held) => {
+        if (attempt) confirm(attempt);
+        held.forEach(send);
+      },
       onLost: ({ detail }) => failed(new Failure("connection_lost", detail)),
     });
     const sequencer = createSequencer(send, uuid);
@@ -214,7 +218,7 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
       if (!attempt) return new Failure("not_live");
       const item = { id: itemId, type: "message", role: "user", content: [{ type: "input_text", text }] };
       const event = { type: "conversation.item.create", event_id: itemId, item };
-      const found = attempt.call.objection(event);
+      const found = attempt.reopening.holding() ? null : attempt.call.objection(event);
       if (found) {
         noteFailure(attempt.log, found, { item_id: itemId });
         return found;
@@ -239,9 +243,4 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
     },
     level: (side) => attempt?.call.level(side) ?? 0,
   };
-}
-
-/** Whether the service has ended the call for its age, to the second; it may or may not have said so. */
-function aged({ session }: State): boolean {
-  return Date.now() >= ((session?.expires_at ?? Number.POSITIVE_INFINITY) - 1) * 1000;
 }

@@ -258,6 +258,25 @@ it("replaces a call a minute before the service ends it, when nobody speaks, and
   ]);
 });
 
+it("keeps what is typed while one call takes the place of another, and sends it after what was said", async () => {
+  await live();
+  added(message("u1", "user", "Hi"));
+  endsIn(30);
+  await settle(1_000);
+  expect(backend.reopen).toHaveBeenCalledOnce();
+  expect(session.say("How are you?", "item_x")).toBeNull();
+  expect(peer().channel.sent).toEqual([]);
+  peer().connect();
+  await settle();
+  expect(peer().channel.sent).toMatchObject([
+    { type: "conversation.item.create", item: { content: [{ text: "Hi" }] } },
+    { type: "conversation.item.create", event_id: "item_x" },
+    { type: "response.create" },
+  ]);
+  expect(state().turns.map(({ id }) => id)).toEqual(["u1", "item_x"]);
+  expect(errors()).toEqual([]);
+});
+
 it("does not cut a reply short for it before the last ten seconds", async () => {
   await live();
   endsIn(120);
