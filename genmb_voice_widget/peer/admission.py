@@ -6,25 +6,30 @@ Owns where a credential may stand in a request (OpenAI and Azure OpenAI referenc
 from __future__ import annotations
 
 import secrets
+from collections.abc import Container
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .personas import Place
 from .wire_error import WireError
 
 _HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _SUBPROTOCOL_KEY = "openai-insecure-api-key."
 
 
-def credential(request: HTTPConnection) -> str | None:
-    """Return the credential of a request: bearer, `api-key`, or (WebSocket from a browser) a subprotocol."""
+def credential(request: HTTPConnection, key_places: Container[Place]) -> str | None:
+    """Return the credential of a request: bearer, a WebSocket's subprotocol, or one of the `key_places`."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:
         return token.strip()
-    if "api-key" in request.headers:
+    if "api-key header" in key_places and "api-key" in request.headers:
         return request.headers["api-key"]
+    in_query = "api-key query" in key_places and request.scope["type"] == "websocket"
+    if in_query and "api-key" in request.query_params:
+        return request.query_params["api-key"]
     for protocol in subprotocols(request):
         if protocol.startswith(_SUBPROTOCOL_KEY):
             return protocol.removeprefix(_SUBPROTOCOL_KEY)

@@ -9,9 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import random
-import secrets
-import string
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +32,7 @@ from .facts import (
     Transcribe,
 )
 from .hearing.ear import Ear
+from .ids import new_id, padding
 from .legs.audio_out import AudioOut
 from .protocol import Protocol
 from .protocol.client_events import own_id
@@ -54,6 +52,8 @@ _log = logging.getLogger(__name__)
 
 Send = Callable[[str], None]
 Wants = Callable[[str], bool]
+Transport = Literal["webrtc", "websocket"]
+MakeProtocol = Callable[[Json, Transport, Callable[[str], str], Callable[[str], str]], Protocol]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,28 +62,20 @@ class _Listener:
     on_end: Callable[[], None] | None
 
 
-def new_id(kind: str) -> str:
-    """Return an id of the wire's shape: `sess_`, `item_`, `resp_`, `call_`, `rtc_` … and 32 hex digits."""
-    return f"{kind}_{secrets.token_hex(16)}"
-
-
-def padding(delta: str) -> str:
-    """Return an `obfuscation` that brings a delta to a multiple of 16 characters, as recorded."""
-    letters = string.ascii_letters + string.digits
-    return "".join(random.choices(letters, k=16 - len(delta) % 16))  # noqa: S311
-
-
 class LiveSession:
-    """A session with `session` as its settings. `on_close` is called once, when the session itself ends."""
+    """A session with `session` as its settings.
+
+    `on_close` is called once, when the session itself ends; `make` makes the machine that speaks its wire.
+    """
 
     def __init__(
         self,
         session: Json,
         stages: Stages,
-        transport: Literal["webrtc", "websocket"],
+        transport: Transport,
         clock: Callable[[], float],
         on_close: Callable[[], None],
-        azure: bool = False,
+        make: MakeProtocol = Protocol,
     ) -> None:
         self._clock = clock
         self._on_close = on_close
@@ -91,7 +83,7 @@ class LiveSession:
         self._audience: dict[Send, _Listener] = {}
         self._closed = False
         self._faults: dict[str, float] = {}
-        self._protocol = Protocol(session, transport, new_id, padding, azure)
+        self._protocol = make(session, transport, new_id, padding)
         self._ear = Ear(stages, clock, self._tell, session)
         out = AudioOut() if transport == "webrtc" else None
         form = session["audio"]["output"]["format"]

@@ -24,7 +24,8 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 
-from genmb_voice_widget.peer.live import LiveSession, Wants, new_id
+from genmb_voice_widget.peer.ids import new_id
+from genmb_voice_widget.peer.live import LiveSession, Wants
 from genmb_voice_widget.peer.resample import Resampler
 from genmb_voice_widget.peer.stages import LISTEN_RATE, Pcm
 from genmb_voice_widget.peer.wire_error import WireError
