@@ -12,7 +12,6 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -29,6 +28,7 @@ from .facts import (
     Expired,
     Fact,
     Hear,
+    Offered,
     Transcribe,
 )
 from .hearing.ear import Ear
@@ -38,7 +38,7 @@ from .protocol import Protocol
 from .protocol.client_events import own_id
 from .shapes import Json
 from .speaking.mouth import Mouth
-from .stages import Pcm, Stages
+from .stages import Pcm, Stages, Transport
 from .wire_error import WireError
 
 TICK = 0.05
@@ -52,7 +52,7 @@ _log = logging.getLogger(__name__)
 
 Send = Callable[[str], None]
 Wants = Callable[[str], bool]
-Transport = Literal["webrtc", "websocket"]
+
 MakeProtocol = Callable[[Json, Transport, Callable[[str], str], Callable[[str], str]], Protocol]
 
 
@@ -65,7 +65,8 @@ class _Listener:
 class LiveSession:
     """A session with `session` as its settings.
 
-    `on_close` is called once, when the session itself ends; `make` makes the machine that speaks its wire.
+    `on_close` is called once, when the session itself ends; `make` makes the machine that speaks its wire,
+    and `on_offer` takes the SDP of a call that a client offers among its events.
     """
 
     def __init__(
@@ -76,9 +77,11 @@ class LiveSession:
         clock: Callable[[], float],
         on_close: Callable[[], None],
         make: MakeProtocol = Protocol,
+        on_offer: Callable[[str], None] | None = None,
     ) -> None:
         self._clock = clock
         self._on_close = on_close
+        self._on_offer = on_offer
         self._expires_at = session["expires_at"]
         self._audience: dict[Send, _Listener] = {}
         self._closed = False
@@ -191,6 +194,9 @@ class LiveSession:
                 self._mouth.clear()
             case AwaitUser(after_ms):
                 self._ear.await_user(after_ms)
+            case Offered(sdp):
+                assert self._on_offer is not None, "a machine that takes offers was given nowhere to put them"
+                self._on_offer(sdp)
             case Close():
                 self._on_close()
 

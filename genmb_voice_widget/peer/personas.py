@@ -13,9 +13,10 @@ from typing import Literal
 from .protocol import Protocol
 from .protocol.quirks import Quirks
 from .shapes import Json
+from .stages import Transport
 from .wire_error import WireError
 
-Place = Literal["api-key header", "api-key query"]
+Place = Literal["api-key header", "api-key query", "authorization query"]
 ErrorBody = Callable[[WireError, int], Json]
 
 
@@ -61,7 +62,7 @@ class Persona:
     def protocol(
         self,
         session: Json,
-        transport: Literal["webrtc", "websocket"],
+        transport: Transport,
         new_id: Callable[[str], str],
         pad: Callable[[str], str],
     ) -> Protocol:

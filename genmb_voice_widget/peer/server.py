@@ -30,6 +30,7 @@ from .personas import AZURE, OPENAI, Persona
 from .protocol.session_config import update_session
 from .shapes import Json
 from .stages import Stages
+from .voice_live.service import PATH, VoiceLiveService
 from .wire_error import WireError, missing_parameter
 
 _STATUS = {
@@ -46,7 +47,9 @@ Handler = Callable[[Request, Persona], Awaitable[Response]]
 
 def make_app(stages: Stages, secret: str, clock: Callable[[], float] = time.time) -> Starlette:
     """Return the peer as an ASGI application. `clock` gives unix seconds; closing the app ends all calls."""
-    peer = _Peer(stages, Secrets(secret, clock), Calls(stages, clock), clock)
+    secrets = Secrets(secret, clock)
+    peer = _Peer(stages, secrets, Calls(stages, clock), clock)
+    voice_live = VoiceLiveService(stages, secrets, clock)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -55,6 +58,7 @@ def make_app(stages: Stages, secret: str, clock: Callable[[], float] = time.time
 
     routes = [
         *(Mount(persona.path, routes=_routes(peer, persona)) for persona in (AZURE, OPENAI)),
+        Mount(PATH, routes=voice_live.routes()),
         Route("/healthz", _healthy),
     ]
     cors = Middleware(
@@ -98,7 +102,7 @@ def _routes(peer: _Peer, persona: Persona) -> list[Route | WebSocketRoute]:
 
 def _denial(error: WireError, persona: Persona) -> JSONResponse:
     status = _STATUS.get(error.code or "", 400)
-    return JSONResponse(persona.error_body(error, status), status)
+    return refusal(persona.error_body(error, status), status)
 
 
 async def _healthy(request: Request) -> Response:
@@ -108,11 +112,12 @@ async def _healthy(request: Request) -> Response:
 async def _refused(request: Request, error: Exception) -> Response:
     """Say in the wire's words what the framework refuses: an unknown path, a bad form."""
     assert isinstance(error, HTTPException), "registered for nothing else"
-    return refusal(WireError(error.detail), error.status_code)
+    return refusal(WireError(error.detail).body(), error.status_code)
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    return refusal(WireError("The local peer failed.", "server_error", type="server_error"), 500)
+    failed = WireError("The local peer failed.", "server_error", type="server_error")
+    return refusal(failed.body(), 500)
 
 
 class _Peer:

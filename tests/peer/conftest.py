@@ -159,15 +159,15 @@ class Microphone(MediaStreamTrack):
 
 
 class RtcClient:
-    """A client that is a peer connection: a microphone, a loudspeaker and the channel `oai-events`."""
+    """A client that is a peer connection: a microphone, a loudspeaker and a channel for events."""
 
-    def __init__(self) -> None:
+    def __init__(self, label: str = "oai-events") -> None:
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.events = Events()
         self.microphone = Microphone()
         self.heard: list[np.ndarray] = []
         self.pc.addTrack(self.microphone)
-        self.channel = self.pc.createDataChannel("oai-events")
+        self.channel = self.pc.createDataChannel(label)
         self.channel.on("message", self.events.take)
         self.pc.on("track", self._listen)
         self.call_id = ""
@@ -190,14 +190,26 @@ class RtcClient:
                 }
                 response = await client.post(url, files=files, headers=headers)
         if response.status_code == 201:
-            self.answer = response.text
             self.call_id = response.headers["location"].rpartition("/")[2]
-            await self.pc.setRemoteDescription(RTCSessionDescription(response.text, "answer"))
-            async with asyncio.timeout(PATIENCE):
-                while self.channel.readyState != "open":
-                    await asyncio.sleep(0.002)
+            await self.take(response.text)
             self.connected_ms = (time.perf_counter() - begun) * 1000
         return response
+
+    async def take(self, answer: str) -> None:
+        """Connect by an answer, and wait until events can be exchanged."""
+        self.answer = answer
+        await self.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        async with asyncio.timeout(PATIENCE):
+            while self.channel.readyState != "open":
+                await asyncio.sleep(0.002)
+
+    async def connect_by(self, control: "WsClient", **members) -> None:
+        """Connect as Voice Live does it: the offer and the answer go by the control socket."""
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        await control.send("rtc.call.sdp.create", sdp_offer=self.pc.localDescription.sdp, **members)
+        created = await control.events.wait("rtc.call.sdp.created")
+        self.call_id = created["rtc_call_id"]
+        await self.take(created["sdp_answer"])
 
     def _listen(self, track) -> None:
         async def drain() -> None:
@@ -257,6 +269,20 @@ class Peer:
         self._clients.append(client)
         response = await client.connect(self.url + path, headers or self.headers, session)
         assert response.status_code == 201, response.text
+        return client
+
+    async def voice_live(self, **members) -> tuple[WsClient, RtcClient]:
+        """Begin a call of Voice Live's: its control socket and its connection."""
+        control = await self.ws(
+            "/voice-live/realtime/calls?api-version=2026-01-01-preview&model=local", subprotocols=["realtime"]
+        )
+        return control, await self.rtc_by(control, **members)
+
+    async def rtc_by(self, control: WsClient, **members) -> RtcClient:
+        """Offer a call on a control socket, and connect."""
+        client = RtcClient("voice-live-events")
+        self._clients.append(client)
+        await client.connect_by(control, **members)
         return client
 
     async def post(self, path: str, headers=None, **body) -> httpx.Response:

@@ -53,12 +53,19 @@ stay_on_loopback()
 
 
 class RtcLeg:
-    """One call's connection. `on_closed` is called once, when it is gone for whatever reason."""
+    """One call's connection. `on_closed` is called once, when it is gone for whatever reason.
 
-    def __init__(self, live: LiveSession, wants: Wants, on_closed: Callable[[], None]) -> None:
+    With `controlled`, a socket has opened the session and takes its client events; those that come by the
+    data channel are ignored.
+    """
+
+    def __init__(
+        self, live: LiveSession, wants: Wants, on_closed: Callable[[], None], *, controlled: bool = False
+    ) -> None:
         self._live = live
         self._wants = wants
         self._on_closed = on_closed
+        self._controlled = controlled
         configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._pc = RTCPeerConnection(configuration)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -142,10 +149,11 @@ class RtcLeg:
                 error = WireError(message, "event_too_large", type="server_error").event(None)
                 channel.send(json.dumps({"event_id": new_id("event"), **error}))
 
-        channel.on("message", self._live.receive)
         channel.on("close", lambda: self._spawn(self.close()))
         self._live.attach(send, self._wants)
-        self._live.open()
+        if not self._controlled:
+            channel.on("message", self._live.receive)
+            self._live.open()
 
     def _listen(self, track: MediaStreamTrack) -> None:
         if track.kind == "audio" and not self._listening:

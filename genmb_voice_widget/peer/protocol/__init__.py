@@ -38,7 +38,7 @@ from genmb_voice_widget.peer.facts import (
     Transcribed,
 )
 from genmb_voice_widget.peer.shapes import Json
-from genmb_voice_widget.peer.stages import Transcript
+from genmb_voice_widget.peer.stages import Transcript, Transport
 from genmb_voice_widget.peer.wire_error import WireError
 
 from . import session_config
@@ -56,7 +56,7 @@ class Protocol:
     def __init__(
         self,
         session: Json,
-        transport: Literal["webrtc", "websocket"],
+        transport: Transport,
         new_id: Callable[[str], str],
         pad: Callable[[str], str],
         quirks: Quirks = NONE,
