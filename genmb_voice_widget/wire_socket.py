@@ -28,8 +28,8 @@ LARGEST = 16 * 1024 * 1024
 """Bytes of one message: above the fifteen MiB that an event may hold."""
 
 # At DEBUG the library logs every header, the secret's too, and every chunk of audio.
-_library_log = logging.getLogger(f"{__name__}.library")
-_library_log.setLevel(logging.WARNING)
+library_log = logging.getLogger(f"{__name__}.library")
+library_log.setLevel(logging.WARNING)
 
 
 @asynccontextmanager
@@ -50,7 +50,7 @@ async def open_socket(ticket: Ticket) -> AsyncIterator[ClientConnection]:
             ticket.url,
             additional_headers={"Authorization": f"Bearer {ticket.token.reveal()}"},
             max_size=LARGEST,
-            logger=_library_log,
+            logger=library_log,
             # A proxy of the environment cannot reach the local peer.
             proxy=None if is_loopback(urlsplit(ticket.url).hostname or "") else True,
         )
@@ -74,7 +74,7 @@ async def received(socket: ClientConnection) -> AsyncIterator[dict[str, Any]]:
 
     try:
         async for message in socket:
-            event = _event(message)
+            event = event_of(message)
             if event is None:
                 log.warning("a message of the service is no event")
             else:
@@ -93,7 +93,8 @@ async def send(socket: ClientConnection, event: dict[str, Any]) -> None:
         log.info("not sent, the socket is closed: %s", event["type"])
 
 
-def _event(message: str | bytes) -> dict[str, Any] | None:
+def event_of(message: str | bytes) -> dict[str, Any] | None:
+    """Read an event; None for what is none."""
     try:
         value = json.loads(message)
     except ValueError:

@@ -37,6 +37,7 @@ from .sessions.legs import Legs
 from .sessions.parts import Parts
 from .sessions.sweeper import Sweeper
 from .settings import MAX_BODY, Timing
+from .sideband.sockets import Observers
 from .verdict import verdict
 from .web.bodies import why_invalid
 from .web.cors import Cors
@@ -130,6 +131,8 @@ def make_app(
     add_page_routes(app)
     sockets = Sockets(sessions, parts, access, drain, records)
     add_relay_routes(app, sockets, sweeper)
+    observers = Observers(sessions, parts, access, drain, records)
+    app.add_api_websocket_route("/v1/sessions/{session}/events", observers.serve)
     app.openapi = describe(app, providers, access.described())  # type: ignore[method-assign]
     _add_problems(app)
     app.add_middleware(Guard, max_body=MAX_BODY, body_within=timing.body_within, beacons=BEACONS, drain=drain)

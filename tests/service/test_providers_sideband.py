@@ -246,6 +246,40 @@ async def test_without_the_package_for_sockets_the_callers_word_is_what_there_is
     assert "websockets is not installed" in caplog.text
 
 
+async def test_an_observer_gets_what_the_service_tells_until_it_closes(cloud, provider):
+    got = await provider.answer(SESSION, OFFER)
+    async with provider.observe(got.call_id) as call:
+        cloud.calls[got.call_id].tell(SPEECH, SHOWS["a deletion"], None)
+        assert [json.loads(message) async for message in call] == [SPEECH, SHOWS["a deletion"]]
+    await asyncio.wait_for(cloud.detached.wait(), 5)
+
+
+async def test_an_observer_whose_connection_breaks_is_told_so_whatever_it_does_next(cloud, provider):
+    got = await provider.answer(SESSION, OFFER)
+    async with provider.observe(got.call_id) as call:
+        await asyncio.wait_for(cloud.attached.wait(), 5)
+        for writer in list(cloud.open_sockets):
+            writer.transport.abort()
+        with pytest.raises(Refusal, match="provider_unreachable"):
+            await anext(aiter(call))
+        with pytest.raises(Refusal, match="provider_unreachable"):
+            await call.send("{}")
+
+
+@pytest.mark.parametrize("call_id", ["rtc_unknown", "../models?"])
+async def test_a_call_that_is_not_there_cannot_be_observed(provider, call_id):
+    with pytest.raises(Refusal, match="session_over"):
+        async with provider.observe(call_id):
+            pass
+
+
+async def test_azure_says_whether_its_pages_get_all_events(cloud):
+    for filtered in (True, False):
+        provider = PROVIDERS["azure-key"](Upstream(), event_filter=filtered)
+        assert (await provider.answer(SESSION, OFFER)).filtered is filtered
+        await provider.close()
+
+
 @asynccontextmanager
 async def watching_endpoint(provider, timing):
     """An endpoint, with a real clock, that asks its provider for the proof."""

@@ -8,7 +8,8 @@ OpenAI how-to, realtime audio by WebRTC (GA, `/openai/v1`, without an `api-versi
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,7 +20,7 @@ from .azure_endpoint import azure_host
 from .credential import Credential, bearer
 from .exchange import BY_STATUS, Link
 from .realtime_http import LifeRefused, create_secret, hang_up, relay_offer
-from .sideband import sees_the_caller
+from .sideband import Sideband, attach, sees_the_caller
 from .upstream import Upstream
 from .wire_session import sound_model, voice_of, with_model, with_transcription
 
@@ -71,7 +72,7 @@ class AzureProvider:
         call_id, answer = await relay_offer(
             self._link(_WITH_A_SECRET), bearer(token), sdp, event_filter=self._event_filter
         )
-        return Answer("ga", model, voice_of(wire), call_id, answer)
+        return Answer("ga", model, voice_of(wire), call_id, answer, self._event_filter)
 
     async def mint(self, session: Wire) -> Ticket:
         """See `Provider.mint`; the address tells the resource's name to whoever gets the ticket."""
@@ -84,6 +85,13 @@ class AzureProvider:
         """See `Provider.proven`."""
         auth = await self._credential.header()
         return await sees_the_caller(self._link(), auth, call_id, self._upstream.tls)
+
+    @asynccontextmanager
+    async def observe(self, call_id: str) -> AsyncIterator[Sideband]:
+        """See `Provider.observe`."""
+        auth = await self._credential.header()
+        async with attach(self._link(), auth, call_id, self._upstream.tls) as call:
+            yield call
 
     async def hang_up(self, call_id: str) -> None:
         """See `Provider.hang_up`."""

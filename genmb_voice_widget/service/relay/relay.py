@@ -130,7 +130,7 @@ class Relay:
 
     async def _pass_on(self, text: str) -> End | None:
         """Give the service what the page has said; returns the end, if it comes of that."""
-        event = _event(text)
+        event = event_of(text)
         if event is None:
             told = await tell(self._page, "invalid_event", "The message is no event.", self._patience.accept)
             return None if told else TOO_SLOW
@@ -148,7 +148,7 @@ class Relay:
         begun = False
         while True:
             try:
-                event = _event(await self._service.recv())
+                event = event_of(await self._service.recv())
             except ConnectionClosedOK:
                 return SERVICE_CLOSED
             except ConnectionClosed:
@@ -230,7 +230,8 @@ async def close(page: WebSocket, end: End, within: float) -> None:
         log.info("a page's socket was not closed in good order")
 
 
-def _event(text: str | bytes) -> dict[str, Any] | None:
+def event_of(text: str | bytes) -> dict[str, Any] | None:
+    """Read an event; None for what is none."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

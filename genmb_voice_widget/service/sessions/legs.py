@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from genmb_voice_widget.service.problems import Refusal, named
-from genmb_voice_widget.service.providers import Answer, Provider, Ticket, Wire
+from genmb_voice_widget.service.providers import Answer, Observed, Provider, Ticket, Wire
 from genmb_voice_widget.service.settings import Timing
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,21 @@ class Legs:
         except Exception as error:
             log.info("call %s could not be watched: %s", call_id, named(error))
             return False
+
+    @asynccontextmanager
+    async def observe(self, provider: str, call_id: str) -> AsyncIterator[Observed]:
+        """Observe a call, for as long as one likes.
+
+        Raises:
+            Refusal: the provider's, or `provider_unreachable` when its time to let us in is over.
+        """
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(self._timing.open_within):
+                    call = await stack.enter_async_context(self._providers[provider].observe(call_id))
+            except TimeoutError:
+                raise Refusal("provider_unreachable", "The voice service took too long.") from None
+            yield call
 
     async def ready(self) -> None:
         """Do ahead what the first session would have to wait for.

@@ -3,6 +3,7 @@
 POST /v1/sessions                    relay an offer, or have a WebSocket secret made
 POST /v1/sessions/{id}/offer         another call in the place of a lost one, at no charge
 POST /v1/sessions/{id}/connected     the handshake is proven: capture
+WS   /v1/sessions/{id}/events        the call's events, in `service/sideband`
 POST /v1/sessions/{id}/ended         the call is over: hang up, or give everything back; also as a beacon
 GET  /v1/sessions/{id}               how it stands
 GET  /v1/allowance                   what the caller has left
@@ -20,7 +21,7 @@ from fastapi.responses import JSONResponse
 
 from genmb_voice_widget.service.access import Access
 from genmb_voice_widget.service.access.by_app import AppAccess
-from genmb_voice_widget.service.caller import Caller, Via
+from genmb_voice_widget.service.caller import TRUSTED, Caller
 from genmb_voice_widget.service.ledger import Hold
 from genmb_voice_widget.service.policy import Rate
 from genmb_voice_widget.service.problems import Refusal
@@ -36,8 +37,6 @@ from .answers import Allowance, AppToken, CallTicket, SocketTicket, State, Statu
 from .bodies import Connected, Ended, Offer, Start, TokenWish
 from .openapi import READING, STARTING, WRITING, problems
 
-_TRUSTED: tuple[Via, ...] = ("open", "key")
-"""Who may see the owner's balance and, if no page, have a voice service's secret on their word alone."""
 _WHY = "a call made with a secret cannot be seen from here"
 
 BEACONS = re.compile(r"/v1/sessions/[^/]+/ended")
@@ -83,10 +82,12 @@ def add_routes(
 ) -> None:
     """Add them to the app."""
 
-    def check(request: Request, caller: Caller, sdp: str | None) -> None:
+    def sees(request: Request, caller: Caller) -> bool:
         # A browser sends `Origin` with every POST (Fetch standard, append a request `Origin` header).
-        trusted = caller.via in _TRUSTED and "origin" not in request.headers
-        if sdp is None and not (hand_out_secrets and trusted):
+        return caller.via in TRUSTED and "origin" not in request.headers
+
+    def check(request: Request, caller: Caller, sdp: str | None) -> None:
+        if sdp is None and not (hand_out_secrets and sees(request, caller)):
             raise Refusal("secret_refused", f"A session of this caller's needs an offer: {_WHY}.")
 
     app.state.access = access
@@ -105,7 +106,7 @@ def add_routes(
         headers = {"Location": f"/v1/sessions/{opened.hold.session}"}
         if caller.plan.rate and opened.slot:
             headers |= rate_headers(caller.plan.rate, opened.slot.remaining, opened.slot.reset)
-        return JSONResponse(_ticket(opened), 201, headers)
+        return JSONResponse(_ticket(opened, sees(request, caller)), 201, headers)
 
     @app.post("/v1/sessions/{session}/offer", response_model=None, responses={200: tickets, **starts})
     async def offer(request: Request, session: Id, body: Offer, caller: Asking) -> JSONResponse:
@@ -115,7 +116,7 @@ def add_routes(
             opened = await sessions.reoffer(caller, session, body.session, body.sdp)
         finally:
             sweeper.ensure_running()
-        return JSONResponse(_ticket(opened))
+        return JSONResponse(_ticket(opened, sees(request, caller)))
 
     @app.post(
         "/v1/sessions/{session}/connected", response_model=None, responses={200: {"model": State}, **writes}
@@ -165,7 +166,7 @@ def add_routes(
             {
                 "plan": left.plan.name,
                 "voice": left.plan.voice,
-                **({"credits": left.credits} if caller.via in _TRUSTED else {}),
+                **({"credits": left.credits} if caller.via in TRUSTED else {}),
                 "credits_per_session": price,
                 "enough_credits": left.credits is None or left.credits >= price,
                 "sessions": slots,
@@ -220,7 +221,7 @@ def _charge(hold: Hold) -> dict[str, Any]:
     return {"credits": hold.credits, "state": hold.money}
 
 
-def _ticket(opened: Opened) -> dict[str, Any]:
+def _ticket(opened: Opened, observable: bool) -> dict[str, Any]:
     hold, leg = opened.hold, opened.leg
     common = {
         "id": hold.session,
@@ -232,5 +233,6 @@ def _ticket(opened: Opened) -> dict[str, Any]:
         "charge": _charge(hold),
     }
     if isinstance(leg, Answer):
-        return {**common, "call_id": leg.call_id, "sdp": leg.sdp}
+        told = {"sideband": observable, "filtered": leg.filtered}
+        return {**common, "call_id": leg.call_id, "sdp": leg.sdp, **told}
     return {**common, "url": leg.url, "token": leg.token.reveal(), "expires_at": leg.expires_at}
