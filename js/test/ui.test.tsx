@@ -559,3 +559,80 @@ it("a stop while the permission prompt stands leaves no microphone open", async 
   await pass(0);
   expect(late.tracks[0]?.stop).toHaveBeenCalled();
 });
+
+async function liveWithButton() {
+  HTMLElement.prototype.setPointerCapture = () => undefined;
+  model.welcome({ settings: { provider: "local", push_to_talk: true, auto_respond: true } });
+  await live();
+}
+const microphoneOpen = () => browser.streams.at(-1)?.tracks[0]?.enabled;
+const key = (type: string, init: KeyboardEventInit) =>
+  find("hold").dispatchEvent(new KeyboardEvent(type, { bubbles: true, cancelable: true, ...init }));
+
+it("shows a button to hold while one speaks only where the service does not find the turns, as it changes", async () => {
+  expect(all("hold")).toEqual([]);
+  await liveWithButton();
+  expect([find("hold").textContent, find("activity").textContent]).toEqual([
+    "Hold to talk",
+    "Waiting for you",
+  ]);
+  model.tell({ op: "settings", settings: { push_to_talk: false } });
+  await pass(0);
+  expect([all("hold"), find("activity").textContent]).toEqual([[], "Listening"]);
+});
+
+it.each<[string, () => unknown, () => unknown]>([
+  ["a pointer", () => pointer("pointerdown"), () => pointer("pointerup")],
+  ["a pointer that is taken away", () => pointer("pointerdown"), () => pointer("lostpointercapture")],
+  ["the space bar", () => key("keydown", { key: " " }), () => key("keyup", { key: " " })],
+  [
+    "Enter, when the window loses the focus",
+    () => key("keydown", { key: "Enter" }),
+    () => dispatchEvent(new Event("blur")),
+  ],
+  [
+    "a key, when the button loses the focus",
+    () => key("keydown", { key: " " }),
+    () => find("hold").dispatchEvent(new FocusEvent("blur")),
+  ],
+  ["the clicks of a screen reader", () => find("hold").click(), () => find("hold").click()],
+])("opens the microphone for as long as the button is held by %s", async (_, down, up) => {
+  await liveWithButton();
+  expect(microphoneOpen()).toBe(false);
+  down();
+  await pass(500);
+  expect([microphoneOpen(), find("hold").textContent, find("activity").textContent]).toEqual([
+    true,
+    "Let go to send",
+    "Hearing you",
+  ]);
+  up();
+  await pass(500);
+  expect([microphoneOpen(), find("hold").textContent]).toEqual([false, "Hold to talk"]);
+  expect(FakePeerConnection.last.channel.types().at(-1)).toBe("input_audio_buffer.commit");
+});
+const pointer = (type: string) =>
+  find("hold").dispatchEvent(new MouseEvent(type, { bubbles: true, button: 0 }));
+
+it("neither clicks nor begins anew while a key of the button repeats", async () => {
+  await liveWithButton();
+  expect(key("keydown", { key: "Enter" }), "else the browser clicks").toBe(false);
+  key("keydown", { key: "Enter", repeat: true });
+  expect(FakePeerConnection.last.channel.types()).toEqual(["input_audio_buffer.clear"]);
+  key("keydown", { key: "Enter", shiftKey: true });
+});
+
+it("lets go of the button when its last view goes", async () => {
+  await liveWithButton();
+  key("keydown", { key: " " });
+  views.pop()?.();
+  expect(microphoneOpen(), "the last word is heard to its end").toBe(true);
+  await pass(500);
+  expect(microphoneOpen()).toBe(false);
+});
+
+it("has an answer made when the notebook asks for it", async () => {
+  await live();
+  model.tell({ op: "command", do: "respond" });
+  expect(FakePeerConnection.last.channel.types()).toEqual(["response.create"]);
+});

@@ -70,7 +70,7 @@ function LeftLine({ id, words, room }: Left & { readonly id: string }) {
   );
 }
 
-function MicrophoneIcon({ off }: { off: boolean }) {
+export function MicrophoneIcon({ off }: { off: boolean }) {
   return (
     <svg
       class="gv-icon"
