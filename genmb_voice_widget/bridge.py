@@ -106,6 +106,10 @@ class Bridge:
         """Have the reply stopped."""
         self._tell_leader("interrupt")
 
+    def respond(self) -> None:
+        """Have an answer made to what has been said so far."""
+        self._tell_leader("respond")
+
     def update(self) -> None:
         """Have the service told what it does not know yet of the session's options."""
         if self._lead.calling is not None and (session := self._settings.update()):
@@ -129,6 +133,11 @@ class Bridge:
         """Have every page show the conversation as it stands: no page has held it."""
         for client in self._pages:
             self._show(client)
+
+    def show_settings(self) -> None:
+        """Tell every page what the agent is set up to be now."""
+        for client in self._pages:
+            self._send({"op": "settings", "client": client, "settings": self._shown()})
 
     def tick(self, heard: bool) -> None:
         """Let a second pass.
@@ -173,10 +182,12 @@ class Bridge:
             self._summons.ask()
 
     def _show(self, client: str, same_version: bool = True) -> None:
-        settings = {**self._settings.shown(), "recorded": self._lead.frozen}
-        welcome = {"op": "welcome", "client": client, "proto": PROTO, "settings": settings}
+        welcome = {"op": "welcome", "client": client, "proto": PROTO, "settings": self._shown()}
         known = same_version and self._conversation.log_id
         self._send({**welcome, "snapshot": self._conversation.state.to_json() if known else None})
+
+    def _shown(self) -> Message:
+        return {**self._settings.shown(), "recorded": self._lead.frozen}
 
     def _take(self, op: str, client: str, message: Mapping[str, Any]) -> None:
         match op, message:

@@ -68,9 +68,7 @@ class SessionOptions(CommWidget):
 
     def _change(self, name: str, value: object) -> None:
         """Change an option; a session that is live is told now, one that connects as soon as it is live."""
-        running = self._conversation.running
-        self._settings.change(name, value, running)
+        self._settings.change(name, value, self._conversation.running)
+        self._link.do(Bridge.show_settings)
         if self._conversation.state.status in ("live", "reconnecting"):
             self._link.tell(lambda end: end.update())
-        elif not running:
-            self._link.do(Bridge.show)

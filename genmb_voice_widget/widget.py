@@ -143,8 +143,7 @@ class VoiceAgent(SessionOptions):
 
         Raises:
             WaitTimeout: when the time is over.
-            VoiceError: `wait_impossible` where the browser cannot be heard before the cell is over, or, when
-                the running session ends before that moment, why.
+            VoiceError: `wait_impossible`, or why the running session ended before that moment.
         """
         holds = moment(self._conversation, what) if isinstance(what, str) else partial(what, self)
         await self._wait(self._conversation.wait(while_running(self._conversation, holds)), timeout)
@@ -164,8 +163,7 @@ class VoiceAgent(SessionOptions):
 
         Raises:
             WaitTimeout: when a reply does not come, as when no speech is heard in a file.
-            VoiceError: `bad_audio`, `response_failed`, also of a reply that is cut before its first word, or
-                what the session failed of.
+            VoiceError: `bad_audio`, `response_failed` as of `ask`, or what the session failed of.
         """
         start = partial(self.start, headless=True, speed=speed)
         return await speak_files(wavs, self._conversation, self._link, start, self.stop, timeout)
@@ -188,11 +186,13 @@ class VoiceAgent(SessionOptions):
         """Stop the agent's reply."""
         self._link.tell(lambda end: end.interrupt())
 
-    def save(self, path: File) -> Path:
-        """Write the session's log to a file, one JSON object a line: no sound and no secret.
+    def respond(self) -> None:
+        """Have the agent answer what was said so far, or raise `not_live`; for `auto_respond=False`."""
+        self._check_live()
+        self._link.tell(lambda end: end.respond())
 
-        Returns:
-            The path written.
+    def save(self, path: File) -> Path:
+        """Write the session's log to a file, one JSON object a line: no sound, no secret; return its path.
 
         Raises:
             VoiceError: `bad_option`, when no file can be written there.

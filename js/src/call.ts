@@ -3,6 +3,7 @@
  * All of it dies by one signal. It must not know the log, the endpoint or what an event means.
  */
 import { openMeters, openMicrophone, openSpeaker } from "./audio";
+import { onChosen } from "./devices";
 import { asFailure, Failure } from "./failure";
 import { look, obstacle, refusal } from "./preflight";
 import type { WireEvent } from "./protocol";
@@ -49,14 +50,15 @@ export function openCall(options: CallOptions): Call {
   };
   const takeMicrophone = async (refused: string): Promise<MediaStream> => {
     const stream = await openMicrophone(signal, refused);
+    close(streams.get("user"));
     streams.set("user", stream);
     applyMute();
     for (const track of stream.getAudioTracks()) track.onended = () => void replaceMicrophone(refused);
     return stream;
   };
   /**
-   * A device was unplugged: the next one takes its place, if need be as soon as the call stands, and only if there is
-   * none does anybody hear of it.
+   * A device was unplugged, or another chosen: the next one takes its place, if need be as soon as the call stands, and
+   * only if there is none does anybody hear of it.
    */
   const replaceMicrophone = async (refused: string) => {
     try {
@@ -79,7 +81,9 @@ export function openCall(options: CallOptions): Call {
     signal.throwIfAborted();
     const code = obstacle(facts);
     if (code) throw new Failure(code);
-    const microphone = takeMicrophone(refusal(facts));
+    const refused = refusal(facts);
+    const microphone = takeMicrophone(refused);
+    onChosen("audioinput", () => streams.has("user") && void replaceMicrophone(refused), signal);
     microphone.catch(() => undefined); // it is `connect` that answers for a refusal
     const connecting = connect({
       exchange,
@@ -113,4 +117,11 @@ export function openCall(options: CallOptions): Call {
       return stream && !(side === "user" && muted) ? meter(stream)() : 0;
     },
   };
+}
+
+function close(stream: MediaStream | undefined): void {
+  for (const track of stream?.getTracks() ?? []) {
+    track.onended = null;
+    track.stop();
+  }
 }

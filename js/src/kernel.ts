@@ -31,8 +31,11 @@ export interface Model {
 export interface Welcome {
   /** The state of an earlier or running session as JSON, or null. */
   readonly snapshot: unknown;
-  readonly settings: Readonly<Record<string, unknown>>;
+  readonly settings: Settings;
 }
+
+/** What the agent is set up to be: who answers, who ends the user's turns. */
+export type Settings = Readonly<Record<string, unknown>>;
 
 export interface Command {
   readonly do: string;
@@ -45,6 +48,8 @@ export interface KernelOptions {
   /** What answers a `resync`; `state` is JSON. */
   readonly snapshot: () => { log: string; seq: number; state: unknown } | null;
   readonly onWelcome: (welcome: Welcome) => void;
+  /** An option has changed. */
+  readonly onSettings: (settings: Settings) => void;
   readonly onCommand: (command: Command) => void;
   /** What is left at the endpoint, as JSON. */
   readonly onAllowance: (left: unknown) => void;
@@ -127,6 +132,7 @@ export function openKernel(options: KernelOptions): Kernel {
       become(message.proto === PROTO ? "ready" : "mismatch");
       options.onWelcome({ snapshot: message.snapshot ?? null, settings: message.settings ?? {} });
     }
+    if (message.op === "settings") options.onSettings(message.settings ?? {});
     if (message.op === "reply") calls.get(String(message.id))?.(message);
     if (message.op === "command" && typeof message.do === "string") options.onCommand(message as Command);
     if (message.op === "allowance") options.onAllowance(message.allowance);
@@ -239,7 +245,7 @@ interface Message {
   readonly do?: unknown;
   readonly proto?: unknown;
   readonly snapshot?: unknown;
-  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly settings?: Settings;
   readonly result?: unknown;
   readonly allowance?: unknown;
   readonly problem?: Problem;

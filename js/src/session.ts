@@ -9,6 +9,7 @@ import { asFailure, Failure } from "./failure";
 import { type Log, openLog } from "./log";
 import { uuid } from "./preflight";
 import type { Envelope, WireEvent } from "./protocol";
+import { type ByButton, createPushToTalk } from "./push_to_talk";
 import { createSequencer, type Sequencer } from "./sequencer";
 import { State } from "./state";
 import type { Connect, Report, Ticket } from "./transport";
@@ -26,6 +27,9 @@ export interface View {
   /** A call is being opened or runs in this page. */
   readonly busy: boolean;
   readonly muted: boolean;
+  /** The user's turns end by a button, and it is held down now. */
+  readonly pushToTalk: boolean;
+  readonly held: boolean;
   readonly soundBlocked: boolean;
 }
 
@@ -49,9 +53,15 @@ export interface Session {
   say(text: string, itemId?: string): Failure | null;
   /** Silence the agent and drop the rest of what it was going to say. */
   interrupt(): void;
+  /** Have an answer made to what has been said so far, after a reply that is under way. */
+  respond(): void;
   /** Tell the service what has changed of the session's options: the `session` of a `session.update`. */
   update(session: object): void;
   mute(muted: boolean): void;
+  /** Have the user's turns end by a button from now on; null: the service finds their end. */
+  pushToTalk(rule: ByButton | null): void;
+  /** The button goes down, which cuts the agent short, or up again; it does nothing unless the session is live. */
+  talk(held: boolean): void;
   enableSound(): void;
   /** Show an earlier conversation. A call of this page keeps its own. */
   restore(state: State): void;
@@ -103,6 +113,7 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
     const { abort, log: its, ticket } = attempt;
     attempt = null;
     soundBlocked = false;
+    button.drop();
     abort.abort(failure ?? STOPPED);
     if (failure) report(its, failure);
     own(its, "status", failure ? { status, code: failure.code } : { status });
@@ -124,7 +135,11 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
   };
   const hear = (told: Report) => {
     if (!attempt) return;
-    if (told.type === "event") attempt.sequencer.observe(attempt.log.append("in", told.event));
+    if (told.type === "event") {
+      const event = attempt.log.append("in", told.event);
+      attempt.sequencer.observe(event);
+      button.observe(event);
+    }
     if (told.type === "wavering") own(attempt.log, "status", { status: "reconnecting" });
     if (told.type === "steady") own(attempt.log, "status", { status: "live" });
     if (told.type === "over" && told.by === "network") failed(new Failure("connection_lost"));
@@ -157,7 +172,7 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
     });
     const call = openCall({
       connect,
-      muted,
+      muted: muted || !button.open(),
       signal: abort.signal,
       exchange: (sdp) => exchange(abort.signal, sdp),
       report: hear,
@@ -182,8 +197,22 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
       send({ type: "output_audio_buffer.clear", event_id: uuid() }); // else its refusal could be taken for a response's
   };
 
+  const respond = () => attempt?.sequencer.request();
+  const applyMute = () => {
+    attempt?.call.mute(muted || !button.open());
+    changed();
+  };
+  const button = createPushToTalk({ send, interrupt, respond, onChange: applyMute, newId: uuid });
+
   return {
-    view: () => ({ state, busy: attempt !== null, muted, soundBlocked }),
+    view: () => ({
+      state,
+      busy: attempt !== null,
+      muted,
+      pushToTalk: button.on(),
+      held: button.held(),
+      soundBlocked,
+    }),
     log: () => log,
     subscribe: (listener) => {
       listeners.add(listener);
@@ -206,11 +235,16 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
       return null;
     },
     interrupt,
+    respond,
     update: (session) => send({ type: "session.update", event_id: uuid(), session }),
     mute: (next) => {
       muted = next;
-      attempt?.call.mute(next);
-      changed();
+      applyMute();
+    },
+    pushToTalk: button.choose,
+    talk: (held) => {
+      if (!held) button.release();
+      else if (attempt && state.status === "live" && !muted) button.press();
     },
     enableSound: () => attempt?.call.enableSound(),
     restore: (earlier) => {

@@ -16,6 +16,7 @@ const environment: Environment = {
 let model: FakeModel;
 let kernel: Kernel;
 let welcomes: Welcome[];
+let settings: unknown[];
 let commands: Command[];
 let allowances: unknown[];
 let lost: number;
@@ -25,6 +26,7 @@ beforeEach(async () => {
   vi.useFakeTimers();
   model = new FakeModel();
   welcomes = [];
+  settings = [];
   commands = [];
   allowances = [];
   lost = 0;
@@ -34,6 +36,7 @@ beforeEach(async () => {
     environment: Promise.resolve(environment),
     snapshot: () => ({ log: "log", seq, state: { seq } }),
     onWelcome: (welcome) => welcomes.push(welcome),
+    onSettings: (told) => settings.push(told),
     onCommand: (command) => commands.push(command),
     onAllowance: (left) => allowances.push(left),
     onLost: () => {
@@ -341,4 +344,10 @@ it("doubts a kernel that does not answer to the end of a call, and greets it aga
   expect(kernel.link()).toBe("silent");
   model.welcome();
   expect(kernel.link()).toBe("ready");
+});
+
+it("hands on what the agent is set up to be as it changes", () => {
+  goLive();
+  model.tell({ op: "settings", settings: { push_to_talk: true } });
+  expect(settings).toEqual([{ push_to_talk: true }]);
 });

@@ -3,6 +3,7 @@ import { beforeEach, expect, it, vi } from "vitest";
 import type { Backend } from "../src/backend";
 import { Failure } from "../src/failure";
 import type { Envelope } from "../src/protocol";
+import { TAIL_MS, TAP_MS } from "../src/push_to_talk";
 import { createSession, type Session } from "../src/session";
 import type { ConnectOptions } from "../src/transport";
 import { connect } from "../src/webrtc";
@@ -492,4 +493,107 @@ it("does not hear a connection that goes on reporting after its end", async () =
   await deaf.start();
   (await reported.promise)({ type: "over", by: "network" });
   expect(deaf.view().state.status).toBe("live");
+});
+
+const enabled = () => browser.streams.at(-1)?.tracks[0]?.enabled;
+async function liveWithButton(autoRespond = true) {
+  session.pushToTalk({ autoRespond });
+  await live();
+}
+/** Hold the button for so many milliseconds. */
+async function hold(ms: number) {
+  session.talk(true);
+  await vi.advanceTimersByTimeAsync(ms);
+  session.talk(false);
+  await vi.advanceTimersByTimeAsync(TAIL_MS);
+}
+
+it("keeps the microphone closed between the turns that a button ends", async () => {
+  await liveWithButton();
+  expect(enabled()).toBe(false);
+  session.talk(true);
+  expect([enabled(), session.view().held]).toEqual([true, true]);
+  await vi.advanceTimersByTimeAsync(1_000);
+  session.talk(false);
+  expect([enabled(), session.view().held], "the last word is heard to its end").toEqual([true, false]);
+  await vi.advanceTimersByTimeAsync(TAIL_MS);
+  expect(enabled()).toBe(false);
+});
+
+it("begins a turn by clearing what was heard before, ends it by a commit, and asks for an answer to what came", async () => {
+  await liveWithButton();
+  await hold(1_000);
+  expect(channel().types()).toEqual(["input_audio_buffer.clear", "input_audio_buffer.commit"]);
+  channel().receive({ type: "input_audio_buffer.committed", item_id: "i1" });
+  expect(channel().types().at(-1)).toBe("response.create");
+});
+
+it("cuts the agent short when the button goes down", async () => {
+  await liveWithButton();
+  agentSpeaks();
+  session.talk(true);
+  expect(channel().types()).toEqual([
+    "response.cancel",
+    "output_audio_buffer.clear",
+    "input_audio_buffer.clear",
+  ]);
+});
+
+it("takes no tap for a turn, and asks for no answer to a turn without sound", async () => {
+  await liveWithButton();
+  await hold(TAP_MS - 50);
+  expect(channel().types()).toEqual(["input_audio_buffer.clear"]);
+  await hold(1_000);
+  const { event_id } = channel().sent.at(-1) ?? {};
+  const error = { type: "invalid_request_error", code: "input_audio_buffer_commit_empty", event_id };
+  channel().receive({ type: "error", error });
+  expect(channel().types().at(-1)).toBe("input_audio_buffer.commit");
+  expect([state().status, errors()]).toEqual(["live", []]);
+});
+
+it("goes on with the same turn when the button is down again before the last word is over", async () => {
+  await liveWithButton();
+  session.talk(true);
+  await vi.advanceTimersByTimeAsync(1_000);
+  session.talk(false);
+  session.talk(true);
+  await vi.advanceTimersByTimeAsync(TAIL_MS);
+  expect(enabled()).toBe(true);
+  session.talk(false);
+  await vi.advanceTimersByTimeAsync(TAIL_MS);
+  expect(channel().types()).toEqual(["input_audio_buffer.clear", "input_audio_buffer.commit"]);
+});
+
+it("does not answer before it is asked to where answers wait for that", async () => {
+  await liveWithButton(false);
+  await hold(1_000);
+  channel().receive({ type: "input_audio_buffer.committed", item_id: "i1" });
+  expect(channel().types()).not.toContain("response.create");
+  session.respond();
+  expect(channel().types().at(-1)).toBe("response.create");
+});
+
+it("opens and closes the microphone as the turn detection changes in a call", async () => {
+  await live();
+  session.pushToTalk({ autoRespond: true });
+  expect([enabled(), session.view().pushToTalk]).toEqual([false, true]);
+  session.talk(true);
+  session.pushToTalk(null);
+  expect([enabled(), session.view().held]).toEqual([true, false]);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(channel().types()).toEqual(["input_audio_buffer.clear"]);
+});
+
+it("lets go of the button with the call, and minds none outside one or under a mute", async () => {
+  session.pushToTalk({ autoRespond: true });
+  session.talk(true);
+  expect(session.view().held).toBe(false);
+  await live();
+  session.talk(true);
+  session.stop();
+  expect(session.view().held).toBe(false);
+  await live();
+  session.mute(true);
+  session.talk(true);
+  expect([session.view().held, enabled()]).toEqual([false, false]);
 });

@@ -427,6 +427,32 @@ async def test_mute_interrupt_and_stop_reach_the_page(agent, tab):
     await stopping
 
 
+async def test_an_answer_is_asked_for_only_of_a_session_that_is_live(agent, tab):
+    with pytest.raises(VoiceError, match="not_live"):
+        agent.respond()
+    tab.become("connecting", "live")
+    await agent.until("live", timeout=5)
+    agent.respond()
+    assert tab.command("respond") == {"op": "command", "client": "tab", "do": "respond"}
+
+
+async def test_every_change_of_the_turn_detection_is_shown_to_the_page_also_in_a_call(agent, tab):
+    def told():
+        return [m["settings"]["push_to_talk"] for m in tab.sent if m["op"] == "settings"]
+
+    agent.turn_detection = None
+    await settled()
+    agent.turn_detection = "server_vad"
+    tab.become("connecting", "live")
+    await agent.until("live", timeout=5)
+    agent.turn_detection = None
+    update = tab.command("update")
+    assert update["session"]["audio"]["input"] == {"turn_detection": None}
+    assert told() == [True, False, True]
+    last = max(at for at, message in enumerate(tab.sent) if message["op"] == "settings")
+    assert last < tab.sent.index(update), "the microphone closes before the service finds no turns any more"
+
+
 async def test_closing_the_agent_ends_the_call_in_the_page_and_at_the_endpoint(agent, tab, endpoint):
     tab.become("connecting")
     tab.send("call", id="1", method="open", params={"sdp": "v=0"})

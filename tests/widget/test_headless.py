@@ -375,6 +375,15 @@ async def test_a_turn_that_is_not_to_be_answered_at_once_is_committed_and_nothin
     speaking.cancel()
 
 
+async def test_an_answer_is_made_when_it_is_asked_for_and_after_the_reply_under_way(call, service):
+    one = await call(session=Session(auto_respond=False)).live()
+    one.session.respond()
+    await service.got("response.create")
+    one.session.respond()
+    await service.send(*reply(100))
+    await service.got("response.create", 2)
+
+
 async def test_a_change_of_an_option_is_told_once_and_what_the_service_has_against_it_is_shown(call, service):
     one = await call().live()
     one.settings.change("instructions", "Be brief.", running=True)
