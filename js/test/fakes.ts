@@ -45,7 +45,16 @@ export class FakePeerConnection {
   connectionState = "new";
   localDescription: { sdp: string } | null = null;
   remoteDescription: { sdp: string } | null = null;
-  sctp: { maxMessageSize: number } | null = { maxMessageSize: 1000 };
+  readonly dtls = { state: "connected", onstatechange: null as (() => void) | null };
+  sctp: { maxMessageSize: number; transport: FakePeerConnection["dtls"] } | null = {
+    maxMessageSize: 1000,
+    transport: this.dtls,
+  };
+  /** Whether the other side answers, and whether it sends sound beside its answers. */
+  reachable = true;
+  sending = true;
+  private pair = { requestsSent: 0, responsesReceived: 0, packetsReceived: 0 };
+  private rtp = { packetsReceived: 0 };
   channel = new FakeChannel("");
   sender = {
     track: null as unknown,
@@ -72,6 +81,24 @@ export class FakePeerConnection {
     if (this.connectionState === "closed") throw new DOMException("closed", "InvalidStateError");
     this.remoteDescription = description;
   };
+  /** As if half a second had passed since it was looked at: a browser asks more often when it gets no answer. */
+  getStats = async () => {
+    this.pair.requestsSent += this.reachable ? 1 : 8;
+    if (this.reachable) this.pair.responsesReceived += 1;
+    if (this.reachable && this.sending) this.rtp.packetsReceived += 25;
+    return new Map<string, object>([
+      ["P", { type: "candidate-pair", nominated: true, ...this.pair }],
+      ["R", { type: "inbound-rtp", ...this.rtp }],
+    ]);
+  };
+  /** The service ends the call: its events go first, then the rest. */
+  hangUp() {
+    this.reachable = false;
+    this.channel.readyState = "closed";
+    this.channel.onclose?.();
+    this.dtls.state = "closed";
+    this.dtls.onstatechange?.();
+  }
   close = () => this.become("closed", false);
   become(state: string, told = true) {
     this.connectionState = state;

@@ -234,7 +234,7 @@ it("releases the microphone at once whatever ends the call", async () => {
     () => session.stop(),
     () => session.stop("kernel_gone"),
     () => FakePeerConnection.last.become("failed"),
-    () => channel().onclose?.(),
+    () => FakePeerConnection.last.hangUp(),
   ]) {
     await live();
     expect(browser.live()).toBe(1);
@@ -263,7 +263,7 @@ it("fails with connection_lost when the network does not come back, but ends whe
   expect(state().status).toBe("failed");
   expect(errors()).toEqual(["connection_lost"]);
   await live();
-  channel().onclose?.();
+  FakePeerConnection.last.hangUp();
   expect(state().status).toBe("ended");
   expect(errors()).toEqual([]);
 });

@@ -184,8 +184,76 @@ it.each(["failed", "silent"])("is over when a wavering connection stays %s", asy
 
 it("tells a service that hung up from a network that failed", async () => {
   await connected();
-  FakePeerConnection.last.channel.onclose?.();
+  FakePeerConnection.last.hangUp();
   expect(reports).toEqual([{ type: "over", by: "service" }]);
+});
+
+it("takes a service that closes its events and falls silent for one that hung up", async () => {
+  await connected();
+  FakePeerConnection.last.reachable = false;
+  FakePeerConnection.last.channel.onclose?.();
+  expect(reports).toEqual([]);
+  await vi.advanceTimersByTimeAsync(500);
+  expect(reports).toEqual([{ type: "over", by: "service" }]);
+});
+
+it("takes a call that lives on without its events for one that the network has lost", async () => {
+  await connected();
+  FakePeerConnection.last.channel.onclose?.();
+  await vi.advanceTimersByTimeAsync(500);
+  expect(reports).toEqual([{ type: "over", by: "network" }]);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+it("wavers within 3 s of silence on the wire, before the browser says so, and is steady as soon as packets flow", async () => {
+  await connected();
+  await vi.advanceTimersByTimeAsync(5_000);
+  FakePeerConnection.last.reachable = false;
+  await vi.advanceTimersByTimeAsync(3_000);
+  expect(reports).toEqual([{ type: "wavering" }]);
+  await vi.advanceTimersByTimeAsync(9_000);
+  FakePeerConnection.last.reachable = true;
+  await vi.advanceTimersByTimeAsync(500);
+  expect(reports).toEqual([{ type: "wavering" }, { type: "steady" }]);
+  await vi.advanceTimersByTimeAsync(PATIENCE_MS);
+  expect(reports).toHaveLength(2);
+});
+
+it("does not take a service that sends no sound for one that is gone", async () => {
+  await connected();
+  FakePeerConnection.last.sending = false;
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(reports).toEqual([]);
+});
+
+it("leaves the judgement to a browser that does not count its questions", async () => {
+  await connected();
+  FakePeerConnection.last.getStats = async () =>
+    new Map<string, object>([["P", { type: "candidate-pair", nominated: true }]]);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(reports).toEqual([]);
+});
+
+it("is over after 15 s of silence on the wire, counted from the last packet", async () => {
+  await connected();
+  FakePeerConnection.last.reachable = false;
+  await vi.advanceTimersByTimeAsync(PATIENCE_MS - 1_000);
+  expect(reports).toEqual([{ type: "wavering" }]);
+  await vi.advanceTimersByTimeAsync(1_500);
+  expect(reports).toEqual([{ type: "wavering" }, { type: "over", by: "network" }]);
+});
+
+it("looks at its connection when the page wakes, and gives it a moment to show that it lives", async () => {
+  await connected();
+  await vi.advanceTimersByTimeAsync(1_000);
+  FakePeerConnection.last.reachable = false;
+  vi.setSystemTime(Date.now() + 60_000); // asleep: no timer ran
+  await vi.advanceTimersByTimeAsync(500);
+  expect(reports).toEqual([{ type: "wavering" }]);
+  await vi.advanceTimersByTimeAsync(2_500);
+  expect(reports).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(reports).toEqual([{ type: "wavering" }, { type: "over", by: "network" }]);
 });
 
 it("passes events on and ignores what is not JSON", async () => {
