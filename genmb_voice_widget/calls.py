@@ -86,7 +86,7 @@ class Calls:
             case "open", {"sdp": str(sdp)}:
                 opening = _Opening(page)
                 self._openings.add(opening)
-                answer = self._open_session(opening, sdp)
+                answer = self._open_session(opening, self._settings.begin(), sdp)
             case "connected", {"session": str(session)}:
                 call_id = params.get("call_id")
                 answer = self._client.connected(session, call_id if isinstance(call_id, str) else None)
@@ -126,9 +126,9 @@ class Calls:
             if opening.page == page:
                 opening.given_up = reason
 
-    async def _open_session(self, opening: _Opening, sdp: str) -> dict[str, Any]:
+    async def _open_session(self, opening: _Opening, wire: Mapping[str, Any], sdp: str) -> dict[str, Any]:
         try:
-            answer = await self._client.open(self._settings.provider, self._settings.begin(), sdp)
+            answer = await self._client.open(self._settings.provider, wire, sdp)
         finally:
             self._openings.discard(opening)
         session = str(answer.get("id"))

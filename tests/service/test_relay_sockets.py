@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import threading
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 from harness.audit_log import AuditLog
 from starlette.datastructures import URL, Headers
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -171,7 +172,13 @@ def open_booth(make_provider, register, running, clock):
         parts = Parts(Legs({"here": service.provider}, timing), window, ledger, timing, clock)
         sessions = Sessions(parts)
         sweeper = Sweeper(sessions, ledger, timing)
-        app = FastAPI()
+
+        @asynccontextmanager
+        async def lifespan(_):
+            yield
+            await parts.flights.drain()
+
+        app = FastAPI(lifespan=lifespan)
         app.state.access = access = register.access()
         sockets = Sockets(sessions, parts, access, drain, [audit.record], patience or Patience(), sleep)
         add_relay_routes(app, sockets, sweeper)
@@ -520,6 +527,25 @@ async def test_a_node_that_is_to_go_takes_no_page_more_and_keeps_those_it_has_un
     booth.drain.close()
     code, reason, _ = await closed(page)
     assert (code, reason.partition(".")[0]) == (1001, "This node is being stopped")
+
+
+async def test_a_page_is_told_that_its_node_stops_before_the_service_has_answered_the_close(
+    booth, monkeypatch
+):
+    page, _ = await booth.held()
+    answered, close = threading.Event(), ClientConnection.close
+
+    async def close_later(socket, *args):
+        while not answered.is_set():
+            await asyncio.sleep(0.01)
+        await close(socket, *args)
+
+    monkeypatch.setattr(ClientConnection, "close", close_later)
+    try:
+        booth.drain.close()
+        assert (await closed(page))[0] == 1001
+    finally:
+        answered.set()
 
 
 async def test_a_page_whose_node_was_stopped_comes_back_elsewhere_by_its_address_and_pays_no_more(

@@ -467,6 +467,35 @@ async def test_closing_the_agent_ends_the_call_in_the_page_and_at_the_endpoint(a
     assert endpoint.asked[-1] == ("/v1/sessions/vs_1/ended", {"reason": "closed"})
 
 
+async def test_from_the_moment_that_a_page_opens_a_call_its_model_stays(agent, tab, endpoint):
+    agent.model = "gpt-realtime"
+    tab.send("call", id="1", method="open", params={"log": "log", "sdp": "v=0"})
+    await settled()  # the page's log is still to come
+    with pytest.raises(VoiceError, match="model cannot change"):
+        agent.model = "gpt-realtime-mini"
+    agent.language = "de"
+    await asyncio.to_thread(tab.arrived, "reply")
+    assert endpoint.asked[0][1]["session"]["model"] == "gpt-realtime"
+    tab.become("connecting", "live")
+    tab.send("call", id="2", method="connected", params={"session": "vs_1"})
+    assert (await asyncio.to_thread(tab.command, "update"))["session"].keys() == {"type", "audio"}
+
+
+def test_two_options_that_two_threads_set_at_the_same_moment_are_both_set(agent):
+    other = threading.Thread(target=setattr, args=(agent, "instructions", "Be brief."))
+
+    class Words(list):
+        def __iter__(self):  # the vocabulary is being read: the other change comes in the midst of this one
+            if other.ident is None:
+                other.start()
+                other.join(0.2)
+            return super().__iter__()
+
+    agent.vocabulary = Words(["Ida"])
+    other.join(5)
+    assert (agent.vocabulary, agent.instructions) == (("Ida",), "Be brief.")
+
+
 async def test_a_stop_in_the_moment_in_which_a_page_opens_a_call_reaches_it(agent, tab):
     tab.send("call", id="1", method="open", params={"log": "log", "sdp": "v=0"})
     await agent.stop()

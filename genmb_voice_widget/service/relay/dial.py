@@ -5,8 +5,6 @@ It goes where the provider said and nowhere else, and logs nothing of what is se
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -25,9 +23,8 @@ LARGEST = 16 * 1024 * 1024
 """Bytes of one message: above the fifteen MiB that an event may hold."""
 
 
-@asynccontextmanager
-async def dial(ticket: Ticket, within: float) -> AsyncIterator[ClientConnection]:
-    """Open the socket, in so many seconds, and close it in the end.
+async def dial(ticket: Ticket, within: float) -> ClientConnection:
+    """Open the socket, in so many seconds; closing it takes a second at the most.
 
     Raises:
         Refusal: `provider_unreachable` or `provider_refused`; `service_unavailable` where the package that
@@ -64,10 +61,7 @@ async def dial(ticket: Ticket, within: float) -> AsyncIterator[ClientConnection]
         raise Refusal("provider_refused", f"The voice service answered with HTTP status {status}.")
     if socket is None:
         raise Refusal("provider_unreachable", f"The socket ended with {failure}.")
-    try:
-        yield socket
-    finally:
-        await socket.close()
+    return socket
 
 
 @cache

@@ -146,7 +146,8 @@ class Sockets:
         try:
             leg = await self.parts.legs.reach(hold.provider, wire_session(admission), None)
             assert isinstance(leg, Ticket)
-            async with dial(leg, self.parts.timing.open_within) as service:
+            service = await dial(leg, self.parts.timing.open_within)
+            try:
                 return await Relay(
                     page,
                     service,
@@ -154,6 +155,8 @@ class Sockets:
                     over=lambda: self._over(hold.session, lasts),
                     patience=self.patience,
                 ).run()
+            finally:  # the page is told meanwhile: a service that does not answer the close keeps it waiting
+                self.parts.flights.start(service.close())
         except Refusal as refusal:
             log.warning("session %s: %s", hold.session, refusal.code)
             why = f"{refusal.to_json()['title']} {refusal.detail}"
