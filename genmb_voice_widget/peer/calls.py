@@ -31,6 +31,7 @@ SESSION_SECONDS = 3600
 
 def warm_up() -> None:
     """Import what the first call needs; takes a few tenths of a second."""
+    from .legs import rtc  # noqa: F401
 
 
 def begin_session(settings: Json, now: float) -> Json:
