@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING
 from .faults import FAULT_VARIABLE, read_faults
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from .faults import Faults
     from .stages import Stages
 
@@ -63,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with listener, contextlib.closing(stages), contextlib.suppress(KeyboardInterrupt):
         if options.fault:
             sys.stderr.write(f"told to do wrong: {options.fault}\n")
-        asyncio.run(_serve(listener, stages, secret, faults))
+        app = _app(stages, secret, faults, options.call_version)
+        asyncio.run(_serve(listener, app))
     return 0
 
 
@@ -78,6 +81,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=os.environ.get(FAULT_VARIABLE, ""),
         help="what to do wrong, for tests of clients, such as drop_media=3s,cap=10s; see docs/peer.md",
     )
+    parser.add_argument(
+        "--call-version",
+        action="append",
+        metavar="API-VERSION",
+        help="a version that calls of Voice Live take, instead of 2026-01-01-preview; may be given again",
+    )
     parser.add_argument("--parent-pipe", action="store_true", help="exit when standard input closes")
     return parser.parse_args(arguments)
 
@@ -87,14 +96,21 @@ def _load() -> None:
     import uvicorn  # noqa: F401
 
 
-async def _serve(listener: socket.socket, stages: Stages, secret: str, faults: Faults) -> None:
+def _app(stages: Stages, secret: str, faults: Faults, call_versions: list[str] | None) -> ASGIApp:
+    from .server import make_app
+    from .voice_live.service import CALL_VERSIONS
+
+    versions = CALL_VERSIONS if call_versions is None else frozenset(call_versions)
+    return make_app(stages, secret, faults=faults, call_versions=versions)
+
+
+async def _serve(listener: socket.socket, app: ASGIApp) -> None:
     import uvicorn
 
     from .calls import warm_up
-    from .server import make_app
 
     config = uvicorn.Config(
-        make_app(stages, secret, faults=faults),
+        app,
         log_level="warning",
         access_log=False,
         server_header=False,

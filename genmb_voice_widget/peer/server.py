@@ -32,7 +32,7 @@ from .personas import AZURE, OPENAI, Persona
 from .protocol.session_config import update_session
 from .shapes import Json
 from .stages import Stages
-from .voice_live.service import PATH, VoiceLiveService
+from .voice_live.service import CALL_VERSIONS, PATH, VoiceLiveService
 from .wire_error import WireError, missing_parameter
 
 _STATUS = {
@@ -48,15 +48,20 @@ Handler = Callable[[Request, Persona, Faults], Awaitable[Response]]
 
 
 def make_app(
-    stages: Stages, secret: str, clock: Callable[[], float] = time.time, faults: Faults = NO_FAULTS
+    stages: Stages,
+    secret: str,
+    clock: Callable[[], float] = time.time,
+    faults: Faults = NO_FAULTS,
+    call_versions: frozenset[str] = CALL_VERSIONS,
 ) -> Starlette:
     """Return the peer as an ASGI application. `clock` gives unix seconds; closing the app ends all calls.
 
-    `faults` are carried out where a request asks for none of its own.
+    `faults` are carried out where a request asks for none of its own; `call_versions` are the versions of its
+    API that a call of Voice Live takes.
     """
     secrets = Secrets(secret, clock)
     peer = _Peer(stages, secrets, Calls(stages, clock), clock, faults)
-    voice_live = VoiceLiveService(stages, secrets, clock, faults)
+    voice_live = VoiceLiveService(stages, secrets, clock, faults, call_versions)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

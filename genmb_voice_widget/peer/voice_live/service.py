@@ -45,7 +45,7 @@ VERSIONS = frozenset(
 """What there has been of Voice Live's API (documented)."""
 
 CALL_VERSIONS = frozenset({"2026-01-01-preview"})
-"""Which of them a call takes (reported; the documentation names 2026-06-01-preview as well)."""
+"""Which of them a call takes, unless the peer is told otherwise (reported; documented are others as well)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class VoiceLiveService:
     secrets: Secrets
     clock: Callable[[], float]
     faults: Faults
-    call_versions: frozenset[str] = CALL_VERSIONS
+    call_versions: frozenset[str]
 
     def routes(self) -> list[WebSocketRoute]:
         """Return the two sockets: the one with the sound in it, and a call's control."""
