@@ -96,6 +96,6 @@ async def send(socket: ClientConnection, event: dict[str, Any]) -> None:
 def _event(message: str | bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(message)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) and isinstance(value.get("type"), str) else None
