@@ -97,6 +97,6 @@ def event_of(message: str | bytes) -> dict[str, Any] | None:
     """Read an event; None for what is none."""
     try:
         value = json.loads(message)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) and isinstance(value.get("type"), str) else None

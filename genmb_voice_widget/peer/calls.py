@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .faults import Faults
 from .ids import new_id
 from .live import LiveSession, Wants
 from .personas import Persona
@@ -30,6 +31,7 @@ SESSION_SECONDS = 3600
 
 def warm_up() -> None:
     """Import what the first call needs; takes a few tenths of a second."""
+    from .legs import rtc  # noqa: F401
 
 
 def begin_session(settings: Json, now: float) -> Json:
@@ -64,7 +66,9 @@ class Calls:
         self._calls: dict[str, _Call] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}
 
-    async def begin(self, offer: str, settings: Json, wants: Wants, persona: Persona) -> tuple[str, str]:
+    async def begin(
+        self, offer: str, settings: Json, wants: Wants, persona: Persona, faults: Faults
+    ) -> tuple[str, str]:
         """Answer an SDP offer; returns the call's id and the answer. The page gets the events it `wants`."""
         from .legs.rtc import RtcLeg
 
@@ -74,7 +78,7 @@ class Calls:
         def end() -> None:
             self._end(call_id)
 
-        live = LiveSession(session, self._stages, "webrtc", self._clock, end, persona.protocol)
+        live = LiveSession(session, self._stages, "webrtc", self._clock, end, persona.protocol, faults)
         leg = RtcLeg(live, wants, end)
         self._calls[call_id] = _Call(live, leg)
         try:

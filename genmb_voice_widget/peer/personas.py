@@ -37,7 +37,6 @@ class Persona:
     """One service of the GA wire.
 
     Args:
-        name: as the documentation of the peer calls it.
         path: where it is served.
         secret_life: seconds that an ephemeral secret lives when its maker does not say.
         key_places: where its key may stand, besides `Authorization` and a WebSocket's subprotocol.
@@ -49,7 +48,6 @@ class Persona:
         quirks: in what its events differ.
     """
 
-    name: str
     path: str
     secret_life: int
     key_places: frozenset[Place]
@@ -71,7 +69,6 @@ class Persona:
 
 
 OPENAI = Persona(
-    name="openai",
     path="/v1",
     secret_life=600,
     key_places=frozenset(),
@@ -85,7 +82,6 @@ OPENAI = Persona(
 begin with `rtc_u2_`, `rate_limits.updated` comes after `response.done`."""
 
 AZURE = Persona(
-    name="azure",
     path="/openai/v1",
     secret_life=7200,
     key_places=frozenset({"api-key header", "api-key query"}),

@@ -23,6 +23,8 @@ from .admission import LoopbackOnly, credential, refusal, subprotocols
 from .bodies import read_object, read_offer
 from .calls import Calls, begin_session, settings_from
 from .ephemeral import Grant, Secrets
+from .faults import NO_FAULTS, Faults
+from .faults.requests import check_expired, demanded, faults_of, hesitate
 from .legs.audience import everything, filtered
 from .legs.ws import serve_session, serve_sideband
 from .live import LiveSession
@@ -30,7 +32,7 @@ from .personas import AZURE, OPENAI, Persona
 from .protocol.session_config import update_session
 from .shapes import Json
 from .stages import Stages
-from .voice_live.service import PATH, VoiceLiveService
+from .voice_live.service import CALL_VERSIONS, PATH, VoiceLiveService
 from .wire_error import WireError, missing_parameter
 
 _STATUS = {
@@ -42,14 +44,24 @@ _STATUS = {
     "request_too_large": 413,
     "unsupported_media_type": 415,
 }
-Handler = Callable[[Request, Persona], Awaitable[Response]]
+Handler = Callable[[Request, Persona, Faults], Awaitable[Response]]
 
 
-def make_app(stages: Stages, secret: str, clock: Callable[[], float] = time.time) -> Starlette:
-    """Return the peer as an ASGI application. `clock` gives unix seconds; closing the app ends all calls."""
+def make_app(
+    stages: Stages,
+    secret: str,
+    clock: Callable[[], float] = time.time,
+    faults: Faults = NO_FAULTS,
+    call_versions: frozenset[str] = CALL_VERSIONS,
+) -> Starlette:
+    """Return the peer as an ASGI application. `clock` gives unix seconds; closing the app ends all calls.
+
+    `faults` are carried out where a request asks for none of its own; `call_versions` are the versions of its
+    API that a call of Voice Live takes.
+    """
     secrets = Secrets(secret, clock)
-    peer = _Peer(stages, secrets, Calls(stages, clock), clock)
-    voice_live = VoiceLiveService(stages, secrets, clock)
+    peer = _Peer(stages, secrets, Calls(stages, clock), clock, faults)
+    voice_live = VoiceLiveService(stages, secrets, clock, faults, call_versions)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -83,7 +95,10 @@ def _routes(peer: _Peer, persona: Persona) -> list[Route | WebSocketRoute]:
 
         async def answer(request: Request) -> Response:
             try:
-                return await handler(request, persona)
+                faults = faults_of(request, peer.faults)
+                if (demand := demanded(faults)) is not None:
+                    return refusal(persona.error_body(*demand), demand[1])
+                return await handler(request, persona, faults)
             except WireError as error:
                 return _denial(error, persona)
 
@@ -123,13 +138,16 @@ async def _failed(request: Request, error: Exception) -> Response:
 class _Peer:
     """What the routes share."""
 
-    def __init__(self, stages: Stages, secrets: Secrets, calls: Calls, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, stages: Stages, secrets: Secrets, calls: Calls, clock: Callable[[], float], faults: Faults
+    ) -> None:
         self.calls = calls
+        self.faults = faults
         self._stages = stages
         self._secrets = secrets
         self._clock = clock
 
-    async def create_secret(self, request: Request, persona: Persona) -> Response:
+    async def create_secret(self, request: Request, persona: Persona, faults: Faults) -> Response:
         self._own_secret(request, persona)
         body = await read_object(request)
         for name in body.keys() - {"session", "expires_after"}:
@@ -138,8 +156,9 @@ class _Peer:
         value, expires_at = self._secrets.make(session, body.get("expires_after"), persona.secret_life)
         return JSONResponse({"value": value, "expires_at": expires_at, "session": session})
 
-    async def create_call(self, request: Request, persona: Persona) -> Response:
+    async def create_call(self, request: Request, persona: Persona, faults: Faults) -> Response:
         grant = self._secrets.check(credential(request, persona.key_places))
+        check_expired(faults, grant)
         by_key = persona.offers_by == "secret or key"
         if not by_key and grant.session is None:
             raise WireError("This operation requires ephemeral tokens", "ephemeral_token_required")
@@ -147,18 +166,24 @@ class _Peer:
         settings = self._settings(grant, wanted, request.query_params.get("model"), persona)
         filtering = persona.filters and request.query_params.get("webrtcfilter") == "on"
         wants = filtered if filtering else everything
-        call_id, answer = await self.calls.begin(offer, settings, wants, persona)
+        await hesitate(faults, request)
+        call_id, answer = await self.calls.begin(offer, settings, wants, persona, faults)
         location = {"Location": f"/v1/realtime/calls/{call_id}"}
         return Response(answer, 201, location, "text/plain")
 
-    async def hang_up(self, request: Request, persona: Persona) -> Response:
+    async def hang_up(self, request: Request, persona: Persona, faults: Faults) -> Response:
         self._own_secret(request, persona)
         await self.calls.hang_up(request.path_params["call_id"])
         return Response(status_code=200)
 
     async def connect(self, socket: WebSocket, persona: Persona) -> None:
         try:
+            faults = faults_of(socket, self.faults)
+            if (demand := demanded(faults)) is not None:
+                await socket.send_denial_response(refusal(persona.error_body(*demand), demand[1]))
+                return
             grant = self._secrets.check(credential(socket, persona.key_places))
+            check_expired(faults, grant)
             call_id = socket.query_params.get("call_id")
             if call_id is not None:
                 live = self._observed(call_id, grant)
@@ -174,7 +199,7 @@ class _Peer:
             await serve_sideband(socket, live)
         else:
             session = begin_session(settings, self._clock())
-            await serve_session(socket, session, self._stages, self._clock, persona.protocol)
+            await serve_session(socket, session, self._stages, self._clock, persona.protocol, faults)
 
     def _own_secret(self, request: HTTPConnection, persona: Persona) -> None:
         if self._secrets.check(credential(request, persona.key_places)).session is not None:

@@ -20,6 +20,7 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 
+from genmb_voice_widget.peer.faults import read_faults
 from genmb_voice_widget.peer.scripted import scripted_stages
 from genmb_voice_widget.peer.server import make_app
 
@@ -271,6 +272,15 @@ class Peer:
         assert response.status_code == 201, response.text
         return client
 
+    async def rtc_raw(self, take: Callable[[str], None]) -> RtcClient:
+        """Begin a call whose events are taken as the texts that they are."""
+        client = RtcClient()
+        client.channel.remove_all_listeners("message")
+        client.channel.on("message", take)
+        self._clients.append(client)
+        await client.connect(f"{self.url}/v1/realtime/calls", self.headers)
+        return client
+
     async def voice_live(self, **members) -> tuple[WsClient, RtcClient]:
         """Begin a call of Voice Live's: its control socket and its connection."""
         control = await self.ws(
@@ -297,9 +307,10 @@ class Peer:
 
 
 @asynccontextmanager
-async def serving(stages, clock=time.time) -> AsyncIterator[Peer]:
+async def serving(stages, clock, faults) -> AsyncIterator[Peer]:
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(make_app(stages, SECRET, clock), log_level="error", timeout_graceful_shutdown=1)
+    app = make_app(stages, SECRET, clock, read_faults(faults))
+    config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     server.capture_signals = nullcontext
     ended = asyncio.Event()
@@ -317,11 +328,11 @@ async def serving(stages, clock=time.time) -> AsyncIterator[Peer]:
 
 @pytest.fixture
 async def start_peer():
-    """Start a peer: `await start_peer(transcripts, replies, clock=…)` or `await start_peer(stages=…)`."""
+    """Start a peer: `await start_peer(transcripts, replies, clock=…, faults=…)` or `await start_peer(stages=…)`."""
     running = []
 
-    async def start(transcripts=(), replies=None, stages=None, clock=time.time) -> Peer:
-        context = serving(stages or scripted_stages(transcripts, replies), clock)
+    async def start(transcripts=(), replies=None, stages=None, clock=time.time, faults="") -> Peer:
+        context = serving(stages or scripted_stages(transcripts, replies), clock, faults)
         running.append(context)
         return await context.__aenter__()
 

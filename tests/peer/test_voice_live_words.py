@@ -3,8 +3,11 @@
 import itertools
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from genmb_voice_widget.peer import facts
+from genmb_voice_widget.peer.protocol.client_events import CLIENT_EVENTS
 from genmb_voice_widget.peer.protocol.session_config import new_session
 from genmb_voice_widget.peer.stages import Transcript
 from genmb_voice_widget.peer.voice_live.machine import VoiceLive
@@ -229,3 +232,35 @@ def test_a_transcript_that_failed_says_so_with_azures_code():
     item = next(event["item"]["id"] for event in stopped if event["type"] == "conversation.item.created")
     failed = machine.fact(facts.Transcribed(item, Transcript("hello"), 0.9))[0]
     assert failed["error"]["code"] == "DeploymentNotFound"
+
+
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-5, 10_000), st.floats(), st.text(max_size=3))
+WORDS = st.sampled_from(
+    ["message", "assistant", "text", "openai", "azure-standard", "server_vad", "pcm16", "a"]
+)
+NAMES = st.sampled_from(
+    [
+        *("type", "role", "content", "text", "name", "voice", "modalities", "turn_detection", "eagerness"),
+        *("input_audio_transcription", "input_items", "item", "response", "session", "item_id", "audio"),
+        *("model", "language", "audio_end_ms", "content_index", "instructions", "tools", "id", "sdp_offer"),
+    ]
+)
+ANY = st.recursive(
+    SCALARS | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=8,
+)
+KINDS = st.sampled_from([*sorted(CLIENT_EVENTS), "rtc.call.sdp.create"])
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.tuples(KINDS, st.dictionaries(NAMES.filter(lambda name: name != "type"), ANY)), max_size=6)
+)
+def test_whatever_a_client_sends_voice_live_answers_and_goes_on(sent):
+    machine = Machine()
+    said(machine)
+    for kind, members in sent:
+        told = machine.send(kind, **members)
+        assert all(isinstance(event["event_id"], str) for event in told)
+    assert machine.update(temperature=0.5)["type"] == "session.updated"

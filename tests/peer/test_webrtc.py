@@ -13,6 +13,7 @@ import websockets
 from aiortc import RTCConfiguration, RTCPeerConnection
 
 from genmb_voice_widget.peer.calls import Calls
+from genmb_voice_widget.peer.faults import NO_FAULTS
 from genmb_voice_widget.peer.legs.audience import FILTERED, everything
 from genmb_voice_widget.peer.legs.jitter import ArrivalOrder
 from genmb_voice_widget.peer.live import LiveSession
@@ -514,7 +515,7 @@ async def test_a_call_that_could_not_be_answered_leaves_nothing_behind(start_pee
     monkeypatch.setattr("genmb_voice_widget.peer.legs.rtc.RtcLeg.answer", stumble)
     calls = Calls(scripted_stages(), time.time)
     with pytest.raises(asyncio.CancelledError):
-        await calls.begin("v=0", new_session("sess_1", "local"), everything, OPENAI)
+        await calls.begin("v=0", new_session("sess_1", "local"), everything, OPENAI, NO_FAULTS)
     async with asyncio.timeout(5):
         await closed.wait()
 

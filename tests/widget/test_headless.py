@@ -339,7 +339,8 @@ async def test_a_proof_that_the_endpoint_refuses_shows_but_does_not_end_the_call
 
 async def test_messages_that_are_no_events_are_passed_over(call, service):
     one = await call().live()
-    await service.send_raw("{", "[]", '"x"', '{"type": 1}', "{}")
+    endless = f'{{"type": "error", "error": {"[" * 5000}{"]" * 5000}}}'
+    await service.send_raw("{", "[]", '"x"', '{"type": 1}', "{}", endless)
     await service.send({"type": "rate_limits.updated"})
     await one.until(lambda: "rate_limits.updated" in one.types("in"))
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from starlette.websockets import WebSocket
 
+from genmb_voice_widget.peer.faults import Faults
 from genmb_voice_widget.peer.ids import new_id
 from genmb_voice_widget.peer.live import LiveSession, MakeProtocol
 from genmb_voice_widget.peer.shapes import Json
@@ -28,13 +29,18 @@ if TYPE_CHECKING:
 
 
 async def serve_control(
-    socket: WebSocket, session: Json, stages: Stages, clock: Callable[[], float], make: MakeProtocol
+    socket: WebSocket,
+    session: Json,
+    stages: Stages,
+    clock: Callable[[], float],
+    make: MakeProtocol,
+    faults: Faults,
 ) -> None:
     """Hold a session on an accepted control socket, with the one call that it may offer."""
     over = asyncio.Event()
     outbox = Outbox(over)
     offers: asyncio.Queue[str] = asyncio.Queue()
-    live = LiveSession(session, stages, "webrtc", clock, over.set, make, offers.put_nowait)
+    live = LiveSession(session, stages, "webrtc", clock, over.set, make, faults, offers.put_nowait)
     legs: list[RtcLeg] = []
     answering = asyncio.create_task(_answer(offers, live, legs, outbox, over))
     try:
@@ -67,6 +73,9 @@ async def _begin(offer: str, live: LiveSession, legs: list[RtcLeg], over: asynci
 
     if legs:
         raise WireError("This connection has a call already.", "call_exists")
+    await asyncio.sleep(live.faults.slow_answer)
+    if live.faults.no_answer:
+        await asyncio.Event().wait()
     leg = RtcLeg(live, call_channel, lambda: over.set() if leg in legs else None, controlled=True)
     try:
         answer = await leg.answer(offer)

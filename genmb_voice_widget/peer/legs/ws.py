@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from genmb_voice_widget.peer.faults import Faults
 from genmb_voice_widget.peer.live import LiveSession, MakeProtocol
 from genmb_voice_widget.peer.shapes import Json
 from genmb_voice_widget.peer.stages import Stages
@@ -26,11 +27,16 @@ _log = logging.getLogger(__name__)
 
 
 async def serve_session(
-    socket: WebSocket, session: Json, stages: Stages, clock: Callable[[], float], make: MakeProtocol
+    socket: WebSocket,
+    session: Json,
+    stages: Stages,
+    clock: Callable[[], float],
+    make: MakeProtocol,
+    faults: Faults,
 ) -> None:
     """Hold a session on an accepted socket until either side ends it."""
     over = asyncio.Event()
-    live = LiveSession(session, stages, "websocket", clock, over.set, make)
+    live = LiveSession(session, stages, "websocket", clock, over.set, make, faults)
     outbox = Outbox(over)
     try:
         live.attach(outbox.send, everything)

@@ -58,11 +58,7 @@ class Responses:
         wanted: Json = RESPONSE(overrides, "response")
         beside = wanted.get("conversation") == "none"
         if self.active is not None and not beside:
-            running = self.active.plan.response_id
-            message = (
-                f"Conversation already has an active response in progress: {running}. Wait until it is done."
-            )
-            raise WireError(message, "conversation_already_has_active_response")
+            raise active_already(self.active.plan.response_id)
         plan, twice = self._plan(session, wanted, beside), self._quirks.part_twice
         response = Response(plan, self._new_id, self._pad, twice)
         self._created += 1
@@ -195,6 +191,14 @@ class Responses:
             metadata=wanted.get("metadata"),
             input=None if chosen is None else tuple(chosen_items(self._dialogue.items, chosen, self._new_id)),
         )
+
+
+def active_already(response_id: str) -> WireError:
+    """Refuse a second response beside the one that runs."""
+    message = (
+        f"Conversation already has an active response in progress: {response_id}. Wait until it is done."
+    )
+    return WireError(message, "conversation_already_has_active_response")
 
 
 def _offered(tools: list[Json], choice: str | Json) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from starlette.websockets import WebSocket
 from genmb_voice_widget.peer.admission import credential, refusal, subprotocols
 from genmb_voice_widget.peer.calls import begin_session
 from genmb_voice_widget.peer.ephemeral import Secrets
+from genmb_voice_widget.peer.faults import Faults
+from genmb_voice_widget.peer.faults.requests import demanded, faults_of
 from genmb_voice_widget.peer.ids import new_id
 from genmb_voice_widget.peer.legs.control import serve_control
 from genmb_voice_widget.peer.legs.ws import serve_session
@@ -43,7 +45,7 @@ VERSIONS = frozenset(
 """What there has been of Voice Live's API (documented)."""
 
 CALL_VERSIONS = frozenset({"2026-01-01-preview"})
-"""Which of them a call takes (reported; the documentation names 2026-06-01-preview as well)."""
+"""Which of them a call takes, unless the peer is told otherwise (reported; documented are others as well)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +55,30 @@ class VoiceLiveService:
     stages: Stages
     secrets: Secrets
     clock: Callable[[], float]
-    call_versions: frozenset[str] = CALL_VERSIONS
+    faults: Faults
+    call_versions: frozenset[str]
 
     def routes(self) -> list[WebSocketRoute]:
         """Return the two sockets: the one with the sound in it, and a call's control."""
         return [WebSocketRoute("/realtime", self._session), WebSocketRoute("/realtime/calls", self._call)]
 
     async def _session(self, socket: WebSocket) -> None:
-        session = await self._admit(socket, VERSIONS)
-        if session is not None:
-            await serve_session(socket, session, self.stages, self.clock, VoiceLive)
+        if (admitted := await self._admit(socket, VERSIONS)) is not None:
+            session, faults = admitted
+            await serve_session(socket, session, self.stages, self.clock, VoiceLive, faults)
 
     async def _call(self, socket: WebSocket) -> None:
-        session = await self._admit(socket, self.call_versions)
-        if session is not None:
-            await serve_control(socket, session, self.stages, self.clock, VoiceLive)
+        if (admitted := await self._admit(socket, self.call_versions)) is not None:
+            session, faults = admitted
+            await serve_control(socket, session, self.stages, self.clock, VoiceLive, faults)
 
-    async def _admit(self, socket: WebSocket, versions: frozenset[str]) -> Json | None:
-        """Accept a socket and return its session; None where it was refused."""
+    async def _admit(self, socket: WebSocket, versions: frozenset[str]) -> tuple[Json, Faults] | None:
+        """Accept a socket and return its session and its faults; None where it was refused."""
         try:
+            faults = faults_of(socket, self.faults)
+            if (demand := demanded(faults)) is not None:
+                await socket.send_denial_response(refusal(gateway_body(*demand), demand[1]))
+                return None
             self._check_credential(socket)
             session = self._settings(socket, versions)
         except WireError as error:
@@ -79,7 +86,7 @@ class VoiceLiveService:
             await socket.send_denial_response(refusal(gateway_body(error, status), status))
             return None
         await socket.accept("realtime" if "realtime" in subprotocols(socket) else None)
-        return begin_session(session, self.clock())
+        return begin_session(session, self.clock()), faults
 
     def _check_credential(self, socket: HTTPConnection) -> None:
         if self.secrets.check(credential(socket, KEY_PLACES)).session is not None:
