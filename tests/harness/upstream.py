@@ -202,10 +202,11 @@ class Call:
 
 @dataclass
 class Cloud(Server):
-    """Azure OpenAI, OpenAI and Microsoft Entra, each by its name."""
+    """Azure OpenAI, OpenAI and Microsoft Entra, each by its name; so many of its next secrets have `expired` at once."""
 
     deployments: set = field(default_factory=lambda: {DEPLOYMENT, "gpt-realtime-1.5"})
     takes_life: bool = True
+    expired: int = 0
     secrets: dict = field(default_factory=dict)
     calls: dict = field(default_factory=dict)
     names: "Names | None" = None
@@ -306,7 +307,11 @@ class Cloud(Server):
             return error(404, "DeploymentNotFound", f"No deployment at {RESOURCE}.", named)
         life = wish["seconds"] if wish else 7200 if azure else 600
         value, expires_at = f"ek_canary_{secrets.token_hex(16)}", int(time.time()) + life
-        self.secrets[value] = (expires_at, session)
+        if self.expired:
+            self.expired -= 1
+            self.secrets[value] = (0, session)
+        else:
+            self.secrets[value] = (expires_at, session)
         made = {
             **session,
             "object": "realtime.session",

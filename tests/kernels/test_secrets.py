@@ -133,7 +133,7 @@ async def test_token_and_key_are_in_no_trait_repr_log_traceback_recording_or_sav
     assert codes == [
         "insecure_endpoint",
         *("bad_option",) * 4,
-        *("endpoint_unreachable", "unauthorized", "provider_refused"),
+        *("endpoint_unreachable", "unauthorized", "secret_expired"),
     ]
     assert "VoiceAgent(endpoint=…, key=…)" in errors[6].evalue, "who has sent no key is told how to"
     assert _seen == [f"Bearer {CANARY}"]

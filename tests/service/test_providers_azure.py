@@ -205,12 +205,22 @@ async def test_a_wrong_key_is_refused_and_a_wrong_deployment_is_missing(make):
     assert (missing.value.code, refused.value.code) == ("deployment_missing", "provider_key_refused")
 
 
-async def test_a_secret_that_is_refused_says_nothing_of_the_resources_key(cloud, make):
+async def test_a_secret_that_is_refused_says_nothing_of_the_resources_key_and_nor_does_a_second_one(
+    cloud, make
+):
     cloud.replies["/calls"] = error(401, "401", "This operation requires ephemeral tokens")
     with pytest.raises(Refusal) as refusal:
         await make().answer(SESSION, OFFER)
 
     assert refusal.value.code == "provider_refused"
+    assert [path.rpartition("/")[2] for path in cloud.paths] == ["client_secrets", "calls"] * 2
+
+
+async def test_a_secret_that_has_expired_before_it_was_used_is_made_anew_once(cloud, make):
+    cloud.expired = 1
+    got = await make().answer(SESSION, OFFER)
+
+    assert (list(cloud.calls), len(cloud.minted)) == ([got.call_id], 2)
 
 
 async def test_how_the_service_names_a_request_is_logged_for_its_support(cloud, make, caplog):

@@ -13,11 +13,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 from genmb_voice_widget.secret import Secret
+from genmb_voice_widget.service.problems import Refusal
 
 from . import Answer, Ticket, Wire
 from .azure_endpoint import azure_host
 from .credential import Credential, bearer
-from .exchange import BY_STATUS, Link
+from .exchange import BY_STATUS, WITH_A_SECRET, Link
 from .realtime_http import LifeRefused, create_secret, hang_up, relay_offer
 from .sideband import sees_the_caller
 from .upstream import Upstream
@@ -30,8 +31,7 @@ SECRET_LIFE = 60
 
 REQUEST_ID = "apim-request-id"
 
-# Where an ephemeral secret is refused, that says nothing of the resource's credential.
-_WITH_A_SECRET = {status: code for status, code in BY_STATUS.items() if status != 401}
+_WITH_A_NEW_ONE = {status: code for status, code in WITH_A_SECRET.items() if status != 401}
 
 
 class AzureProvider:
@@ -67,10 +67,12 @@ class AzureProvider:
     async def answer(self, session: Wire, sdp: str) -> Answer:
         """See `Provider.answer`."""
         wire, model = with_model(for_azure(session), self._deployment)
-        token, _ = await self._mint(wire)
-        call_id, answer = await relay_offer(
-            self._link(_WITH_A_SECRET), bearer(token), sdp, event_filter=self._event_filter
-        )
+        try:
+            call_id, answer = await self._offer(wire, sdp, WITH_A_SECRET)
+        except Refusal as refusal:
+            if refusal.code != "secret_expired":
+                raise
+            call_id, answer = await self._offer(wire, sdp, _WITH_A_NEW_ONE)
         return Answer("ga", model, voice_of(wire), call_id, answer)
 
     async def mint(self, session: Wire) -> Ticket:
@@ -98,6 +100,12 @@ class AzureProvider:
         """See `Provider.close`."""
         await self._credential.close()
         await self._upstream.close()
+
+    async def _offer(self, wire: Wire, sdp: str, by_status: Mapping[int, str]) -> tuple[str, str]:
+        """Offer a call with a secret made for it; the call's id and the answer's SDP."""
+        token, _ = await self._mint(wire)
+        link = self._link(by_status)
+        return await relay_offer(link, bearer(token), sdp, event_filter=self._event_filter)
 
     async def _mint(self, wire: Wire) -> tuple[Secret, float]:
         """Have a secret made that lives a minute, or as long as the service likes where it takes no wish.
