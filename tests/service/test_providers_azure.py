@@ -171,13 +171,25 @@ def test_a_session_of_any_shape_passes(session):
     assert for_azure(session) == session
 
 
-def test_transcription_without_a_model_is_left_out_because_it_has_none_that_is_always_there():
-    def asking(**transcription):
-        heard = {"turn_detection": None, "transcription": transcription}
-        return {"type": "realtime", "audio": {"input": heard, "output": {"voice": "ash"}}}
+@pytest.mark.parametrize(
+    ("options", "asked", "named"),
+    [
+        ({}, {"language": "de"}, {"language": "de", "model": "gpt-realtime-whisper"}),
+        ({"transcription": "my-whisper"}, {}, {"model": "my-whisper"}),
+        ({"transcription": "my-whisper"}, {"model": "other"}, {"model": "other"}),
+        ({"transcription": "my-whisper"}, None, None),
+    ],
+    ids=["by default", "the endpoint's", "the session's own", "none"],
+)
+async def test_transcription_that_is_asked_for_has_a_deployments_name(cloud, make, options, asked, named):
+    heard = {"turn_detection": None, "transcription": asked}
+    session = SESSION | {"audio": {"input": heard, "output": {"voice": "ash"}}}
+    provider = make(**options)
+    await provider.answer(session, OFFER)
+    await provider.mint(session)
 
-    assert for_azure(asking())["audio"] == {"input": {"turn_detection": None}, "output": {"voice": "ash"}}
-    assert for_azure(asking(model="x")) == asking(model="x")
+    for minted in cloud.minted:
+        assert minted["session"]["audio"]["input"] == heard | {"transcription": named}
 
 
 @pytest.mark.parametrize(

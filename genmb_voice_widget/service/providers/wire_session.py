@@ -31,11 +31,11 @@ def with_model(session: Wire, default: str | None) -> tuple[dict[str, Any], str]
     return {**session, "model": model}, model
 
 
-def with_transcription(session: Wire, default: str | None) -> Wire:
-    """Give a session that asks for transcription, and names no model for it, this one; None: it has none."""
+def with_transcription(session: Wire, default: str) -> Wire:
+    """Give a session that asks for transcription, and names no model for it, this one."""
     match session:
         case {"audio": {"input": {"transcription": dict(asked), **heard}, **audio}} if "model" not in asked:
-            chosen = {} if default is None else {"transcription": {**asked, "model": default}}
+            chosen = {"transcription": {**asked, "model": default}}
             return {**session, "audio": {**audio, "input": {**heard, **chosen}}}
         case _:
             return session
