@@ -102,7 +102,7 @@ class Calls:
         """Note a page that will call soon: have the endpoint ready, once, and tell the page what is left."""
         if not self._warm:
             self._warm = True
-            self._spawn(_quietly(self._client.warm()))
+            self._spawn(_quietly(self._client.warm(self._settings.provider)))
         if self._client.metered:
             self._pages.add(page)
             self._client.watch.join(self)

@@ -124,9 +124,9 @@ class TokenClient:
 
         return read_allowance(await self._call("GET", "/v1/allowance"))
 
-    async def warm(self) -> None:
-        """Do the slow part of the first call ahead of it, the start of a local peer included."""
-        await (await self._http()).get("/readyz")
+    async def warm(self, provider: str) -> None:
+        """Do the slow part of the provider's first call ahead of it, such as the start of a local peer."""
+        await (await self._http()).get("/readyz", params={"provider": provider})
 
     async def _http(self) -> httpx.AsyncClient:
         failed = self._connecting is not None and self._connecting.done() and self._connecting.exception()

@@ -46,7 +46,7 @@ class VoiceAgent(SessionOptions):
     """An agent to talk to, in a cell: show it and press Start, or `await agent.start()`; then read `turns`.
 
     Args:
-        provider: who answers, by the endpoint's name for it; `local` needs no key and no network.
+        provider: who answers: `local` needs no key and no network, others are set up in the environment.
         endpoint: a token endpoint's address, or what `service.in_process` returned; by default the one in
             `GENMB_VOICE_ENDPOINT`, else one in this process.
         key: an app's key at that address; by default, at the environment's, `GENMB_VOICE_KEY`.

@@ -27,6 +27,14 @@ log = logging.getLogger(__name__)
 LARGEST = 16 * 1024 * 1024
 """Bytes of one message: above the fifteen MiB that an event may hold."""
 
+_BY_STATUS = {
+    401: "secret_expired",
+    403: "provider_region",
+    404: "deployment_missing",
+    429: "provider_busy",
+}
+"""What a service means by refusing the socket, which was to be opened with a short-lived secret."""
+
 # At DEBUG the library logs every header, the secret's too, and every chunk of audio.
 library_log = logging.getLogger(f"{__name__}.library")
 library_log.setLevel(logging.WARNING)
@@ -37,8 +45,8 @@ async def open_socket(ticket: Ticket) -> AsyncIterator[ClientConnection]:
     """Open the session's socket and close it in the end.
 
     Raises:
-        VoiceError: `peer_not_installed` without the package that talks WebSocket, `provider_refused`,
-            `provider_unreachable`.
+        VoiceError: `peer_not_installed` without the package that talks WebSocket, `provider_refused` or
+            what the status says more, `provider_unreachable`.
     """
     try:
         from websockets.asyncio.client import connect
@@ -55,7 +63,9 @@ async def open_socket(ticket: Ticket) -> AsyncIterator[ClientConnection]:
             proxy=None if is_loopback(urlsplit(ticket.url).hostname or "") else True,
         )
     except InvalidStatus as refusal:
-        raise VoiceError("provider_refused", f"Status {refusal.response.status_code}.") from None
+        status = refusal.response.status_code
+        code = _BY_STATUS.get(status, "provider_refused")
+        raise VoiceError(code, f"The voice service answered with HTTP status {status}.") from None
     except (OSError, TimeoutError, InvalidHandshake) as error:
         raise VoiceError("provider_unreachable", f"{type(error).__name__}.") from None
     try:

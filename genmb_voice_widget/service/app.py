@@ -29,7 +29,6 @@ from .ledger.memory import MemoryLedger
 from .policy import NOTEBOOK, Plan
 from .problems import MEDIA_TYPE, Refusal
 from .providers import Provider
-from .providers.local import LocalProvider
 from .relay.routes import add_relay_routes
 from .relay.sockets import Sockets
 from .sessions import Sessions
@@ -38,6 +37,7 @@ from .sessions.parts import Parts
 from .sessions.sweeper import Sweeper
 from .settings import MAX_BODY, Timing
 from .sideband.sockets import Observers
+from .settings.notebook import notebook_providers
 from .verdict import verdict
 from .web.bodies import why_invalid
 from .web.cors import Cors
@@ -150,12 +150,13 @@ def in_process(
     """Build an endpoint for a notebook to mount: no port, everything in memory and gone with the kernel.
 
     Args:
-        providers: by name; by default the local peer alone, which starts with the first session.
+        providers: by name; by default the local peer, which starts with its first session, and the services
+            that the environment says how to reach when a session of theirs starts.
         plan: its price and its limits; by default there are none.
         credits: what can be spent in all; None: without a limit.
     """
     return make_app(
-        providers={"local": LocalProvider(candid=True)} if providers is None else providers,
+        providers=notebook_providers() if providers is None else providers,
         access=OpenAccess(plan),
         window=MemoryWindow(),
         ledger=MemoryLedger(time.time, credits),

@@ -211,7 +211,7 @@ async def test_a_call_that_is_over_cannot_be_proven(provider):
     [
         (error(401, "x", LEAK), "provider_key_refused"),
         (error(403, "x", LEAK), "provider_region"),
-        (error(429, "x", LEAK), "service_unavailable"),
+        (error(429, "x", LEAK), "provider_busy"),
         (error(500, "x", LEAK), "provider_unreachable"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "provider_refused"),
         (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n", "provider_unreachable"),

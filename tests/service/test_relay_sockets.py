@@ -689,8 +689,18 @@ async def test_a_service_that_cannot_be_reached_is_told_and_costs_nothing(open_b
         await booth.phase("released")
 
 
-@pytest.mark.parametrize("status", [401, 302, 500])
-async def test_a_service_that_refuses_is_told_and_its_redirect_is_not_followed(open_booth, status):
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (401, "secret_expired"),
+        (403, "provider_region"),
+        (404, "deployment_missing"),
+        (429, "provider_busy"),
+        (302, "provider_refused"),
+        (500, "provider_refused"),
+    ],
+)
+async def test_a_service_that_refuses_is_told_and_its_redirect_is_not_followed(open_booth, status, said):
     asked = []
 
     def refuse(connection, request):
@@ -701,7 +711,7 @@ async def test_a_service_that_refuses_is_told_and_its_redirect_is_not_followed(o
 
     async with open_booth(listens={"process_request": refuse}) as booth:
         code, _, [event] = await closed(await booth.open(await booth.ticket()))
-        assert (code, event["error"]["code"]) == (1011, "provider_refused")
+        assert (code, event["error"]["code"]) == (1011, said)
         assert "canary" not in json.dumps(event)
         await booth.phase("released")
     assert asked == ["/v1/realtime"]

@@ -7,6 +7,7 @@ import struct
 
 import httpx
 import pytest
+from websockets.asyncio.server import serve
 
 from genmb_voice_widget.conversation import Conversation
 from genmb_voice_widget.errors import VoiceError
@@ -407,3 +408,29 @@ async def test_an_option_that_changes_while_a_session_connects_is_told_as_soon_a
     [update] = await service.got("session.update")
     assert update["session"]["audio"]["input"]["transcription"] == {"language": "de"}
     await one.live()
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (401, "secret_expired"),
+        (403, "provider_region"),
+        (404, "deployment_missing"),
+        (429, "provider_busy"),
+        (500, "provider_refused"),
+    ],
+)
+async def test_a_service_that_refuses_the_socket_is_told_by_its_status(endpoint, call, status, code):
+    def refuse(connection, request):
+        return connection.respond(status, "canary body")
+
+    async with serve(_nothing, "127.0.0.1", 0, process_request=refuse) as server:
+        endpoint.url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+        state = await call().over()
+    [error] = state.errors
+    assert (state.status, error.code) == ("failed", code)
+    assert error.detail == f"The voice service answered with HTTP status {status}."
+
+
+async def _nothing(socket):
+    pass

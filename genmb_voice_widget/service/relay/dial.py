@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from genmb_voice_widget.address import is_loopback
 from genmb_voice_widget.service.problems import Refusal
 from genmb_voice_widget.service.providers import Ticket
+from genmb_voice_widget.service.providers.exchange import WITH_A_SECRET
 from genmb_voice_widget.service.providers.straight import silent, straight
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ async def dial(ticket: Ticket, within: float) -> ClientConnection:
     """Open the socket, in so many seconds; closing it takes a second at the most.
 
     Raises:
-        Refusal: `provider_unreachable` or `provider_refused`; `service_unavailable` where the package that
-            talks WebSocket is missing.
+        Refusal: `provider_unreachable`, `provider_refused` or what the status says more;
+            `service_unavailable` where the package that talks WebSocket is missing.
     """
     try:
         connect = straight()
@@ -58,7 +59,10 @@ async def dial(ticket: Ticket, within: float) -> ClientConnection:
         failure = type(error).__name__
     # Raised out of the handlers, whose exceptions hold the request with its secret.
     if status:
-        raise Refusal("provider_refused", f"The voice service answered with HTTP status {status}.")
+        raise Refusal(
+            "provider_busy" if status == 429 else WITH_A_SECRET.get(status, "provider_refused"),
+            f"The voice service answered with HTTP status {status}.",
+        )
     if socket is None:
         raise Refusal("provider_unreachable", f"The socket ended with {failure}.")
     return socket

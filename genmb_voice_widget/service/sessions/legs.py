@@ -86,15 +86,16 @@ class Legs:
                 raise Refusal("provider_unreachable", "The voice service took too long.") from None
             yield call
 
-    async def ready(self) -> None:
-        """Do ahead what the first session would have to wait for.
+    async def ready(self, wanted: str | None = None) -> None:
+        """Do ahead what the first session would have to wait for, with one provider or with all.
 
         Raises:
-            Refusal: `provider_unreachable`, or the provider's own reason.
+            Refusal: `unknown_provider`, `provider_unreachable`, or the provider's own reason.
         """
+        chosen = list(self._providers) if wanted is None else [self.name(wanted)]
         try:
             async with asyncio.timeout(self._timing.open_within):
-                await asyncio.gather(*(provider.ready() for provider in self._providers.values()))
+                await asyncio.gather(*(self._providers[name].ready() for name in chosen))
         except TimeoutError:
             raise Refusal("provider_unreachable", "The voice service took too long to get ready.") from None
 
