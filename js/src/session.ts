@@ -47,6 +47,8 @@ export interface Session {
    * is not sent interrupts nobody.
    */
   say(text: string, itemId?: string): Failure | null;
+  /** Take events of the service that came to somebody else who observes the call of this log. */
+  overhear(log: string, events: readonly unknown[]): void;
   /** Silence the agent and drop the rest of what it was going to say. */
   interrupt(): void;
   /** Tell the service what has changed of the session's options: the `session` of a `session.update`. */
@@ -204,6 +206,9 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
       send(event);
       attempt.sequencer.request();
       return null;
+    },
+    overhear: (id, events) => {
+      for (const event of events) if (attempt?.log.id === id) hear({ type: "event", event });
     },
     interrupt,
     update: (session) => send({ type: "session.update", event_id: uuid(), session }),
