@@ -36,8 +36,8 @@ from .sessions.legs import Legs
 from .sessions.parts import Parts
 from .sessions.sweeper import Sweeper
 from .settings import MAX_BODY, Timing
-from .sideband.sockets import Observers
 from .settings.notebook import notebook_providers
+from .sideband.sockets import Observers
 from .verdict import verdict
 from .web.bodies import why_invalid
 from .web.cors import Cors

@@ -6,13 +6,13 @@ one that opened it. It must not know which service it is, nor where its settings
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol
 
 from genmb_voice_widget.service.problems import Refusal
 
-from . import Answer, Provider, Ticket, Wire
+from . import Answer, Observed, Provider, Ticket, Wire
 from .wire_session import NoModel
 
 
@@ -66,6 +66,14 @@ class LateProvider:
     async def proven(self, call_id: str) -> bool:
         """See `Provider.proven`."""
         return call_id in self._opened_by and await self._opened_by[call_id].proven(call_id)
+
+    @asynccontextmanager
+    async def observe(self, call_id: str) -> AsyncIterator[Observed]:
+        """See `Provider.observe`."""
+        if call_id not in self._opened_by:
+            raise Refusal("session_over")
+        async with self._opened_by[call_id].observe(call_id) as call:
+            yield call
 
     async def hang_up(self, call_id: str) -> None:
         """See `Provider.hang_up`."""
