@@ -30,7 +30,7 @@ from .policy import NOTEBOOK, Plan
 from .problems import MEDIA_TYPE, Refusal
 from .providers import Provider
 from .providers.local import LocalProvider
-from .relay.routes import add_relay_routes
+from .relay.routes import add_relay_routes, relayed
 from .relay.sockets import Sockets
 from .sessions import Sessions
 from .sessions.legs import Legs
@@ -125,10 +125,10 @@ def make_app(
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    add_routes(app, sessions, access, sweeper, hand_out_secrets)
+    sockets = Sockets(sessions, parts, access, drain, records)
+    add_routes(app, sessions, access, sweeper, hand_out_secrets, relayed(sockets))
     add_ops_routes(app, sessions, drain, metrics, metrics_key)
     add_page_routes(app)
-    sockets = Sockets(sessions, parts, access, drain, records)
     add_relay_routes(app, sockets, sweeper)
     app.openapi = describe(app, providers, access.described())  # type: ignore[method-assign]
     _add_problems(app)
