@@ -29,7 +29,7 @@ from .ledger.memory import MemoryLedger
 from .policy import NOTEBOOK, Plan
 from .problems import MEDIA_TYPE, Refusal
 from .providers import Provider
-from .relay.routes import add_relay_routes
+from .relay.routes import add_relay_routes, relayed
 from .relay.sockets import Sockets
 from .sessions import Sessions
 from .sessions.legs import Legs
@@ -126,10 +126,10 @@ def make_app(
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    add_routes(app, sessions, access, sweeper, hand_out_secrets)
+    sockets = Sockets(sessions, parts, access, drain, records)
+    add_routes(app, sessions, access, sweeper, hand_out_secrets, relayed(sockets))
     add_ops_routes(app, sessions, drain, metrics, metrics_key)
     add_page_routes(app)
-    sockets = Sockets(sessions, parts, access, drain, records)
     add_relay_routes(app, sockets, sweeper)
     observers = Observers(sessions, parts, access, drain, records)
     app.add_api_websocket_route("/v1/sessions/{session}/events", observers.serve)

@@ -71,7 +71,7 @@ class LateProvider:
     async def observe(self, call_id: str) -> AsyncIterator[Observed]:
         """See `Provider.observe`."""
         if call_id not in self._opened_by:
-            raise Refusal("session_over")
+            raise Refusal("session_over", "No call of this endpoint has such an id.")
         async with self._opened_by[call_id].observe(call_id) as call:
             yield call
 

@@ -63,6 +63,13 @@ class SocketTicket(_Ticket):
     expires_at: float
 
 
+class RelayTicket(_Ticket):
+    """Where to open a WebSocket of this endpoint, once and soon: the address holds what lets it open."""
+
+    transport: Literal["relay"]
+    url: str = Field(examples=["wss://voice.example/api/voice-agent/vs_7d0f?ticket=…"])
+
+
 class Status(State):
     """A session as its app sees it."""
 
