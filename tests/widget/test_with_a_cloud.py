@@ -112,7 +112,9 @@ async def test_an_agents_own_model_wins_over_the_environments_deployment(cloud, 
 async def opened_for_a_page(provider, **options):
     """What a page is answered that asks for a call."""
     app, answered = in_process(), asyncio.Queue()
-    calls = Calls(token_client(app), Settings(provider, Session(**options)), answered.put_nowait)
+    calls = Calls(
+        token_client(app), Settings(provider, Session(**options)), answered.put_nowait, lambda *heard: None
+    )
     calls.take("page", "1", "open", {"sdp": OFFER}, None)
     reply = await asyncio.wait_for(answered.get(), 10)
     await shut_down(app)
