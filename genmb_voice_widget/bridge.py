@@ -17,7 +17,7 @@ from .conversation import Conversation
 from .lead import Lead
 from .pages import Pages
 from .protocol import readable
-from .reading import text
+from .reading import elements, text
 from .settings import Settings
 from .summons import Summons
 
@@ -106,6 +106,10 @@ class Bridge:
         """Have the reply stopped."""
         self._tell_leader("interrupt")
 
+    def respond(self) -> None:
+        """Have an answer made to what has been said so far."""
+        self._tell_leader("respond")
+
     def update(self) -> None:
         """Have the service told what it does not know yet of the session's options."""
         if self._lead.calling is not None and (session := self._settings.update()):
@@ -129,6 +133,11 @@ class Bridge:
         """Have every page show the conversation as it stands: no page has held it."""
         for client in self._pages:
             self._show(client)
+
+    def show_settings(self) -> None:
+        """Tell every page what the agent is set up to be now."""
+        for client in self._pages:
+            self._send({"op": "settings", "client": client, "settings": self._shown()})
 
     def tick(self, heard: bool) -> None:
         """Let a second pass.
@@ -173,10 +182,12 @@ class Bridge:
             self._summons.ask()
 
     def _show(self, client: str, same_version: bool = True) -> None:
-        settings = {**self._settings.shown(), "recorded": self._lead.frozen}
-        welcome = {"op": "welcome", "client": client, "proto": PROTO, "settings": settings}
+        welcome = {"op": "welcome", "client": client, "proto": PROTO, "settings": self._shown()}
         known = same_version and self._conversation.log_id
         self._send({**welcome, "snapshot": self._conversation.state.to_json() if known else None})
+
+    def _shown(self) -> Message:
+        return {**self._settings.shown(), "recorded": self._lead.frozen}
 
     def _take(self, op: str, client: str, message: Mapping[str, Any]) -> None:
         match op, message:
@@ -185,7 +196,7 @@ class Bridge:
             case "snapshot", {"log": str(log_id), "seq": int(seq), "state": {**state}} if self._lead.takes(
                 client, log_id
             ):
-                self._conversation.adopt(seq, state)
+                self._conversation.adopt(seq, state, elements(message.get("heard")))
             case "call", {"id": str(number), "method": str(method), "params": {**params}}:
                 refusal = self._lead.refusal(client, text(params.get("log")))
                 if method == "open" and refusal is None and not self._conversation.running:
@@ -207,7 +218,8 @@ class Bridge:
     def resync(self, log_id: str) -> None:
         """Ask the page that leads for its whole state."""
         if self._lead.page is not None:
-            self._send({"op": "resync", "client": self._lead.page, "log": log_id})
+            asked = {"log": log_id, "after": self._conversation.position}
+            self._send({"op": "resync", "client": self._lead.page, **asked})
 
     def _lose_call(self) -> None:
         """Close the call of a page that cannot: only the kernel can still tell the endpoint."""

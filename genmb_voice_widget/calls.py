@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from .client import TokenClient
 from .errors import Refused, VoiceError
+from .protocol import Event
 from .settings import Settings
+from .sideband import Sideband
 
 if TYPE_CHECKING:
     from .allowance import Allowance
@@ -27,6 +29,7 @@ class _Opening:
     """A call of `open` on its way; `given_up` says why nobody waits for its session any more."""
 
     page: str
+    log_id: str
     given_up: str | None = None
 
 
@@ -51,6 +54,7 @@ class Calls:
         client: the endpoint.
         settings: what calls are opened with; the page has no say in it.
         send: takes a message for the pages.
+        hear: takes what the endpoint tells of a session beside its page: the log's id, an event.
     """
 
     def __init__(
@@ -58,10 +62,12 @@ class Calls:
         client: TokenClient,
         settings: Settings,
         send: Callable[[dict[str, Any]], None],
+        hear: Callable[[str, Event], None],
     ) -> None:
         self._client = client
         self._settings = settings
         self._send = send
+        self._sideband = Sideband(client, hear, send)
         self._open: str | None = None
         self._openings: set[_Opening] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -84,11 +90,12 @@ class Calls:
             case (("open" | "reopen"), _) if refusal is not None:
                 answer = _refuse(refusal)
             case "open", {"sdp": str(sdp)}:
-                opening = _Opening(page)
+                opening = _Opening(page, str(params.get("log", "")))
                 self._openings.add(opening)
-                answer = self._open_session(opening, sdp)
+                answer = self._open_session(opening, self._settings.begin(), sdp)
             case "reopen", {"session": str(session), "sdp": str(sdp)} if session == self._open:
-                answer = self._reopen_session(session, sdp)
+                opening = _Opening(page, str(params.get("log", "")))
+                answer = self._reopen_session(opening, session, self._settings.begin(), sdp)
             case "reopen", {"session": str()}:
                 answer = _refuse("session_over")
             case "connected", {"session": str(session)}:
@@ -106,7 +113,7 @@ class Calls:
         """Note a page that will call soon: have the endpoint ready, once, and tell the page what is left."""
         if not self._warm:
             self._warm = True
-            self._spawn(_quietly(self._client.warm()))
+            self._spawn(_quietly(self._client.warm(self._settings.provider)))
         if self._client.metered:
             self._pages.add(page)
             self._client.watch.join(self)
@@ -130,9 +137,9 @@ class Calls:
             if opening.page == page:
                 opening.given_up = reason
 
-    async def _open_session(self, opening: _Opening, sdp: str) -> dict[str, Any]:
+    async def _open_session(self, opening: _Opening, wire: Mapping[str, Any], sdp: str) -> dict[str, Any]:
         try:
-            answer = await self._client.open(self._settings.provider, self._settings.begin(), sdp)
+            answer = await self._client.open(self._settings.provider, wire, sdp)
         finally:
             self._openings.discard(opening)
         session = str(answer.get("id"))
@@ -140,18 +147,27 @@ class Calls:
             await self._client.ended(session, opening.given_up)
             raise VoiceError("session_over")
         self._open = session
-        return _for_pages(answer)
+        return self._begin(opening, answer)
 
-    async def _reopen_session(self, session: str, sdp: str) -> dict[str, Any]:
-        answer = await self._client.reopen(session, self._settings.begin(), sdp)
+    async def _reopen_session(
+        self, opening: _Opening, session: str, wire: dict[str, Any], sdp: str
+    ) -> dict[str, Any]:
+        answer = await self._client.reopen(session, wire, sdp)
         if session != self._open:  # its end overtook the offer, which has let it begin again
             await self._client.ended(session, "ended")
             raise VoiceError("session_over")
-        return _for_pages(answer)
+        return self._begin(opening, answer)
+
+    def _begin(self, opening: _Opening, answer: Mapping[str, Any]) -> dict[str, Any]:
+        if answer.get("sideband") is True:
+            page = opening.page if answer.get("filtered") is True else None
+            self._sideband.begin(str(answer.get("id")), opening.log_id, page)
+        return {member: answer[member] for member in _FOR_PAGES if member in answer}
 
     async def _end_session(self, session: str, reason: str) -> dict[str, Any]:
         if session == self._open:
             self._open = None
+            self._sideband.end()
         return await self._client.ended(session, reason)
 
     async def _reply(self, page: str, number: str, answer: Coroutine[Any, Any, dict[str, Any]]) -> None:
@@ -171,10 +187,6 @@ class Calls:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _for_pages(answer: Mapping[str, Any]) -> dict[str, Any]:
-    return {member: answer[member] for member in _FOR_PAGES if member in answer}
 
 
 async def _refuse(code: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ the calls are for, nor which endpoint it is.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,9 +19,12 @@ from .protocol import load
 from .secret import Secret
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     import httpx
 
     from .allowance import Allowance
+    from .event_socket import Dial, EventSocket
 
 
 _WHO_MAY = (
@@ -47,13 +51,17 @@ class TokenClient:
     Args:
         connect: makes the HTTP client, in a worker thread, at the first use: its imports are heavy.
         metered: whether there may be a limit, so that what is left is worth asking for unasked.
+        dial: opens the socket of a session's events; None where there is none.
 
     Attributes:
         watch: tells what is left to those who show it.
     """
 
-    def __init__(self, connect: Callable[[], httpx.AsyncClient], metered: bool = False) -> None:
+    def __init__(
+        self, connect: Callable[[], httpx.AsyncClient], metered: bool = False, dial: Dial | None = None
+    ) -> None:
         self.metered = metered
+        self._dial = dial
         self.watch = AllowanceWatch(self.allowance)
         self._connect = connect
         self._connecting: asyncio.Task[httpx.AsyncClient] | None = None
@@ -103,15 +111,26 @@ class TokenClient:
         """Tell that the call is over: the endpoint hangs up. Idempotent."""
         return await self._change(f"/{quote(session, safe='')}/ended", {"reason": reason})
 
+    def observe(self, session: str) -> AbstractAsyncContextManager[EventSocket]:
+        """Open the socket that carries a session's events, beside its page; it needs a ticket's `sideband`.
+
+        Raises:
+            Refused: when entered, with the endpoint's code.
+            VoiceError: `endpoint_unreachable`.
+        """
+        if self._dial is None:
+            raise VoiceError("endpoint_unreachable", "It has no sockets.")
+        return self._dial(f"/v1/sessions/{quote(session, safe='')}/events")
+
     async def allowance(self) -> Allowance:
         """Ask what the caller has left; the errors are those of `open`."""
         from .allowance import read_allowance  # an agent is made sooner without
 
         return read_allowance(await self._call("GET", "/v1/allowance"))
 
-    async def warm(self) -> None:
-        """Do the slow part of the first call ahead of it, the start of a local peer included."""
-        await (await self._http()).get("/readyz")
+    async def warm(self, provider: str) -> None:
+        """Do the slow part of the provider's first call ahead of it, such as the start of a local peer."""
+        await (await self._http()).get("/readyz", params={"provider": provider})
 
     async def _http(self) -> httpx.AsyncClient:
         failed = self._connecting is not None and self._connecting.done() and self._connecting.exception()
@@ -134,25 +153,28 @@ class TokenClient:
             response = await http.request(method, path, json=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise VoiceError("endpoint_unreachable", f"{type(error).__name__}.") from None
-        answer = _json_object(response)
         if response.is_success:
-            return answer
-        code, detail = answer.get("code"), answer.get("detail")
-        if not isinstance(code, str) or code not in load().errors:
-            raise VoiceError(
-                "endpoint_unreachable", f"The endpoint answered with status {response.status_code}."
-            )
-        retry_after = answer.get("retry_after")
-        raise Refused(
-            code,
-            detail if isinstance(detail, str) else None,
-            retry_after if isinstance(retry_after, int | float) else None,
-        )
+            return _json_object(response.content)
+        raise refusal(response.status_code, response.content)
 
 
-def _json_object(response: httpx.Response) -> dict[str, Any]:
+def refusal(status: int, body: bytes) -> VoiceError:
+    """Read an answer that is no success: `Refused`, or `endpoint_unreachable` where it is no endpoint's."""
+    answer = _json_object(body)
+    code, detail = answer.get("code"), answer.get("detail")
+    if not isinstance(code, str) or code not in load().errors:
+        return VoiceError("endpoint_unreachable", f"The endpoint answered with status {status}.")
+    retry_after = answer.get("retry_after")
+    return Refused(
+        code,
+        detail if isinstance(detail, str) else None,
+        retry_after if isinstance(retry_after, int | float) else None,
+    )
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
     try:
-        value = response.json()
-    except ValueError:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

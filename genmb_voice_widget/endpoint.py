@@ -14,21 +14,19 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Awaitable, Callable
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from functools import cache, partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from .address import is_loopback, web_address
+from .asgi_socket import App
 from .client import TokenClient
 from .errors import VoiceError
+from .event_socket import open_here, open_there
 from .secret import Secret, is_sendable
 
 if TYPE_CHECKING:
     import httpx
-
-App = Callable[[Any, Any, Any], Awaitable[None]]
-"""An endpoint in this process (ASGI specification 3.0)."""
 
 Where = str | App | None
 Key = str | Secret | None
@@ -77,8 +75,13 @@ def token_client(endpoint: Where, key: Secret | None = None) -> TokenClient:
 @cache
 def _client(where: str | App | None, key: Secret | None) -> TokenClient:
     if isinstance(where, str):
-        return TokenClient(lambda: _served(where, key), metered=True)
-    return TokenClient(lambda: _mounted(where), metered=where is not None)
+        straight = is_loopback(urlsplit(where).hostname or "")
+        dial = partial(open_there, where, key, straight)
+        return TokenClient(lambda: _served(where, key), metered=True, dial=dial)
+    app = cache(lambda: where or _own())
+    return TokenClient(
+        lambda: _mounted(app()), metered=where is not None, dial=lambda path: open_here(app(), path)
+    )
 
 
 def _key_beside(address: str) -> Secret | None:
@@ -112,12 +115,12 @@ def _served(address: str, key: Secret | None) -> httpx.AsyncClient:
     return http
 
 
-def _mounted(app: App | None) -> httpx.AsyncClient:
+def _mounted(app: App) -> httpx.AsyncClient:
     import httpx
 
     # Else what the endpoint logs would stand in whatever cell runs; a user's own logging still gets it.
     logging.getLogger(__package__).addHandler(logging.NullHandler())
-    transport = httpx.ASGITransport(app=app or _own(), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     return httpx.AsyncClient(base_url="http://in-process", transport=transport, timeout=TIMEOUT)
 
 

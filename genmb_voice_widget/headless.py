@@ -93,6 +93,10 @@ class Headless:
         """Stop the reply that is being made or played."""
         self._talk.interrupt()
 
+    def respond(self) -> None:
+        """Have an answer made to what has been said so far."""
+        self._talk.respond()
+
     def update(self) -> None:
         """Tell the service what it does not know yet of the session's options."""
         if session := self._settings.update():

@@ -68,9 +68,12 @@ class SessionOptions(CommWidget):
 
     def _change(self, name: str, value: object) -> None:
         """Change an option; a session that is live is told now, one that connects as soon as it is live."""
-        running = self._conversation.running
-        self._settings.change(name, value, running)
-        if self._conversation.state.status in ("live", "reconnecting"):
-            self._link.tell(lambda end: end.update())
-        elif not running:
-            self._link.do(Bridge.show)
+
+        def change() -> None:
+            self._settings.change(name, value, self._conversation.running or self._link.opening)
+            self._link.do(Bridge.show_settings)
+            if self._conversation.state.status in ("live", "reconnecting"):
+                self._link.tell(lambda end: end.update())
+
+        # As a whole: another thread may set another one, or a page open a call with what is set by then.
+        self._conversation.settled(change)

@@ -41,10 +41,16 @@ class Settings:
         return session_update(before, self._told, self._dialect)
 
     def shown(self) -> Mapping[str, Any]:
-        """Give what a page shows before a session."""
+        """Give what a page must know: what it shows before a session, and who ends the user's turns."""
         voice = self.session.voice
         name = voice.name if isinstance(voice, AzureVoice) else voice
-        return {"provider": self.provider, "model": self.session.model, "voice": name}
+        return {
+            "provider": self.provider,
+            "model": self.session.model,
+            "voice": name,
+            "push_to_talk": self.session.turn_detection is None,
+            "auto_respond": self.session.auto_respond,
+        }
 
     def change(self, name: str, value: Any, running: bool) -> None:
         """Change an option.

@@ -89,6 +89,10 @@ class Talk:
         self._sequencer.cancel()
         self._cut()
 
+    def respond(self) -> None:
+        """Have an answer made to what has been said so far, after a reply that is under way."""
+        self._sequencer.request()
+
     def update(self, session: Mapping[str, Any]) -> None:
         """Tell the service what has changed of the session (`session.update`)."""
         self._updates += 1

@@ -46,7 +46,7 @@ class VoiceAgent(SessionOptions):
     """An agent to talk to, in a cell: show it and press Start, or `await agent.start()`; then read `turns`.
 
     Args:
-        provider: who answers, by the endpoint's name for it; `local` needs no key and no network.
+        provider: who answers: `local` needs no key and no network, others are set up in the environment.
         endpoint: a token endpoint's address, or what `service.in_process` returned; by default the one in
             `GENMB_VOICE_ENDPOINT`, else one in this process.
         key: an app's key at that address; by default, at the environment's, `GENMB_VOICE_KEY`.
@@ -73,7 +73,7 @@ class VoiceAgent(SessionOptions):
         self._recorded = self._muted = False
         self._conversation = Conversation(lambda log_id: self._link.do(lambda bridge: bridge.resync(log_id)))
         self._conversation.listen(lambda: self._publish(self._conversation.state))
-        calls = Calls(client, settings, self._post)
+        calls = Calls(client, settings, self._post, self._conversation.hear)
         bridge = Bridge(self._conversation, calls, self._post, settings)
         self._link = Link(bridge, shell, self._conversation, copy_context())
         self._starter = Starter(self._conversation, self._link, shell.has_pages, client, settings)
@@ -143,8 +143,7 @@ class VoiceAgent(SessionOptions):
 
         Raises:
             WaitTimeout: when the time is over.
-            VoiceError: `wait_impossible` where the browser cannot be heard before the cell is over, or, when
-                the running session ends before that moment, why.
+            VoiceError: `wait_impossible`, or why the running session ended before that moment.
         """
         holds = moment(self._conversation, what) if isinstance(what, str) else partial(what, self)
         await self._wait(self._conversation.wait(while_running(self._conversation, holds)), timeout)
@@ -164,8 +163,7 @@ class VoiceAgent(SessionOptions):
 
         Raises:
             WaitTimeout: when a reply does not come, as when no speech is heard in a file.
-            VoiceError: `bad_audio`, `response_failed`, also of a reply that is cut before its first word, or
-                what the session failed of.
+            VoiceError: `bad_audio`, `response_failed` as of `ask`, or what the session failed of.
         """
         start = partial(self.start, headless=True, speed=speed)
         return await speak_files(wavs, self._conversation, self._link, start, self.stop, timeout)
@@ -188,11 +186,13 @@ class VoiceAgent(SessionOptions):
         """Stop the agent's reply."""
         self._link.tell(lambda end: end.interrupt())
 
-    def save(self, path: File) -> Path:
-        """Write the session's log to a file, one JSON object a line: no sound and no secret.
+    def respond(self) -> None:
+        """Have the agent answer what was said so far, or raise `not_live`; for `auto_respond=False`."""
+        self._check_live()
+        self._link.tell(lambda end: end.respond())
 
-        Returns:
-            The path written.
+    def save(self, path: File) -> Path:
+        """Write the session's log to a file, one JSON object a line: no sound, no secret; return its path.
 
         Raises:
             VoiceError: `bad_option`, when no file can be written there.

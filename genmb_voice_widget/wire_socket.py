@@ -27,9 +27,17 @@ log = logging.getLogger(__name__)
 LARGEST = 16 * 1024 * 1024
 """Bytes of one message: above the fifteen MiB that an event may hold."""
 
+_BY_STATUS = {
+    401: "secret_expired",
+    403: "provider_region",
+    404: "deployment_missing",
+    429: "provider_busy",
+}
+"""What a service means by refusing the socket, which was to be opened with a short-lived secret."""
+
 # At DEBUG the library logs every header, the secret's too, and every chunk of audio.
-_library_log = logging.getLogger(f"{__name__}.library")
-_library_log.setLevel(logging.WARNING)
+library_log = logging.getLogger(f"{__name__}.library")
+library_log.setLevel(logging.WARNING)
 
 
 @asynccontextmanager
@@ -37,8 +45,8 @@ async def open_socket(ticket: Ticket) -> AsyncIterator[ClientConnection]:
     """Open the session's socket and close it in the end.
 
     Raises:
-        VoiceError: `peer_not_installed` without the package that talks WebSocket, `provider_refused`,
-            `provider_unreachable`.
+        VoiceError: `peer_not_installed` without the package that talks WebSocket, `provider_refused` or
+            what the status says more, `provider_unreachable`.
     """
     try:
         from websockets.asyncio.client import connect
@@ -50,12 +58,14 @@ async def open_socket(ticket: Ticket) -> AsyncIterator[ClientConnection]:
             ticket.url,
             additional_headers={"Authorization": f"Bearer {ticket.token.reveal()}"},
             max_size=LARGEST,
-            logger=_library_log,
+            logger=library_log,
             # A proxy of the environment cannot reach the local peer.
             proxy=None if is_loopback(urlsplit(ticket.url).hostname or "") else True,
         )
     except InvalidStatus as refusal:
-        raise VoiceError("provider_refused", f"Status {refusal.response.status_code}.") from None
+        status = refusal.response.status_code
+        code = _BY_STATUS.get(status, "provider_refused")
+        raise VoiceError(code, f"The voice service answered with HTTP status {status}.") from None
     except (OSError, TimeoutError, InvalidHandshake) as error:
         raise VoiceError("provider_unreachable", f"{type(error).__name__}.") from None
     try:
@@ -74,7 +84,7 @@ async def received(socket: ClientConnection) -> AsyncIterator[dict[str, Any]]:
 
     try:
         async for message in socket:
-            event = _event(message)
+            event = event_of(message)
             if event is None:
                 log.warning("a message of the service is no event")
             else:
@@ -93,9 +103,10 @@ async def send(socket: ClientConnection, event: dict[str, Any]) -> None:
         log.info("not sent, the socket is closed: %s", event["type"])
 
 
-def _event(message: str | bytes) -> dict[str, Any] | None:
+def event_of(message: str | bytes) -> dict[str, Any] | None:
+    """Read an event; None for what is none."""
     try:
         value = json.loads(message)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) and isinstance(value.get("type"), str) else None

@@ -37,8 +37,8 @@ def test_every_variable_that_is_named_is_read():
     read = {variable_of(name) for name in ABOUT}
     read |= {variable_of(kind, option) for kind, of in KINDS.items() for option in of.options}
     for path in PACKAGE.rglob("*.py"):
-        read |= set(re.findall(r'"(GENMB_VOICE_[A-Z_]+)"', path.read_text()))
-    variables = named(r"\b(GENMB_VOICE_[A-Z][A-Z_]*)")
+        read |= set(re.findall(r'"((?:GENMB_VOICE|AZURE_OPENAI|OPENAI_API)_[A-Z_]+)"', path.read_text()))
+    variables = named(r"\b((?:GENMB_VOICE|AZURE_OPENAI|OPENAI_API)_[A-Z][A-Z_]*)")
     assert len(variables) > 20
     assert {found for found in variables if found[1] not in read} == set()
 

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 CALLS = ("function_call", "mcp_call")
 """Both are turns of a tool: ours are called by the page or the kernel, those of MCP by the service."""
 
+SEED = "seed_"
+"""How the id of an item begins that only tells another call what a turn of an earlier one said."""
+
 
 def open_turn(state: State, item: object, role: Role) -> Turn | None:
     """Give the turn of an item, made if the item is new; None for an item that is not a turn."""
@@ -60,6 +63,8 @@ def fold_item(state: State, data: object, previous: str | None, response: str | 
     """
     item = record(data)
     kind, role, item_id = item.get("type"), item.get("role"), name(item.get("id"))
+    if item_id is not None and item_id.startswith(SEED):
+        return
     output = text(item.get("output"))
     if kind == "function_call_output" and output is not None:
         for turn in state.of_call(name(item.get("call_id")) or ""):

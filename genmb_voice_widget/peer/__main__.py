@@ -21,7 +21,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .faults import FAULT_VARIABLE, read_faults
+
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from .faults import Faults
     from .stages import Stages
 
 SECRET_VARIABLE = "GENMB_VOICE_PEER_SECRET"  # noqa: S105
@@ -33,7 +38,7 @@ ORPHAN_SECONDS = 3.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until interrupted, terminated, or (with `--parent-pipe`) left by the parent.
 
-    Returns 2, with the reason on standard error, for a script or a port that cannot be used.
+    Returns 2, with the reason on standard error, for a script, a port or a fault that cannot be used.
     """
     options = _options(arguments)
     secret = os.environ.pop(SECRET_VARIABLE, "")
@@ -51,13 +56,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         listener = socket.create_server((HOST, options.port))
         # asyncio sets it only where the protocol number is given; without it each small answer waits 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        faults = read_faults(options.fault)
         stages = build_stages(options.script)
     except (ValueError, OSError, OverflowError) as problem:
         sys.stderr.write(f"{problem}\n")
         return 2
     loading.join()
     with listener, contextlib.closing(stages), contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(listener, stages, secret))
+        if options.fault:
+            sys.stderr.write(f"told to do wrong: {options.fault}\n")
+        app = _app(stages, secret, faults, options.call_version)
+        asyncio.run(_serve(listener, app))
     return 0
 
 
@@ -66,6 +75,17 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0, help="TCP port on 127.0.0.1; 0 takes a free one")
     parser.add_argument(
         "--script", type=Path, default=None, help="the agent's script, a TOML file; a demo by default"
+    )
+    parser.add_argument(
+        "--fault",
+        default=os.environ.get(FAULT_VARIABLE, ""),
+        help="what to do wrong, for tests of clients, such as drop_media=3s,cap=10s; see docs/peer.md",
+    )
+    parser.add_argument(
+        "--call-version",
+        action="append",
+        metavar="API-VERSION",
+        help="a version that calls of Voice Live take, instead of 2026-01-01-preview; may be given again",
     )
     parser.add_argument("--parent-pipe", action="store_true", help="exit when standard input closes")
     return parser.parse_args(arguments)
@@ -76,14 +96,21 @@ def _load() -> None:
     import uvicorn  # noqa: F401
 
 
-async def _serve(listener: socket.socket, stages: Stages, secret: str) -> None:
+def _app(stages: Stages, secret: str, faults: Faults, call_versions: list[str] | None) -> ASGIApp:
+    from .server import make_app
+    from .voice_live.service import CALL_VERSIONS
+
+    versions = CALL_VERSIONS if call_versions is None else frozenset(call_versions)
+    return make_app(stages, secret, faults=faults, call_versions=versions)
+
+
+async def _serve(listener: socket.socket, app: ASGIApp) -> None:
     import uvicorn
 
     from .calls import warm_up
-    from .server import make_app
 
     config = uvicorn.Config(
-        make_app(stages, secret),
+        app,
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -6,29 +6,42 @@ Owns where a credential may stand in a request (OpenAI and Azure OpenAI referenc
 from __future__ import annotations
 
 import secrets
+from collections.abc import Container
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .personas import Place
+from .shapes import Json
 from .wire_error import WireError
 
 _HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _SUBPROTOCOL_KEY = "openai-insecure-api-key."
 
 
-def credential(request: HTTPConnection) -> str | None:
-    """Return the credential of a request: bearer, `api-key`, or (WebSocket from a browser) a subprotocol."""
+def credential(request: HTTPConnection, key_places: Container[Place]) -> str | None:
+    """Return the credential of a request: bearer, a WebSocket's subprotocol, or one of the `key_places`."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:
         return token.strip()
-    if "api-key" in request.headers:
+    if "api-key header" in key_places and "api-key" in request.headers:
         return request.headers["api-key"]
+    if request.scope["type"] == "websocket" and (found := _in_query(request, key_places)):
+        return found
     for protocol in subprotocols(request):
         if protocol.startswith(_SUBPROTOCOL_KEY):
             return protocol.removeprefix(_SUBPROTOCOL_KEY)
     return None
+
+
+def _in_query(request: HTTPConnection, key_places: Container[Place]) -> str | None:
+    query = {name.lower(): value for name, value in request.query_params.items()}
+    if "api-key query" in key_places and "api-key" in query:
+        return query["api-key"]
+    scheme, _, token = query.get("authorization", "").partition(" ")
+    return token if "authorization query" in key_places and scheme.lower() == "bearer" else None
 
 
 def subprotocols(request: HTTPConnection) -> list[str]:
@@ -54,16 +67,15 @@ class LoopbackOnly:
         host = HTTPConnection(scope).headers.get("host", "")
         name = host.lower() if host.endswith("]") else host.lower().rpartition(":")[0] or host.lower()
         if name not in _HOSTS:
-            await refusal(WireError("This peer serves its own machine only.", "forbidden_host"), 403)(
-                scope, receive, send
-            )
+            error = WireError("This peer serves its own machine only.", "forbidden_host")
+            await refusal(error.body(), 403)(scope, receive, send)
             return
         await self._app(scope, receive, _numbered(send))
 
 
-def refusal(error: WireError, status: int) -> JSONResponse:
-    """Return the HTTP answer for an error; on a WebSocket it is the answer to the handshake."""
-    return JSONResponse(error.body(), status)
+def refusal(body: Json, status: int) -> JSONResponse:
+    """Return the HTTP answer with an error's body; on a WebSocket it is the answer to the handshake."""
+    return JSONResponse(body, status)
 
 
 def _numbered(send: Send) -> Send:

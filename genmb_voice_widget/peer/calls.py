@@ -11,9 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .legs.audience import everything, filtered
-from .live import LiveSession, new_id
+from .faults import Faults
+from .ids import new_id
+from .live import LiveSession, Wants
+from .personas import Persona
 from .protocol.offered import DEFAULT_MODEL, check_model
+from .protocol.quirks import NONE, Quirks
 from .protocol.session_config import new_session, update_session
 from .shapes import Json
 from .stages import Stages
@@ -28,6 +31,7 @@ SESSION_SECONDS = 3600
 
 def warm_up() -> None:
     """Import what the first call needs; takes a few tenths of a second."""
+    from .legs import rtc  # noqa: F401
 
 
 def begin_session(settings: Json, now: float) -> Json:
@@ -35,13 +39,13 @@ def begin_session(settings: Json, now: float) -> Json:
     return {**settings, "expires_at": int(now) + SESSION_SECONDS}
 
 
-def settings_from(wanted: Any, stages: Stages, model: str | None) -> Json:
+def settings_from(wanted: Any, stages: Stages, model: str | None, quirks: Quirks = NONE) -> Json:
     """Return a full session object for what a client asked for. Raises `WireError`.
 
     `model` is the query's; one that the session names goes before it.
     """
     fresh = new_session(new_id("sess"), DEFAULT_MODEL, voice=stages.voice)
-    session = update_session(fresh, wanted)
+    session = update_session(fresh, wanted, without=quirks.without)
     path = "session.model" if "model" in wanted else "model"
     chosen = wanted.get("model", DEFAULT_MODEL if model is None else model)
     return {**session, "model": check_model(chosen, path, stages.model)}
@@ -62,16 +66,20 @@ class Calls:
         self._calls: dict[str, _Call] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}
 
-    async def begin(self, offer: str, settings: Json, *, filter_on: bool, azure: bool) -> tuple[str, str]:
-        """Answer an SDP offer; returns the call's id and the answer."""
+    async def begin(
+        self, offer: str, settings: Json, wants: Wants, persona: Persona, faults: Faults
+    ) -> tuple[str, str]:
+        """Answer an SDP offer; returns the call's id and the answer. The page gets the events it `wants`."""
         from .legs.rtc import RtcLeg
 
-        call_id = new_id("rtc")
+        call_id = new_id(persona.call_kind)
         session = begin_session(settings, self._clock())
-        live = LiveSession(
-            session, self._stages, "webrtc", self._clock, lambda: self._end(call_id), azure=azure
-        )
-        leg = RtcLeg(live, filtered if filter_on else everything, lambda: self._end(call_id))
+
+        def end() -> None:
+            self._end(call_id)
+
+        live = LiveSession(session, self._stages, "webrtc", self._clock, end, persona.protocol, faults)
+        leg = RtcLeg(live, wants, end)
         self._calls[call_id] = _Call(live, leg)
         try:
             return call_id, await leg.answer(offer)

@@ -193,8 +193,27 @@ class AwaitUser:
 
 
 @dataclass(frozen=True, slots=True)
+class Offered:
+    """A client offers a call on its socket, by this SDP: answer it (Voice Live)."""
+
+    sdp: str
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """End the session."""
 
 
-Effect = Emit | Hear | Transcribe | DropInput | Configure | Answer | Abort | ClearOutput | AwaitUser | Close
+Effect = (
+    Emit
+    | Hear
+    | Transcribe
+    | DropInput
+    | Configure
+    | Answer
+    | Abort
+    | ClearOutput
+    | AwaitUser
+    | Offered
+    | Close
+)

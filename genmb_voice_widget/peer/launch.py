@@ -25,6 +25,8 @@ from typing import IO
 from genmb_voice_widget.errors import VoiceError
 from genmb_voice_widget.secret import Secret
 
+from .faults import FAULT_VARIABLE
+
 START_SECONDS = 20.0
 STOP_SECONDS = 3.0
 _NEEDED = ("aiortc", "av", "numpy", "multipart", "starlette", "uvicorn", "websockets")
@@ -45,10 +47,12 @@ class PeerProcess:
 
     Args:
         script: the agent's script; by default the packaged one.
+        fault: what the peer is to do wrong; by default what the environment says.
     """
 
-    def __init__(self, script: Path | None = None) -> None:
+    def __init__(self, script: Path | None = None, fault: str | None = None) -> None:
         self._script = script
+        self._fault = os.environ.get(FAULT_VARIABLE, "") if fault is None else fault
         self._lock = threading.Lock()
         self._child: subprocess.Popen[str] | None = None
         self._address: PeerAddress | None = None
@@ -91,6 +95,7 @@ class PeerProcess:
     def _begin(self) -> PeerAddress:
         secret = Secret(secrets.token_urlsafe(32))
         script = [] if self._script is None else ["--script", str(self._script)]
+        own = {"GENMB_VOICE_PEER_SECRET": secret.reveal(), FAULT_VARIABLE: self._fault}
         self._last_lines.clear()
         self._child = subprocess.Popen(
             [sys.executable, "-m", "genmb_voice_widget.peer", "--parent-pipe", "--port", "0", *script],
@@ -98,7 +103,7 @@ class PeerProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**_harmless(os.environ), "GENMB_VOICE_PEER_SECRET": secret.reveal()},
+            env=_harmless(os.environ) | own,
         )
         first: queue.SimpleQueue[str] = queue.SimpleQueue()
         complaining = _reader(self._child.stderr, self._last_lines.append)

@@ -9,13 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import random
-import secrets
-import string
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
 
@@ -32,15 +29,20 @@ from .facts import (
     Expired,
     Fact,
     Hear,
+    Offered,
     Transcribe,
 )
+from .faults import NO_FAULTS, Faults
+from .faults.stream import Stream, Told
 from .hearing.ear import Ear
+from .ids import new_id, padding
 from .legs.audio_out import AudioOut
 from .protocol import Protocol
 from .protocol.client_events import own_id
+from .protocol.responses import active_already
 from .shapes import Json
 from .speaking.mouth import Mouth
-from .stages import Pcm, Stages
+from .stages import Pcm, Stages, Transport
 from .wire_error import WireError
 
 TICK = 0.05
@@ -55,6 +57,8 @@ _log = logging.getLogger(__name__)
 Send = Callable[[str], None]
 Wants = Callable[[str], bool]
 
+MakeProtocol = Callable[[Json, Transport, Callable[[str], str], Callable[[str], str]], Protocol]
+
 
 @dataclass(frozen=True, slots=True)
 class _Listener:
@@ -62,36 +66,36 @@ class _Listener:
     on_end: Callable[[], None] | None
 
 
-def new_id(kind: str) -> str:
-    """Return an id of the wire's shape: `sess_`, `item_`, `resp_`, `call_`, `rtc_` … and 32 hex digits."""
-    return f"{kind}_{secrets.token_hex(16)}"
-
-
-def padding(delta: str) -> str:
-    """Return an `obfuscation` that brings a delta to a multiple of 16 characters, as recorded."""
-    letters = string.ascii_letters + string.digits
-    return "".join(random.choices(letters, k=16 - len(delta) % 16))  # noqa: S311
-
-
 class LiveSession:
-    """A session with `session` as its settings. `on_close` is called once, when the session itself ends."""
+    """A session with `session` as its settings.
+
+    `on_close` is called once, when the session itself ends; `make` makes the machine that speaks its wire;
+    `faults` are what goes wrong in it; `on_offer` takes the SDP of a call that a client offers by an event.
+    """
 
     def __init__(
         self,
         session: Json,
         stages: Stages,
-        transport: Literal["webrtc", "websocket"],
+        transport: Transport,
         clock: Callable[[], float],
         on_close: Callable[[], None],
-        azure: bool = False,
+        make: MakeProtocol = Protocol,
+        faults: Faults = NO_FAULTS,
+        on_offer: Callable[[str], None] | None = None,
     ) -> None:
+        self.faults = faults
         self._clock = clock
         self._on_close = on_close
-        self._expires_at = session["expires_at"]
+        self._on_offer = on_offer
+        self._expires_at = session["expires_at"] if faults.cap is None else clock() + faults.cap
+        self._stream = Stream(faults)
+        self._busy = faults.busy_response
+        self._later: list[tuple[float, Callable[[], None]]] = []
         self._audience: dict[Send, _Listener] = {}
         self._closed = False
         self._faults: dict[str, float] = {}
-        self._protocol = Protocol(session, transport, new_id, padding, azure)
+        self._protocol = make(session, transport, new_id, padding)
         self._ear = Ear(stages, clock, self._tell, session)
         out = AudioOut() if transport == "webrtc" else None
         form = session["audio"]["output"]["format"]
@@ -114,7 +118,13 @@ class LiveSession:
 
     def open(self) -> None:
         """Begin: `session.created` goes to the clients attached so far."""
+        self.after(self.faults.hangup, self._on_close)
         self._perform(self._protocol.open())
+
+    def after(self, seconds: float | None, do: Callable[[], None]) -> None:
+        """Do something so much later, while the session lasts; None is never."""
+        if seconds is not None:
+            self._later.append((self._clock() + seconds, do))
 
     async def receive(self, text: str | bytes) -> None:
         """Take a client event as it came; one client waits for it before it gives the next."""
@@ -130,6 +140,7 @@ class LiveSession:
                         await self._ear.hear_bytes(effect.audio)
                     else:
                         self._perform([effect])
+                self._interfere(event)
 
     def hear(self, pcm: Pcm) -> None:
         """Take the user's sound (16 kHz)."""
@@ -155,6 +166,13 @@ class LiveSession:
         await asyncio.gather(self._ticker, return_exceptions=True)
         await self._ear.close()
         await self._mouth.close()
+
+    def _interfere(self, event: Any) -> None:
+        """Say of the first response that is asked for that it came too late: one was created just before."""
+        if self._busy and isinstance(event, dict) and event.get("type") == "response.create":
+            self._busy = False
+            error = active_already(new_id("resp")).event(own_id(event))
+            self._send({"event_id": new_id("event"), **error})
 
     def _tell(self, fact: Fact) -> None:
         with self._going_on(None):
@@ -199,14 +217,19 @@ class LiveSession:
                 self._mouth.clear()
             case AwaitUser(after_ms):
                 self._ear.await_user(after_ms)
+            case Offered(sdp):
+                assert self._on_offer is not None, "a machine that takes offers was given nowhere to put them"
+                self._on_offer(sdp)
             case Close():
+                self._tell_clients(self._stream.rest())
                 self._on_close()
 
     def _send(self, event: Json) -> None:
-        wanting = [send for send, listener in self._audience.items() if listener.wants(event["type"])]
-        if wanting:
-            text = json.dumps(event, separators=(",", ":"))
-            for send in wanting:
+        self._tell_clients(self._stream.take(event))
+
+    def _tell_clients(self, told: list[Told]) -> None:
+        for kind, text in told:
+            for send in [send for send, listener in self._audience.items() if listener.wants(kind)]:
                 send(text)
 
     async def _tick(self) -> None:
@@ -217,3 +240,11 @@ class LiveSession:
                 return
             with self._going_on(None, "looking at the clock"):
                 self._ear.poll()
+                self._tell_clients(self._stream.rest())
+                self._do_what_is_due(self._clock())
+
+    def _do_what_is_due(self, now: float) -> None:
+        due = [do for at, do in self._later if at <= now]
+        self._later = [(at, do) for at, do in self._later if at > now]
+        for do in due:
+            do()

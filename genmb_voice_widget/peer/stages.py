@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pcm = NDArray[np.int16]
+Transport = Literal["webrtc", "websocket"]
 
 LISTEN_RATE = 16_000
 SPEAK_RATE = 24_000

@@ -29,14 +29,15 @@ from .ledger.memory import MemoryLedger
 from .policy import NOTEBOOK, Plan
 from .problems import MEDIA_TYPE, Refusal
 from .providers import Provider
-from .providers.local import LocalProvider
-from .relay.routes import add_relay_routes
+from .relay.routes import add_relay_routes, relayed
 from .relay.sockets import Sockets
 from .sessions import Sessions
 from .sessions.legs import Legs
 from .sessions.parts import Parts
 from .sessions.sweeper import Sweeper
 from .settings import MAX_BODY, Timing
+from .settings.notebook import notebook_providers
+from .sideband.sockets import Observers
 from .verdict import verdict
 from .web.bodies import why_invalid
 from .web.cors import Cors
@@ -125,11 +126,13 @@ def make_app(
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    add_routes(app, sessions, access, sweeper, hand_out_secrets)
+    sockets = Sockets(sessions, parts, access, drain, records)
+    add_routes(app, sessions, access, sweeper, hand_out_secrets, relayed(sockets))
     add_ops_routes(app, sessions, drain, metrics, metrics_key)
     add_page_routes(app)
-    sockets = Sockets(sessions, parts, access, drain, records)
     add_relay_routes(app, sockets, sweeper)
+    observers = Observers(sessions, parts, access, drain, records)
+    app.add_api_websocket_route("/v1/sessions/{session}/events", observers.serve)
     app.openapi = describe(app, providers, access.described())  # type: ignore[method-assign]
     _add_problems(app)
     app.add_middleware(Guard, max_body=MAX_BODY, body_within=timing.body_within, beacons=BEACONS, drain=drain)
@@ -147,12 +150,13 @@ def in_process(
     """Build an endpoint for a notebook to mount: no port, everything in memory and gone with the kernel.
 
     Args:
-        providers: by name; by default the local peer alone, which starts with the first session.
+        providers: by name; by default the local peer, which starts with its first session, and the services
+            that the environment says how to reach when a session of theirs starts.
         plan: its price and its limits; by default there are none.
         credits: what can be spent in all; None: without a limit.
     """
     return make_app(
-        providers={"local": LocalProvider(candid=True)} if providers is None else providers,
+        providers=notebook_providers() if providers is None else providers,
         access=OpenAccess(plan),
         window=MemoryWindow(),
         ledger=MemoryLedger(time.time, credits),

@@ -10,6 +10,10 @@ from .policy import Plan
 Via = Literal["open", "key", "token", "page", "site"]
 """How a caller was told: nothing was asked, an app key, a token, a page's origin, the owner's own site."""
 
+TRUSTED: tuple[Via, ...] = ("open", "key")
+"""Who may see the owner's balance and, if no page, all events of a session, and have a voice service's secret
+on their word alone."""
+
 
 @dataclass(frozen=True)
 class Caller:

@@ -44,6 +44,8 @@ const idle: Shown = {
   model: null,
   busy: false,
   muted: false,
+  pushToTalk: false,
+  held: false,
   soundBlocked: false,
   notice: null,
   ready: true,
@@ -76,6 +78,9 @@ export const examples: Record<string, Shown> = {
     muted: true,
     turns: [...conversation, ...conversation.map((old) => ({ ...old, id: `${old.id}b` }))],
   },
+  waiting: { ...live, activity: "listening", turns: conversation.slice(0, 3), pushToTalk: true },
+  held: { ...live, activity: "listening", turns: conversation.slice(0, 3), pushToTalk: true, held: true },
+  closed: { ...live, activity: "listening", turns: conversation.slice(0, 3), pushToTalk: true, muted: true },
   denied: { ...idle, status: "failed", problems: [problem("mic_denied")] },
   few: {
     ...idle,

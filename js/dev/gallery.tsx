@@ -9,7 +9,15 @@ const nothing = () => undefined;
 
 const stores = Object.entries(examples).map(([name, shown]) => {
   const level = (side: string) => (shown.busy ? (side === "agent" ? 0.7 : 0.25) : 0);
-  const session = { start: nothing, stop: nothing, mute: nothing, say: nothing, enableSound: nothing, level };
+  const session = {
+    start: nothing,
+    stop: nothing,
+    mute: nothing,
+    talk: nothing,
+    say: nothing,
+    enableSound: nothing,
+    level,
+  };
   const store = { shown: () => shown, subscribe: () => nothing, session };
   return [name, store as unknown as Store] as const;
 });

@@ -2,6 +2,7 @@
  * Sound on this side of the wire: the microphone, the loudspeaker, how loud each is.
  * Whatever is opened here dies by the signal it was opened with. It must not know sessions, peers or events.
  */
+import { ANY, canChoose, chosen, onChosen } from "./devices";
 import { Failure } from "./failure";
 
 /** The catalogue's codes for what `getUserMedia` throws (Media Capture and Streams, 10.2). */
@@ -18,7 +19,7 @@ const REFUSALS = ["NotAllowedError", "SecurityError"];
  * after the abort is closed at once.
  */
 export async function openMicrophone(signal: AbortSignal, refused: string): Promise<MediaStream> {
-  const stream = await navigator.mediaDevices.getUserMedia({ audio: true }).catch((error: unknown) => {
+  const stream = await request(chosen("audioinput")).catch((error: unknown) => {
     const name = nameOf(error);
     if (REFUSALS.includes(name)) throw new Failure(refused);
     throw new Failure(CODES[name] ?? "internal", name in CODES ? undefined : String(error));
@@ -30,6 +31,16 @@ export async function openMicrophone(signal: AbortSignal, refused: string): Prom
   signal.throwIfAborted();
   signal.addEventListener("abort", stop, { once: true });
   return stream;
+}
+
+/** Should the chosen one be unplugged, another is better than none; iOS may refuse every `exact`. */
+async function request(deviceId: string): Promise<MediaStream> {
+  const ask = (audio: MediaStreamConstraints["audio"]) => navigator.mediaDevices.getUserMedia({ audio });
+  if (deviceId === ANY) return ask(true);
+  return ask({ deviceId: { exact: deviceId } }).catch((error: unknown) => {
+    if (CODES[nameOf(error)] !== "mic_not_found") throw error;
+    return ask({ deviceId: { ideal: deviceId } });
+  });
 }
 
 function nameOf(error: unknown): string {
@@ -59,6 +70,11 @@ export function openSpeaker(signal: AbortSignal, onBlocked: (blocked: boolean) =
     element.pause();
     element.srcObject = null;
   };
+  const route = () => void element.setSinkId(chosen("audiooutput")).catch(() => undefined); // it may be unplugged
+  if (canChoose("audiooutput")) {
+    if (chosen("audiooutput") !== ANY) route();
+    onChosen("audiooutput", route, signal);
+  }
   signal.addEventListener("abort", stop, { once: true });
   return {
     play: (stream) => {

@@ -3,6 +3,7 @@
  * be replaced by another with the same microphone. All of it dies by one signal. It must not know the log, the endpoint or what an event means.
  */
 import { openMeters, openMicrophone, openSpeaker } from "./audio";
+import { onChosen } from "./devices";
 import { asFailure, Failure } from "./failure";
 import { look, obstacle, refusal } from "./preflight";
 import { problem, type WireEvent } from "./protocol";
@@ -57,27 +58,33 @@ export function openCall(options: CallOptions): Call {
   };
   const takeMicrophone = async (refused: string): Promise<MediaStream> => {
     const stream = await openMicrophone(signal, refused);
+    close(streams.get("user"));
     streams.set("user", stream);
     applyMute();
-    for (const track of stream.getAudioTracks()) track.onended = () => void replaceMicrophone(refused, true);
+    for (const track of stream.getAudioTracks()) track.onended = () => void missMicrophone(refused, true);
     return stream;
   };
   /**
-   * A device was unplugged: the next one takes its place, if need be as soon as the call stands, and only if there is
-   * none does anybody hear of it, once.
+   * A device was unplugged, or another chosen: the next one takes its place, if need be as soon as the call stands, and
+   * only if there is none does anybody hear of it, once.
    */
   const replaceMicrophone = async (refused: string, isNews: boolean) => {
-    if (searching) return;
-    searching = true;
     try {
       const [track] = (await takeMicrophone(refused)).getAudioTracks();
       if (track) await ((await standing) ?? transport)?.replaceMicrophone(track);
     } catch (thrown) {
-      const why = problem(asFailure(thrown).code).say;
-      if (isNews && !signal.aborted) options.onMicrophoneLost(new Failure("mic_lost", why));
-    } finally {
-      searching = false;
+      const failure = asFailure(thrown);
+      const lost = streams.get("user")?.getAudioTracks()[0]?.readyState !== "live";
+      const told = lost ? new Failure("mic_lost", problem(failure.code).say) : failure;
+      if (isNews && !signal.aborted) options.onMicrophoneLost(told);
     }
+  };
+  /** Its end may be told twice. */
+  const missMicrophone = async (refused: string, isNews: boolean) => {
+    if (searching) return;
+    searching = true;
+    await replaceMicrophone(refused, isNews);
+    searching = false;
   };
   /** A device came or went, the call's own perhaps, of which not every system says that it has ended. */
   const lookForMicrophone = async (refused: string) => {
@@ -85,9 +92,10 @@ export function openCall(options: CallOptions): Call {
     const track = streams.get("user")?.getAudioTracks()[0];
     if (!track) return;
     const { deviceId: its } = track.getSettings();
-    const there = devices.some(({ kind, deviceId }) => kind === "audioinput" && deviceId === its);
+    const there =
+      its === undefined || devices.some(({ kind, deviceId }) => kind === "audioinput" && deviceId === its);
     const was = track.readyState === "live";
-    if (!(was && there)) await replaceMicrophone(refused, was);
+    if (!(was && there)) await missMicrophone(refused, was);
   };
   // Chromium never lets go of a stream that getUserMedia gave, nor of what its tracks' handlers can reach.
   const letGo = () => {
@@ -104,6 +112,7 @@ export function openCall(options: CallOptions): Call {
     if (code) throw new Failure(code);
     const refused = refusal(facts);
     const microphone = takeMicrophone(refused);
+    onChosen("audioinput", () => streams.has("user") && void replaceMicrophone(refused, true), signal);
     navigator.mediaDevices.addEventListener("devicechange", () => void lookForMicrophone(refused), {
       signal,
     });
@@ -166,4 +175,11 @@ export function openCall(options: CallOptions): Call {
       return stream && !(side === "user" && muted) ? meter(stream)() : 0;
     },
   };
+}
+
+function close(stream: MediaStream | undefined): void {
+  for (const track of stream?.getTracks() ?? []) {
+    track.onended = null;
+    track.stop();
+  }
 }

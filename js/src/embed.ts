@@ -6,6 +6,7 @@ import { type Backend, createHttpBackend } from "./backend";
 import { Failure } from "./failure";
 import type { Turn } from "./fold/turn";
 import { type Problem, problem, type SessionStatus } from "./protocol";
+import { record } from "./reading";
 import { createSession, type Session } from "./session";
 import type { Activity } from "./state";
 import { connect } from "./webrtc";
@@ -23,6 +24,8 @@ export interface StartOptions {
   readonly instructions?: string;
   readonly voice?: string;
   readonly model?: string;
+  /** The user's turns begin and end with `talk`: the microphone is closed in between. */
+  readonly pushToTalk?: boolean;
   /** More of the session, in the wire form of the GA Realtime API; it wins over the words above. */
   readonly session?: Readonly<Record<string, unknown>>;
 }
@@ -36,6 +39,7 @@ const OPTIONS: Readonly<Record<keyof StartOptions, true>> = {
   instructions: true,
   voice: true,
   model: true,
+  pushToTalk: true,
   session: true,
 };
 
@@ -56,6 +60,8 @@ export interface Voice {
   say(text: string): void;
   /** Switch the microphone off, or on again; before a start, for the session that comes. */
   mute(muted: boolean): void;
+  /** With `pushToTalk`: the user begins to speak, which cuts the agent short, or has spoken and is answered. */
+  talk(held: boolean): void;
   onstatus: ((status: SessionStatus, activity: Activity | null) => void) | null;
   onerror: ((problem: VoiceProblem) => void) | null;
   /** Called with each turn that is new or has changed; `id` tells which one. */
@@ -92,6 +98,7 @@ export function createVoice(tag: HTMLOrSVGScriptElement | null = document.curren
       muted = next;
       session?.mute(next);
     },
+    talk: (held) => session?.talk(held),
     say: (text) => {
       const failure = session ? session.say(text) : new Failure("not_live");
       if (failure) throw asError(failure);
@@ -114,15 +121,17 @@ function readTag(tag: HTMLOrSVGScriptElement | null): Place {
 function open(voice: Voice, place: Place, options: StartOptions): Session {
   const { endpoint = place.endpoint, app = place.app, key, provider, signedIn } = options;
   const waits = new Map<string, number>();
+  const wire = wireSession(options);
   const backend = createHttpBackend({
     endpoint,
-    session: wireSession(options),
+    session: wire,
     ...(app ? { app } : {}),
     ...(key ? { key } : {}),
     ...(provider ? { provider } : {}),
     ...(signedIn ? { signedIn } : {}),
   });
   const session = createSession({ backend: noting(backend, waits), connect });
+  session.pushToTalk(endsByButton(wire) ? { autoRespond: true } : null);
   session.subscribe(watch(voice, session, waits));
   return session;
 }
@@ -145,8 +154,12 @@ function noting(backend: Backend, waits: Map<string, number>): Backend {
  * OpenAI Realtime API reference, the session object: voice is an option of the audio output, and what the user says is
  * written down only where a model for it is named.
  */
-function wireSession({ instructions, voice, model, session }: StartOptions): Record<string, unknown> {
-  const input = { transcription: { model: "gpt-realtime-whisper" } };
+function wireSession(options: StartOptions): Record<string, unknown> {
+  const { instructions, voice, model, pushToTalk, session } = options;
+  const input = {
+    transcription: { model: "gpt-realtime-whisper" },
+    ...(pushToTalk ? { turn_detection: null } : {}),
+  };
   return {
     type: "realtime",
     ...(model ? { model } : {}),
@@ -154,6 +167,11 @@ function wireSession({ instructions, voice, model, session }: StartOptions): Rec
     audio: { input, ...(voice ? { output: { voice } } : {}) },
     ...session,
   };
+}
+
+/** OpenAI Realtime API reference, turn_detection: null where the service shall not look for the end of a turn. */
+function endsByButton(session: Record<string, unknown>): boolean {
+  return record(record(session.audio).input).turn_detection === null;
 }
 
 /** Tell the page what has changed since it was last told. */

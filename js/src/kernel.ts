@@ -9,6 +9,7 @@ import { Failure, withDeadline } from "./failure";
 import { createOutbox } from "./outbox";
 import { type Environment, uuid } from "./preflight";
 import type { Envelope } from "./protocol";
+import { count, elements } from "./reading";
 import type { Ticket } from "./transport";
 
 const PROTO = 1;
@@ -32,8 +33,11 @@ export interface Model {
 export interface Welcome {
   /** The state of an earlier or running session as JSON, or null. */
   readonly snapshot: unknown;
-  readonly settings: Readonly<Record<string, unknown>>;
+  readonly settings: Settings;
 }
+
+/** What the agent is set up to be: who answers, who ends the user's turns. */
+export type Settings = Readonly<Record<string, unknown>>;
 
 export interface Command {
   readonly do: string;
@@ -43,9 +47,13 @@ export interface Command {
 export interface KernelOptions {
   readonly model: Model;
   readonly environment: Promise<Environment>;
-  /** What answers a `resync`; `state` is JSON. */
-  readonly snapshot: () => { log: string; seq: number; state: unknown } | null;
+  /** What answers a `resync`; `state` is JSON, `heard` the ids of the service's events that stand after `after`. */
+  readonly snapshot: (after: number) => { log: string; seq: number; state: unknown; heard: string[] } | null;
+  /** What the kernel has heard of the session beside this page, for a log. */
+  readonly onHeard: (log: string, events: readonly unknown[]) => void;
   readonly onWelcome: (welcome: Welcome) => void;
+  /** An option has changed. */
+  readonly onSettings: (settings: Settings) => void;
   readonly onCommand: (command: Command) => void;
   /** What is left at the endpoint, as JSON. */
   readonly onAllowance: (left: unknown) => void;
@@ -128,11 +136,13 @@ export function openKernel(options: KernelOptions): Kernel {
       become(message.proto === PROTO ? "ready" : "mismatch");
       options.onWelcome({ snapshot: message.snapshot ?? null, settings: message.settings ?? {} });
     }
+    if (message.op === "settings") options.onSettings(message.settings ?? {});
     if (message.op === "reply") calls.get(String(message.id))?.(message);
     if (message.op === "command" && typeof message.do === "string") options.onCommand(message as Command);
     if (message.op === "allowance") options.onAllowance(message.allowance);
+    if (message.op === "heard") options.onHeard(String(message.log), elements(message.events));
     if (message.op === "resync") {
-      const snapshot = options.snapshot();
+      const snapshot = options.snapshot(count(message.after) ?? 0);
       if (snapshot?.log !== message.log) return;
       outbox.drop();
       post({ op: "snapshot", ...snapshot });
@@ -185,7 +195,8 @@ export function openKernel(options: KernelOptions): Kernel {
   const backend: Backend = {
     open: (sdp) => ask("open", { log: current, sdp }, tooLate),
     // A later try may have succeeded by then: it is the same session.
-    reopen: ({ id }, sdp) => ask("reopen", { session: id, sdp }, (late) => live || tooLate(late)),
+    reopen: ({ id }, sdp) =>
+      ask("reopen", { log: current, session: id, sdp }, (late) => live || tooLate(late)),
     connected: async ({ id, call_id }) => {
       await call("connected", { session: id, call_id: call_id ?? null });
     },
@@ -231,17 +242,8 @@ export function openKernel(options: KernelOptions): Kernel {
 }
 
 interface Message {
-  readonly op?: unknown;
-  readonly client?: unknown;
-  readonly holder?: unknown;
-  readonly id?: unknown;
-  readonly log?: unknown;
-  readonly do?: unknown;
-  readonly proto?: unknown;
-  readonly snapshot?: unknown;
-  readonly settings?: Readonly<Record<string, unknown>>;
-  readonly result?: unknown;
-  readonly allowance?: unknown;
+  readonly [member: string]: unknown;
+  readonly settings?: Settings;
   readonly problem?: Problem;
 }
 

@@ -6,9 +6,8 @@ import type { Call } from "./call";
 import { asFailure, type Failure } from "./failure";
 import { type Log, note } from "./log";
 import { persevere } from "./persevere";
-import { uuid } from "./preflight";
 import type { WireEvent } from "./protocol";
-import { echoesOf, seeds } from "./seed";
+import { seeds } from "./seed";
 import type { State } from "./state";
 import type { Ticket } from "./transport";
 
@@ -27,8 +26,8 @@ export interface ReopeningOptions {
   readonly ask: (sdp: string) => Promise<Ticket>;
   /** Another call has the session's place; nothing of the former one comes any more. */
   readonly onReplaced: () => void;
-  /** The new call stands and knows what was said; it has not got yet what was to be sent meanwhile. */
-  readonly onStanding: (held: readonly WireEvent[]) => void;
+  /** The new call stands: it is to be told this first, what was said and what was to be sent meanwhile. */
+  readonly onStanding: (events: readonly WireEvent[]) => void;
   /** There is no call any more, and no other can be had. */
   readonly onLost: (why: Failure) => void;
 }
@@ -41,15 +40,12 @@ export interface Reopening {
   /** Whether what is to be sent now must wait until the new call stands. */
   holding(): boolean;
   hold(event: WireEvent): void;
-  /** Whether the service only says again what it was told of the conversation. */
-  isEcho(event: unknown): boolean;
 }
 
 export function createReopening(options: ReopeningOptions): Reopening {
   const { call, log, signal } = options;
   let busy = false;
   let held: WireEvent[] | null = null;
-  let isEcho: Reopening["isEcho"] = () => false;
   let tried = Number.NEGATIVE_INFINITY;
 
   const replace = async () => {
@@ -61,12 +57,9 @@ export function createReopening(options: ReopeningOptions): Reopening {
       return sdp;
     });
     signal.throwIfAborted();
-    const told = seeds(log.state.turns, newItemId);
-    isEcho = echoesOf(told);
-    for (const event of told) call.send(event);
     const waiting = held ?? [];
     held = null;
-    options.onStanding(waiting);
+    options.onStanding([...seeds(log.state.turns), ...waiting]);
   };
   const recover = async () => {
     if (busy) return;
@@ -100,16 +93,10 @@ export function createReopening(options: ReopeningOptions): Reopening {
     busy: () => busy,
     holding: () => held !== null,
     hold: (event) => held?.push(event),
-    isEcho: (event) => isEcho(event),
   };
 }
 
 /** Whether a service that has ended the call did so for its age, to the second; it may or may not have said so. */
 export function isAged({ session }: State): boolean {
   return Date.now() >= ((session?.expires_at ?? Number.POSITIVE_INFINITY) - 1) * 1000;
-}
-
-/** Realtime API reference, conversation.item.create: an id has at most 32 characters. */
-export function newItemId(): string {
-  return `item_${uuid().replaceAll("-", "").slice(0, 24)}`;
 }

@@ -1,26 +1,25 @@
 /**
  * What a new call is told of the conversation so far, for a service does not carry it over: one item for each turn that
- * is over, under an id of its own, so that what the service says of it is known for an echo.
+ * is over, under an id which tells the folds that it only repeats one.
  * Pure. It must not know when a call is replaced.
  *
  * Protocol facts: OpenAI Realtime API reference, conversation.item.create (an id has at most 32 characters; only text
  * may be put into an assistant's mouth; no response follows).
  */
+import { SEED } from "./fold/items";
 import type { Turn } from "./fold/turn";
+import { uuid } from "./preflight";
 import type { WireEvent } from "./protocol";
-import { name, record } from "./reading";
 
 /** The newest turns, as many as these bounds take in; a longer text loses its end. */
 const MOST_ITEMS = 100;
 const MOST_CHARACTERS = 40_000;
 const LONGEST = 8_000;
 
-const ECHOES = ["conversation.item.added", "conversation.item.created", "conversation.item.done"];
-
 type Item = Readonly<Record<string, unknown>>;
 
 /** The events that tell a new call what these turns said, in order. An event has its item's id for an id. */
-export function seeds(turns: readonly Turn[], newItemId: () => string): WireEvent[] {
+export function seeds(turns: readonly Turn[]): WireEvent[] {
   const chosen: Item[] = [];
   let characters = 0;
   for (const turn of turns.toReversed()) {
@@ -30,24 +29,9 @@ export function seeds(turns: readonly Turn[], newItemId: () => string): WireEven
     chosen.unshift(...items);
   }
   return chosen.map((item) => {
-    const id = newItemId();
+    const id = `${SEED}${uuid().replaceAll("-", "").slice(0, 24)}`;
     return { type: "conversation.item.create", event_id: id, item: { id, ...item } };
   });
-}
-
-/** Recognises what a service says of seeds: that it has them, and, but for the first, that it does not want one. */
-export function echoesOf(events: readonly WireEvent[]): (event: unknown) => boolean {
-  const ids = new Set(events.map(({ event_id }) => event_id));
-  let refused = false;
-  return (data) => {
-    const event = record(data);
-    if (event.type === "error" && ids.has(record(event.error).event_id)) {
-      const again = refused;
-      refused = true;
-      return again;
-    }
-    return ECHOES.includes(name(event.type) ?? "") && ids.has(record(event.item).id);
-  };
 }
 
 function itemsOf({ role, status, text, heard, call }: Turn): Item[] {

@@ -4,59 +4,25 @@
  * It must not know how the page reaches the endpoint, how a connection is made, or how a session looks.
  */
 import type { Backend } from "./backend";
-import { type Call, openCall, type Side } from "./call";
+import { type Call, openCall } from "./call";
 import { asFailure, Failure } from "./failure";
 import { type Log, note, noteFailure, openLog } from "./log";
 import { uuid } from "./preflight";
 import type { Envelope, WireEvent } from "./protocol";
-import { createReopening, isAged, newItemId, type Reopening } from "./reopening";
+import { createPushToTalk } from "./push_to_talk";
+import { createReopening, isAged, type Reopening } from "./reopening";
 import { createSequencer, type Sequencer } from "./sequencer";
+import type { Session } from "./session_face";
 import { State } from "./state";
 import type { Connect, Report, Ticket } from "./transport";
+
+export type { Session, View } from "./session_face";
 
 export interface SessionOptions {
   readonly backend: Backend;
   readonly connect: Connect;
   /** Sees every envelope, in order: the bridge to the kernel. */
   readonly onEnvelope?: (log: string, envelope: Envelope) => void;
-}
-
-/** What there is to show. `state` is changed in place: read it, never keep it. */
-export interface View {
-  readonly state: State;
-  /** A call is being opened or runs in this page. */
-  readonly busy: boolean;
-  readonly muted: boolean;
-  readonly soundBlocked: boolean;
-}
-
-export interface Session {
-  view(): View;
-  /** The newest log of this page, or null before the first start. */
-  log(): Log | null;
-  /** Calls back after every change. Returns the way to stop that. */
-  subscribe(listener: () => void): () => void;
-  /**
-   * Begin a log, under the id that somebody else has chosen for it, unless a call runs, which is joined. Resolves when
-   * the session is live, else rejects with a `Failure`, which the log shows too: it may go unheard.
-   */
-  start(log?: string): Promise<void>;
-  /** End the call, if any; with a code of the catalogue when it was not the user's wish. */
-  stop(code?: string): void;
-  /**
-   * The user types instead of speaking. Returns why it could not be sent, which a running log shows too, or null; what
-   * is not sent interrupts nobody.
-   */
-  say(text: string, itemId?: string): Failure | null;
-  /** Silence the agent and drop the rest of what it was going to say. */
-  interrupt(): void;
-  /** Tell the service what has changed of the session's options: the `session` of a `session.update`. */
-  update(session: object): void;
-  mute(muted: boolean): void;
-  enableSound(): void;
-  /** Show an earlier conversation. A call of this page keeps its own. */
-  restore(state: State): void;
-  level(side: Side): number;
 }
 
 /** `ticket` is null until the endpoint has answered; it and the sequencer are the newest call's. */
@@ -96,6 +62,7 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
     const { abort, log: its, ticket } = attempt;
     attempt = null;
     soundBlocked = false;
+    button.drop();
     abort.abort(failure ?? STOPPED);
     if (failure && its.state.errors.at(-1)?.code !== failure.code) noteFailure(its, failure);
     note(its, "status", failure ? { status, code: failure.code } : { status });
@@ -120,8 +87,11 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
   };
   const hear = (told: Report) => {
     if (!attempt) return;
-    if (told.type === "event" && !attempt.reopening.isEcho(told.event))
-      attempt.sequencer.observe(attempt.log.append("in", told.event));
+    if (told.type === "event") {
+      const event = attempt.log.append("in", told.event);
+      attempt.sequencer.observe(event);
+      button.observe(event);
+    }
     if (told.type === "wavering") note(attempt.log, "status", { status: "reconnecting" });
     if (told.type === "steady") note(attempt.log, "status", { status: "live" });
     if (told.type === "over" && !attempt.reopening.busy()) {
@@ -160,7 +130,7 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
     });
     const call = openCall({
       connect,
-      muted,
+      muted: muted || !button.open(),
       signal: abort.signal,
       exchange: async (sdp) => {
         const { sdp: answer, ...ticket } = await exchange(abort.signal, () => backend.open(sdp));
@@ -188,9 +158,9 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
       onReplaced: () => {
         if (attempt) attempt.sequencer = createSequencer(send, uuid);
       },
-      onStanding: (held) => {
+      onStanding: (events) => {
         if (attempt) confirm(attempt);
-        held.forEach(send);
+        events.forEach(send);
       },
       onLost: ({ detail }) => failed(new Failure("connection_lost", detail)),
     });
@@ -205,8 +175,22 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
       send({ type: "output_audio_buffer.clear", event_id: uuid() }); // else its refusal could be taken for a response's
   };
 
+  const respond = () => attempt?.sequencer.request();
+  const applyMute = () => {
+    attempt?.call.mute(muted || !button.open());
+    changed();
+  };
+  const button = createPushToTalk({ send, interrupt, respond, onChange: applyMute, newId: uuid });
+
   return {
-    view: () => ({ state, busy: attempt !== null, muted, soundBlocked }),
+    view: () => ({
+      state,
+      busy: attempt !== null,
+      muted,
+      pushToTalk: button.on(),
+      held: button.held(),
+      soundBlocked,
+    }),
     log: () => log,
     subscribe: (listener) => {
       listeners.add(listener);
@@ -228,12 +212,20 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
       attempt.sequencer.request();
       return null;
     },
+    overhear: (id, events) => {
+      for (const event of events) if (attempt?.log.id === id) hear({ type: "event", event });
+    },
     interrupt,
+    respond,
     update: (session) => send({ type: "session.update", event_id: uuid(), session }),
     mute: (next) => {
       muted = next;
-      attempt?.call.mute(next);
-      changed();
+      applyMute();
+    },
+    pushToTalk: button.choose,
+    talk: (held) => {
+      if (!held) button.release();
+      else if (attempt && state.status === "live" && !muted) button.press();
     },
     enableSound: () => attempt?.call.enableSound(),
     restore: (earlier) => {
@@ -243,4 +235,9 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
     },
     level: (side) => attempt?.call.level(side) ?? 0,
   };
+}
+
+/** Realtime API reference, conversation.item.create: an id has at most 32 characters. */
+function newItemId(): string {
+  return `item_${uuid().replaceAll("-", "").slice(0, 24)}`;
 }

@@ -6,7 +6,7 @@
  */
 import { type Left, leftOf } from "./allowance";
 import { createAudience } from "./audience";
-import { type Command, type Kernel, type Link, type Model, openKernel } from "./kernel";
+import { type Command, type Kernel, type Link, type Model, openKernel, type Settings } from "./kernel";
 import { inspect } from "./preflight";
 import { problem } from "./protocol";
 import { isRecord } from "./reading";
@@ -35,22 +35,30 @@ export default function widget() {
 }
 
 function createAgent(model: Model): Agent {
-  let settings: Readonly<Record<string, unknown>> = {};
+  let settings: Settings = {};
   let left: Left | null = null;
+  const onSettings = (told: Settings) => {
+    settings = told;
+    session.pushToTalk(told.push_to_talk === true ? { autoRespond: told.auto_respond === true } : null);
+    store.refresh();
+  };
   // The three know each other only through these closures, which run after all of them exist.
   const kernel: Kernel = openKernel({
     model,
     environment: inspect(),
-    snapshot: () => {
+    snapshot: (after) => {
       const log = session.log();
-      return log && { log: log.id, seq: log.state.seq, state: log.state.toJSON() };
+      return (
+        log && { log: log.id, seq: log.state.seq, state: log.state.toJSON(), heard: log.heardAfter(after) }
+      );
     },
+    onHeard: (log, events) => session.overhear(log, events),
     onWelcome: (welcome) => {
-      settings = welcome.settings;
       const earlier = readState(welcome.snapshot);
       if (earlier) session.restore(earlier);
-      store.refresh();
+      onSettings(welcome.settings);
     },
+    onSettings,
     onCommand: (command) => obey(session, command),
     onAllowance: (told) => {
       left = leftOf(told, new Date());
@@ -101,6 +109,7 @@ function obey(session: Session, command: Command): void {
   if (command.do === "start") void session.start(text(command.log) ?? undefined);
   if (command.do === "stop") session.stop();
   if (command.do === "interrupt") session.interrupt();
+  if (command.do === "respond") session.respond();
   if (command.do === "update" && isRecord(command.session)) session.update(command.session);
   if (command.do === "mute") session.mute(command.muted === true);
   if (command.do === "say") session.say(text(command.text) ?? "", text(command.item_id) ?? undefined);

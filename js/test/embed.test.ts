@@ -303,3 +303,20 @@ it("hangs up by a request when the page stays", async () => {
   expect(beacon).not.toHaveBeenCalled();
   expect(requests().at(-1)).toEqual([`${location.origin}/v1/sessions/ses_1/ended`, { reason: "stopped" }]);
 });
+
+it.each([{ pushToTalk: true }, { session: { audio: { input: { turn_detection: null } } } }])(
+  "ends the user's turns by talk where no turn detection is wanted: %j",
+  async (options) => {
+    await live(options);
+    const [[, body]] = requests() as [[string, { session: { audio: { input: object } } }]];
+    expect(body.session.audio.input).toMatchObject({ turn_detection: null });
+    const [track] = browser.streams[0]?.tracks ?? [];
+    expect(track?.enabled).toBe(false);
+    voice.talk(true);
+    expect(track?.enabled).toBe(true);
+    await vi.advanceTimersByTimeAsync(1_000);
+    voice.talk(false);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(FakePeerConnection.last.channel.types()).toContain("input_audio_buffer.commit");
+  },
+);

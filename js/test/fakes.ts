@@ -7,7 +7,14 @@ export class FakeTrack extends EventTarget {
   readyState = "live";
   enabled = true;
   onended: (() => void) | null = null;
-  getSettings = () => ({ deviceId: "default" });
+  /** Which device it is, where the browser says so. */
+  deviceId: string | undefined;
+  getSettings = () => ({ deviceId: this.deviceId });
+  /** Its device goes. */
+  unplug() {
+    this.stop();
+    this.onended?.();
+  }
   stop() {
     this.readyState = "ended";
   }
@@ -113,13 +120,28 @@ export class FakePeerConnection {
   }
 }
 
+/** What is plugged in; `list` may change. */
+class FakeDevices extends EventTarget {
+  list = [{ kind: "audioinput", deviceId: "", label: "" }];
+  constructor(readonly getUserMedia: (asked: MediaStreamConstraints) => Promise<FakeStream>) {
+    super();
+  }
+  enumerateDevices = async () => this.list;
+  plug(...names: string[]) {
+    this.list = names.flatMap((name) =>
+      ["audioinput", "audiooutput"].map((kind) => ({ kind, deviceId: `${kind}-${name}`, label: name })),
+    );
+    this.dispatchEvent(new Event("devicechange"));
+  }
+}
+
 /** One for all tests of a file, as a page has one: its state changes, the object does not. */
 const microphonePermission = { state: "granted" };
 
 /** Put the doubles where a browser has the real ones. Returns the microphone's streams as they are opened. */
 export function installBrowser({ permission = "granted" } = {}) {
   const streams: FakeStream[] = [];
-  const getUserMedia = vi.fn(async () => {
+  const getUserMedia = vi.fn(async (_asked: MediaStreamConstraints) => {
     const stream = new FakeStream();
     streams.push(stream);
     return stream;
@@ -143,24 +165,17 @@ export function installBrowser({ permission = "granted" } = {}) {
   vi.stubGlobal("reportError", vi.fn());
   vi.spyOn(HTMLMediaElement.prototype, "play").mockResolvedValue();
   vi.spyOn(HTMLMediaElement.prototype, "pause").mockReturnValue();
-  let inputs = ["default"];
-  const mediaDevices = Object.assign(new EventTarget(), {
-    getUserMedia,
-    enumerateDevices: async () => inputs.map((deviceId) => ({ kind: "audioinput", deviceId })),
-  });
-  Object.defineProperty(navigator, "mediaDevices", { configurable: true, value: mediaDevices });
+  const devices = new FakeDevices(getUserMedia);
+  Object.defineProperty(navigator, "mediaDevices", { configurable: true, value: devices });
+  localStorage.clear();
   Object.defineProperty(navigator, "permissions", {
     configurable: true,
     value: { query: async () => microphonePermission },
   });
   return {
     streams,
+    devices,
     getUserMedia,
-    /** From now on there are these microphones. */
-    plug: (devices: string[]) => {
-      inputs = devices;
-      mediaDevices.dispatchEvent(new Event("devicechange"));
-    },
     live: () =>
       streams.flatMap(({ tracks }) => tracks).filter(({ readyState }) => readyState === "live").length,
   };

@@ -16,8 +16,10 @@ const environment: Environment = {
 let model: FakeModel;
 let kernel: Kernel;
 let welcomes: Welcome[];
+let settings: unknown[];
 let commands: Command[];
 let allowances: unknown[];
+let heard: unknown[];
 let lost: number;
 let seq: number;
 
@@ -25,15 +27,19 @@ beforeEach(async () => {
   vi.useFakeTimers();
   model = new FakeModel();
   welcomes = [];
+  settings = [];
   commands = [];
   allowances = [];
+  heard = [];
   lost = 0;
   seq = 0;
   kernel = openKernel({
     model,
     environment: Promise.resolve(environment),
-    snapshot: () => ({ log: "log", seq, state: { seq } }),
+    snapshot: (after) => ({ log: "log", seq, state: { seq }, heard: [`after ${after}`] }),
+    onHeard: (log, events) => heard.push([log, events]),
     onWelcome: (welcome) => welcomes.push(welcome),
+    onSettings: (told) => settings.push(told),
     onCommand: (command) => commands.push(command),
     onAllowance: (left) => allowances.push(left),
     onLost: () => {
@@ -201,14 +207,24 @@ it("answers a gap with one snapshot, which stands for what still waited", async 
   model.welcome();
   push("response.output_audio_transcript.delta");
   push("response.output_audio_transcript.delta");
-  model.tell({ op: "resync", log: "log" });
+  model.tell({ op: "resync", log: "log", after: 7 });
   expect(model.ops("snapshot")).toEqual([
-    { op: "snapshot", client: model.client, log: "log", seq: 2, state: { seq: 2 } },
+    { op: "snapshot", client: model.client, log: "log", seq: 2, state: { seq: 2 }, heard: ["after 7"] },
   ]);
   await pass(1000);
   expect(batches()).toEqual([[1]]);
   model.tell({ op: "resync", log: "an older one" });
   expect(model.ops("snapshot")).toHaveLength(1);
+});
+
+it("passes on what the kernel has heard of the session beside this page, whatever that is", () => {
+  model.welcome();
+  model.tell({ op: "heard", log: "log", events: [{ type: "response.done" }] });
+  model.tell({ op: "heard", log: "log", events: "none" });
+  expect(heard).toEqual([
+    ["log", [{ type: "response.done" }]],
+    ["log", []],
+  ]);
 });
 
 it("passes on what the kernel tells this page of the allowance", () => {
@@ -363,4 +379,10 @@ it("doubts a kernel that does not answer to the end of a call, and greets it aga
   expect(kernel.link()).toBe("silent");
   model.welcome();
   expect(kernel.link()).toBe("ready");
+});
+
+it("hands on what the agent is set up to be as it changes", () => {
+  goLive();
+  model.tell({ op: "settings", settings: { push_to_talk: true } });
+  expect(settings).toEqual([{ push_to_talk: true }]);
 });

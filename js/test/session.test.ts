@@ -3,6 +3,7 @@ import { beforeEach, expect, it, vi } from "vitest";
 import type { Backend } from "../src/backend";
 import { Failure } from "../src/failure";
 import type { Envelope } from "../src/protocol";
+import { TAIL_MS, TAP_MS } from "../src/push_to_talk";
 import { createSession, type Session } from "../src/session";
 import type { ConnectOptions } from "../src/transport";
 import { connect } from "../src/webrtc";
@@ -383,11 +384,11 @@ it("mutes by silencing the track, also a microphone that opens later", async () 
 
 it("takes the next microphone when one is unplugged, and says so when there is none", async () => {
   await live();
-  browser.streams[0]?.tracks[0]?.onended?.();
+  browser.streams[0]?.tracks[0]?.unplug();
   await settle();
   expect(FakePeerConnection.last.sender.track).toBe(browser.streams[1]?.tracks[0]);
   browser.getUserMedia.mockRejectedValue(new DOMException("none", "NotFoundError"));
-  browser.streams[1]?.tracks[0]?.onended?.();
+  browser.streams[1]?.tracks[0]?.unplug();
   await settle();
   expect(state().errors).toMatchObject([{ code: "mic_lost", detail: "No microphone was found." }]);
   expect(state().status).toBe("live");
@@ -396,11 +397,10 @@ it("takes the next microphone when one is unplugged, and says so when there is n
 it("takes the microphone that is plugged in after the last one went", async () => {
   await live();
   browser.getUserMedia.mockRejectedValueOnce(new DOMException("none", "NotFoundError"));
-  browser.streams[0]?.tracks[0]?.stop();
-  browser.streams[0]?.tracks[0]?.onended?.();
+  browser.streams[0]?.tracks[0]?.unplug();
   await settle();
   session.mute(true);
-  for (const _ of [1, 2, 3]) browser.plug(["another"]);
+  for (const _ of [1, 2, 3]) browser.devices.plug("another");
   await settle();
   expect(browser.getUserMedia).toHaveBeenCalledTimes(3);
   expect(FakePeerConnection.last.sender.track).toBe(browser.streams[1]?.tracks[0]);
@@ -410,23 +410,25 @@ it("takes the microphone that is plugged in after the last one went", async () =
 it("opens one microphone when it hears twice that one went", async () => {
   await live();
   browser.streams[0]?.tracks[0]?.stop();
-  browser.plug(["default"]);
-  browser.streams[0]?.tracks[0]?.onended?.();
-  browser.plug(["default"]);
+  browser.devices.plug("default");
+  browser.streams[0]?.tracks[0]?.unplug();
+  browser.devices.plug("default");
   await settle();
   expect(browser.live()).toBe(1);
 });
 
 it("misses a microphone whose end nobody has told, and keeps one that is still there", async () => {
   await live();
-  browser.plug(["default", "headset"]);
+  const [track] = browser.streams[0]?.tracks ?? [];
+  if (track) track.deviceId = "audioinput-default";
+  browser.devices.plug("default", "headset");
   await settle();
   expect(browser.getUserMedia).toHaveBeenCalledOnce();
-  browser.plug(["headset"]);
+  browser.devices.plug("headset");
   await settle();
   expect(FakePeerConnection.last.sender.track).toBe(browser.streams[1]?.tracks[0]);
   session.stop();
-  browser.plug([]);
+  browser.devices.plug();
   await settle();
   expect(browser.getUserMedia).toHaveBeenCalledTimes(2);
 });
@@ -436,7 +438,7 @@ it("takes the next microphone when one is unplugged before the call stands", asy
   backend.open.mockReturnValue(answer.promise);
   const started = session.start();
   await settle();
-  browser.streams[0]?.tracks[0]?.onended?.();
+  browser.streams[0]?.tracks[0]?.unplug();
   await settle();
   expect(browser.getUserMedia).toHaveBeenCalledTimes(2);
   answer.resolve(ticket);
@@ -452,7 +454,7 @@ it("says so when there is no other microphone before the call stands, and goes o
   const started = session.start();
   await settle();
   browser.getUserMedia.mockRejectedValue(new DOMException("none", "NotFoundError"));
-  browser.streams[0]?.tracks[0]?.onended?.();
+  browser.streams[0]?.tracks[0]?.unplug();
   await settle();
   expect(errors()).toEqual(["mic_lost"]);
   FakePeerConnection.last.connect();
@@ -465,7 +467,7 @@ it("a call that is refused after its microphone was replaced has failed of nothi
   backend.open.mockReturnValue(answer.promise);
   const started = session.start();
   await settle();
-  browser.streams[0]?.tracks[0]?.onended?.();
+  browser.streams[0]?.tracks[0]?.unplug();
   await settle();
   answer.reject(new Failure("rate_limited"));
   await expect(started).rejects.toMatchObject({ code: "rate_limited" });
@@ -517,6 +519,39 @@ it("writes events down under their GA names and without their audio", async () =
   });
 });
 
+it("takes each event once, whoever brings it first, and has its replies one after the other by either", async () => {
+  await live();
+  const log = session.log()?.id ?? "";
+  const created = { type: "response.created", event_id: "e1", response: response("r1") };
+  const done = {
+    type: "response.done",
+    event_id: "e2",
+    response: { ...response("r1"), usage: { total_tokens: 5 } },
+  };
+  session.overhear(log, [created]);
+  session.say("Go on.");
+  channel().receive(created);
+  channel().receive(done);
+  session.overhear(log, [created, done]);
+  expect(state().usage.total_tokens).toBe(5);
+  expect(channel().sent.map(({ type }) => type)).toEqual([
+    "response.cancel",
+    "conversation.item.create",
+    "response.create",
+  ]);
+  expect(session.log()?.heardAfter(3)).toEqual(["e1", "e2"]);
+  expect(session.log()?.heardAfter(4)).toEqual(["e2"]);
+});
+
+it("takes nothing for another log than that of its call, nor when that is over", async () => {
+  await live();
+  const log = session.log()?.id ?? "";
+  session.overhear("other", [{ type: "error", event_id: "e1", error: { message: "No." } }]);
+  session.stop();
+  session.overhear(log, [{ type: "error", event_id: "e2", error: { message: "No." } }]);
+  expect(errors()).toEqual([]);
+});
+
 it("does not hear a connection that goes on reporting after its end", async () => {
   const reported = deferred<ConnectOptions["report"]>();
   const deaf = createSession({
@@ -532,4 +567,107 @@ it("does not hear a connection that goes on reporting after its end", async () =
   await deaf.start();
   (await reported.promise)({ type: "over", by: "network" });
   expect(deaf.view().state.status).toBe("live");
+});
+
+const enabled = () => browser.streams.at(-1)?.tracks[0]?.enabled;
+async function liveWithButton(autoRespond = true) {
+  session.pushToTalk({ autoRespond });
+  await live();
+}
+/** Hold the button for so many milliseconds. */
+async function hold(ms: number) {
+  session.talk(true);
+  await vi.advanceTimersByTimeAsync(ms);
+  session.talk(false);
+  await vi.advanceTimersByTimeAsync(TAIL_MS);
+}
+
+it("keeps the microphone closed between the turns that a button ends", async () => {
+  await liveWithButton();
+  expect(enabled()).toBe(false);
+  session.talk(true);
+  expect([enabled(), session.view().held]).toEqual([true, true]);
+  await vi.advanceTimersByTimeAsync(1_000);
+  session.talk(false);
+  expect([enabled(), session.view().held], "the last word is heard to its end").toEqual([true, false]);
+  await vi.advanceTimersByTimeAsync(TAIL_MS);
+  expect(enabled()).toBe(false);
+});
+
+it("begins a turn by clearing what was heard before, ends it by a commit, and asks for an answer to what came", async () => {
+  await liveWithButton();
+  await hold(1_000);
+  expect(channel().types()).toEqual(["input_audio_buffer.clear", "input_audio_buffer.commit"]);
+  channel().receive({ type: "input_audio_buffer.committed", item_id: "i1" });
+  expect(channel().types().at(-1)).toBe("response.create");
+});
+
+it("cuts the agent short when the button goes down", async () => {
+  await liveWithButton();
+  agentSpeaks();
+  session.talk(true);
+  expect(channel().types()).toEqual([
+    "response.cancel",
+    "output_audio_buffer.clear",
+    "input_audio_buffer.clear",
+  ]);
+});
+
+it("takes no tap for a turn, and asks for no answer to a turn without sound", async () => {
+  await liveWithButton();
+  await hold(TAP_MS - 50);
+  expect(channel().types()).toEqual(["input_audio_buffer.clear"]);
+  await hold(1_000);
+  const { event_id } = channel().sent.at(-1) ?? {};
+  const error = { type: "invalid_request_error", code: "input_audio_buffer_commit_empty", event_id };
+  channel().receive({ type: "error", error });
+  expect(channel().types().at(-1)).toBe("input_audio_buffer.commit");
+  expect([state().status, errors()]).toEqual(["live", []]);
+});
+
+it("goes on with the same turn when the button is down again before the last word is over", async () => {
+  await liveWithButton();
+  session.talk(true);
+  await vi.advanceTimersByTimeAsync(1_000);
+  session.talk(false);
+  session.talk(true);
+  await vi.advanceTimersByTimeAsync(TAIL_MS);
+  expect(enabled()).toBe(true);
+  session.talk(false);
+  await vi.advanceTimersByTimeAsync(TAIL_MS);
+  expect(channel().types()).toEqual(["input_audio_buffer.clear", "input_audio_buffer.commit"]);
+});
+
+it("does not answer before it is asked to where answers wait for that", async () => {
+  await liveWithButton(false);
+  await hold(1_000);
+  channel().receive({ type: "input_audio_buffer.committed", item_id: "i1" });
+  expect(channel().types()).not.toContain("response.create");
+  session.respond();
+  expect(channel().types().at(-1)).toBe("response.create");
+});
+
+it("opens and closes the microphone as the turn detection changes in a call", async () => {
+  await live();
+  session.pushToTalk({ autoRespond: true });
+  expect([enabled(), session.view().pushToTalk]).toEqual([false, true]);
+  session.talk(true);
+  session.pushToTalk(null);
+  expect([enabled(), session.view().held]).toEqual([true, false]);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(channel().types()).toEqual(["input_audio_buffer.clear"]);
+});
+
+it("lets go of the button with the call, and minds none outside one or under a mute", async () => {
+  session.pushToTalk({ autoRespond: true });
+  session.talk(true);
+  expect(session.view().held).toBe(false);
+  await live();
+  session.talk(true);
+  session.stop();
+  expect(session.view().held).toBe(false);
+  await live();
+  session.mute(true);
+  session.talk(true);
+  expect([session.view().held, enabled()]).toEqual([false, false]);
 });

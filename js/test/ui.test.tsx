@@ -559,3 +559,168 @@ it("a stop while the permission prompt stands leaves no microphone open", async 
   await pass(0);
   expect(late.tracks[0]?.stop).toHaveBeenCalled();
 });
+
+async function liveWithButton() {
+  HTMLElement.prototype.setPointerCapture = () => undefined;
+  model.welcome({ settings: { provider: "local", push_to_talk: true, auto_respond: true } });
+  await live();
+}
+const microphoneOpen = () => browser.streams.at(-1)?.tracks[0]?.enabled;
+const key = (type: string, init: KeyboardEventInit) =>
+  find("hold").dispatchEvent(new KeyboardEvent(type, { bubbles: true, cancelable: true, ...init }));
+
+it("shows a button to hold while one speaks only where the service does not find the turns, as it changes", async () => {
+  expect(all("hold")).toEqual([]);
+  await liveWithButton();
+  expect([find("hold").textContent, find("activity").textContent]).toEqual([
+    "Hold to talk",
+    "Waiting for you",
+  ]);
+  model.tell({ op: "settings", settings: { push_to_talk: false } });
+  await pass(0);
+  expect([all("hold"), find("activity").textContent]).toEqual([[], "Listening"]);
+});
+
+it.each<[string, () => unknown, () => unknown]>([
+  ["a pointer", () => pointer("pointerdown"), () => pointer("pointerup")],
+  ["a pointer that is taken away", () => pointer("pointerdown"), () => pointer("lostpointercapture")],
+  ["the space bar", () => key("keydown", { key: " " }), () => key("keyup", { key: " " })],
+  [
+    "Enter, when the window loses the focus",
+    () => key("keydown", { key: "Enter" }),
+    () => dispatchEvent(new Event("blur")),
+  ],
+  [
+    "a key, when the button loses the focus",
+    () => key("keydown", { key: " " }),
+    () => find("hold").dispatchEvent(new FocusEvent("blur")),
+  ],
+  ["the clicks of a screen reader", () => find("hold").click(), () => find("hold").click()],
+])("opens the microphone for as long as the button is held by %s", async (_, down, up) => {
+  await liveWithButton();
+  expect(microphoneOpen()).toBe(false);
+  down();
+  await pass(500);
+  expect([microphoneOpen(), find("hold").textContent, find("activity").textContent]).toEqual([
+    true,
+    "Let go to send",
+    "Hearing you",
+  ]);
+  up();
+  await pass(500);
+  expect([microphoneOpen(), find("hold").textContent]).toEqual([false, "Hold to talk"]);
+  expect(FakePeerConnection.last.channel.types().at(-1)).toBe("input_audio_buffer.commit");
+});
+const pointer = (type: string) =>
+  find("hold").dispatchEvent(new MouseEvent(type, { bubbles: true, button: 0 }));
+
+it("neither clicks nor begins anew while a key of the button repeats", async () => {
+  await liveWithButton();
+  expect(key("keydown", { key: "Enter" }), "else the browser clicks").toBe(false);
+  key("keydown", { key: "Enter", repeat: true });
+  expect(FakePeerConnection.last.channel.types()).toEqual(["input_audio_buffer.clear"]);
+  key("keydown", { key: "Enter", shiftKey: true });
+});
+
+it("lets go of the button when its last view goes", async () => {
+  await liveWithButton();
+  key("keydown", { key: " " });
+  views.pop()?.();
+  expect(microphoneOpen(), "the last word is heard to its end").toBe(true);
+  await pass(500);
+  expect(microphoneOpen()).toBe(false);
+});
+
+it("has an answer made when the notebook asks for it", async () => {
+  await live();
+  model.tell({ op: "command", do: "respond" });
+  expect(FakePeerConnection.last.channel.types()).toEqual(["response.create"]);
+});
+
+const options = (kind: string) =>
+  [...find(kind).querySelectorAll("option")].map(({ textContent }) => textContent);
+async function openDevices() {
+  const menu = find("devices") as HTMLDetailsElement;
+  menu.open = true;
+  menu.dispatchEvent(new Event("toggle"));
+  await pass(0);
+}
+async function pick(kind: string, value: string) {
+  const select = find(kind) as HTMLSelectElement;
+  select.value = value;
+  select.dispatchEvent(new Event("change", { bubbles: true }));
+  await pass(0);
+}
+const asked = () => browser.getUserMedia.mock.calls.map(([{ audio }]) => audio);
+
+it("lists the microphones that there are, as they come and go", async () => {
+  await openDevices();
+  expect(options("audioinput"), "before the microphone is allowed").toEqual(["The browser's choice"]);
+  browser.devices.plug("Laptop", "Headset");
+  await pass(0);
+  expect(options("audioinput")).toEqual(["The browser's choice", "Laptop", "Headset"]);
+  browser.devices.plug("Laptop");
+  await pass(0);
+  expect(options("audioinput")).toEqual(["The browser's choice", "Laptop"]);
+});
+
+it("begins with the microphone that was chosen, also after the page was loaded anew", async () => {
+  browser.devices.plug("Laptop", "Headset");
+  await openDevices();
+  await pick("audioinput", "audioinput-Headset");
+  for (const leave of views.splice(0)) leave();
+  show();
+  await live();
+  expect(asked()).toEqual([{ deviceId: { exact: "audioinput-Headset" } }]);
+});
+
+it("takes another microphone in the middle of a call, and its level, and closes the one before", async () => {
+  await live();
+  browser.devices.plug("Laptop", "Headset");
+  await openDevices();
+  await press("mute");
+  await pick("audioinput", "audioinput-Headset");
+  expect(asked()).toEqual([true, { deviceId: { exact: "audioinput-Headset" } }]);
+  const [before, now] = browser.streams;
+  expect([before?.tracks[0]?.readyState, now?.tracks[0]?.enabled]).toEqual(["ended", false]);
+  expect(FakePeerConnection.last.sender.track).toBe(now?.tracks[0]);
+  expect(all("error")).toEqual([]);
+  await press("stop");
+  expect(browser.live()).toBe(0);
+});
+
+it("keeps the microphone that it has when another cannot be opened, and says so", async () => {
+  await live();
+  browser.devices.plug("Laptop", "Headset");
+  await openDevices();
+  browser.getUserMedia.mockRejectedValueOnce(new DOMException("", "NotReadableError"));
+  await pick("audioinput", "audioinput-Headset");
+  expect([browser.live(), find("error").dataset.code, status()]).toEqual([1, "mic_busy", "live"]);
+});
+
+it("offers the loudspeakers only where a page may choose one, and sends the sound there", async () => {
+  await openDevices();
+  expect(all("audiooutput")).toEqual([]);
+  const setSinkId = vi.fn(async () => undefined);
+  Object.defineProperty(HTMLMediaElement.prototype, "setSinkId", { configurable: true, value: setSinkId });
+  browser.devices.plug("Laptop", "Headset");
+  (find("devices") as HTMLDetailsElement).open = false;
+  find("devices").dispatchEvent(new Event("toggle"));
+  await pass(0);
+  await openDevices();
+  await live();
+  await pick("audiooutput", "audiooutput-Headset");
+  expect(setSinkId).toHaveBeenCalledExactlyOnceWith("audiooutput-Headset");
+  await press("stop");
+  await live();
+  expect(setSinkId).toHaveBeenCalledTimes(2);
+  Reflect.deleteProperty(HTMLMediaElement.prototype, "setSinkId");
+});
+
+it("takes another microphone when the chosen one is not there any more", async () => {
+  localStorage.setItem("genmb-voice-audioinput", "audioinput-Headset");
+  browser.getUserMedia.mockRejectedValueOnce(new DOMException("", "OverconstrainedError"));
+  await live();
+  expect(asked().at(-1)).toEqual({ deviceId: { ideal: "audioinput-Headset" } });
+  expect([browser.live(), status()]).toEqual([1, "live"]);
+});

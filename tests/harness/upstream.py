@@ -11,7 +11,6 @@ WebRTC; Microsoft identity platform, client credentials flow.
 import asyncio
 import datetime
 import json
-import logging
 import os
 import secrets
 import socket
@@ -31,6 +30,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from harness.cloud_session import SILENT, CloudSession, hold
 from websockets.server import ServerProtocol
 
 from genmb_voice_widget.secret import Secret
@@ -49,7 +49,6 @@ OPENAI_KEY = "sk-openai-canary-77ac"
 ENTRA_TOKEN = "eyJ.entra-canary-e4.sig"
 ENTRA_SECRET = "entra-client-secret-canary-1c"
 DEPLOYMENT = "My-Realtime"
-SILENT = logging.Logger("stand-in", logging.CRITICAL + 1)
 
 
 @dataclass
@@ -202,12 +201,14 @@ class Call:
 
 @dataclass
 class Cloud(Server):
-    """Azure OpenAI, OpenAI and Microsoft Entra, each by its name."""
+    """Azure OpenAI, OpenAI and Microsoft Entra, each by its name; so many of its next secrets have `expired` at once."""
 
     deployments: set = field(default_factory=lambda: {DEPLOYMENT, "gpt-realtime-1.5"})
     takes_life: bool = True
+    expired: int = 0
     secrets: dict = field(default_factory=dict)
     calls: dict = field(default_factory=dict)
+    sessions: list = field(default_factory=list)
     names: "Names | None" = None
     attached: asyncio.Event = field(default_factory=asyncio.Event)
     detached: asyncio.Event = field(default_factory=asyncio.Event)
@@ -243,7 +244,26 @@ class Cloud(Server):
                 return error(404, "404", "Resource not found", named)
 
     async def upgrade(self, request, raw, reader, writer):
-        """The sideband: no greeting, whatever the test tells, until either side closes."""
+        """A session, opened with a short-lived secret; or, of a call, the sideband."""
+        query = parse_qs(urlsplit(request.path).query)
+        if "call_id" in query:
+            await self._sideband(request, raw, reader, writer)
+            return
+        session = self._opened(request.headers.get("authorization", "").removeprefix("Bearer "))
+        if session is None:
+            writer.write(error(401, "invalid_api_key", "Incorrect or expired key."))
+            await writer.drain()
+            return
+        self.sessions.append(CloudSession(session, self.deployments))
+        await hold(self.sessions[-1], raw, reader, writer)
+
+    def _opened(self, token):
+        """The session that a secret is good for now."""
+        expires_at, session = self.secrets.get(token, (0, None))
+        return session if expires_at > time.time() else None
+
+    async def _sideband(self, request, raw, reader, writer):
+        """No greeting, whatever the test tells, until either side closes."""
         call = self.calls.get(parse_qs(urlsplit(request.path).query).get("call_id", [""])[0])
         if not self._is_own(request) or call is None:
             writer.write(error(404, "call_id_not_found", f"No session found for {ENTRA_TOKEN}."))
@@ -306,7 +326,11 @@ class Cloud(Server):
             return error(404, "DeploymentNotFound", f"No deployment at {RESOURCE}.", named)
         life = wish["seconds"] if wish else 7200 if azure else 600
         value, expires_at = f"ek_canary_{secrets.token_hex(16)}", int(time.time()) + life
-        self.secrets[value] = (expires_at, session)
+        if self.expired:
+            self.expired -= 1
+            self.secrets[value] = (0, session)
+        else:
+            self.secrets[value] = (expires_at, session)
         made = {
             **session,
             "object": "realtime.session",
@@ -319,8 +343,8 @@ class Cloud(Server):
     def _call(self, request, azure, named):
         kind = request.headers.get("content-type", "")
         token = request.headers.get("authorization", "").partition(" ")[2]
-        expires_at, session = self.secrets.get(token, (0, None))
-        if session is not None and expires_at > time.time() and kind == "application/sdp":
+        session = self._opened(token)
+        if session is not None and kind == "application/sdp":
             offer = request.body.decode()
         elif azure:
             return error(401, "401", "This operation requires ephemeral tokens", named)

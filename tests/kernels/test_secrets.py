@@ -12,6 +12,12 @@ from websockets.asyncio.server import serve
 
 CANARY = "ek_canary_c0ffee"
 KEY = "gvk_shop_canary-beef"
+OPENAI_KEY = "sk-canary-0ddba11"
+AZURE = {
+    "AZURE_OPENAI_ENDPOINT": "https://canary-resource-77.openai.azure.com",
+    "AZURE_OPENAI_API_KEY": "azure-canary-5afe",
+    "AZURE_OPENAI_DEPLOYMENT": "gpt-realtime",
+}
 
 pytestmark = pytest.mark.kernel
 
@@ -43,6 +49,15 @@ other = VoiceAgent(endpoint="http://localhost:{port}", key=typed()); await other
     "await VoiceAgent(endpoint='http://127.0.0.1:9', key=typed()).allowance()",
     "import os; del os.environ['GENMB_VOICE_KEY']; await VoiceAgent(endpoint='{endpoint}/x').allowance()",
     "refused = VoiceAgent(endpoint='{endpoint}', model='refused'); await refused.start(headless=True)",
+    """
+del os.environ['GENMB_VOICE_ENDPOINT']
+cloud = [VoiceAgent(provider='azure'), VoiceAgent(provider='openai')]
+await cloud[0].start(headless=True)
+""",
+    "await cloud[1].start(headless=True)",
+    "os.environ['AZURE_OPENAI_API_KEY'] += ' x'; await cloud[0].start(headless=True)",
+    "del os.environ['AZURE_OPENAI_ENDPOINT']; await cloud[0].start(headless=True)",
+    "print(cloud, [vars(each) for each in cloud], [each._starter.client.__dict__ for each in cloud], cloud[0].errors)",
 ]
 
 
@@ -125,7 +140,9 @@ async def test_token_and_key_are_in_no_trait_repr_log_traceback_recording_or_sav
         store_widget_state=True,
         resources={"metadata": {"path": str(tmp_path)}},
     )
-    environment = {"GENMB_VOICE_ENDPOINT": endpoint, "GENMB_VOICE_KEY": KEY}
+    environment = {"GENMB_VOICE_ENDPOINT": endpoint, "GENMB_VOICE_KEY": KEY, "OPENAI_API_KEY": OPENAI_KEY}
+    # No cloud is reached from here.
+    environment |= AZURE | {"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1,localhost"}
     await client.async_execute(env=os.environ | environment)
     saved = nbformat.writes(notebook)
     errors = [output for cell in notebook.cells for output in cell.outputs if output.output_type == "error"]
@@ -133,7 +150,8 @@ async def test_token_and_key_are_in_no_trait_repr_log_traceback_recording_or_sav
     assert codes == [
         "insecure_endpoint",
         *("bad_option",) * 4,
-        *("endpoint_unreachable", "unauthorized", "provider_refused"),
+        *("endpoint_unreachable", "unauthorized", "secret_expired"),
+        *("provider_unreachable", "provider_unreachable", "provider_not_set_up", "provider_not_set_up"),
     ]
     assert "VoiceAgent(endpoint=…, key=…)" in errors[6].evalue, "who has sent no key is told how to"
     assert _seen == [f"Bearer {CANARY}"]
@@ -146,4 +164,5 @@ async def test_token_and_key_are_in_no_trait_repr_log_traceback_recording_or_sav
     log = (tmp_path / "everything.log").read_text()
     assert "HTTP Request: POST" in log
     for place in (saved, log, (tmp_path / "talk.jsonl").read_text()):
-        assert CANARY not in place and KEY not in place
+        for secret in (CANARY, KEY, OPENAI_KEY, AZURE["AZURE_OPENAI_API_KEY"]):
+            assert secret not in place

@@ -20,6 +20,7 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 
+from genmb_voice_widget.peer.faults import read_faults
 from genmb_voice_widget.peer.scripted import scripted_stages
 from genmb_voice_widget.peer.server import make_app
 
@@ -159,15 +160,15 @@ class Microphone(MediaStreamTrack):
 
 
 class RtcClient:
-    """A client that is a peer connection: a microphone, a loudspeaker and the channel `oai-events`."""
+    """A client that is a peer connection: a microphone, a loudspeaker and a channel for events."""
 
-    def __init__(self) -> None:
+    def __init__(self, label: str = "oai-events") -> None:
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.events = Events()
         self.microphone = Microphone()
         self.heard: list[np.ndarray] = []
         self.pc.addTrack(self.microphone)
-        self.channel = self.pc.createDataChannel("oai-events")
+        self.channel = self.pc.createDataChannel(label)
         self.channel.on("message", self.events.take)
         self.pc.on("track", self._listen)
         self.call_id = ""
@@ -190,14 +191,26 @@ class RtcClient:
                 }
                 response = await client.post(url, files=files, headers=headers)
         if response.status_code == 201:
-            self.answer = response.text
             self.call_id = response.headers["location"].rpartition("/")[2]
-            await self.pc.setRemoteDescription(RTCSessionDescription(response.text, "answer"))
-            async with asyncio.timeout(PATIENCE):
-                while self.channel.readyState != "open":
-                    await asyncio.sleep(0.002)
+            await self.take(response.text)
             self.connected_ms = (time.perf_counter() - begun) * 1000
         return response
+
+    async def take(self, answer: str) -> None:
+        """Connect by an answer, and wait until events can be exchanged."""
+        self.answer = answer
+        await self.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        async with asyncio.timeout(PATIENCE):
+            while self.channel.readyState != "open":
+                await asyncio.sleep(0.002)
+
+    async def connect_by(self, control: "WsClient", **members) -> None:
+        """Connect as Voice Live does it: the offer and the answer go by the control socket."""
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        await control.send("rtc.call.sdp.create", sdp_offer=self.pc.localDescription.sdp, **members)
+        created = await control.events.wait("rtc.call.sdp.created")
+        self.call_id = created["rtc_call_id"]
+        await self.take(created["sdp_answer"])
 
     def _listen(self, track) -> None:
         async def drain() -> None:
@@ -259,6 +272,29 @@ class Peer:
         assert response.status_code == 201, response.text
         return client
 
+    async def rtc_raw(self, take: Callable[[str], None]) -> RtcClient:
+        """Begin a call whose events are taken as the texts that they are."""
+        client = RtcClient()
+        client.channel.remove_all_listeners("message")
+        client.channel.on("message", take)
+        self._clients.append(client)
+        await client.connect(f"{self.url}/v1/realtime/calls", self.headers)
+        return client
+
+    async def voice_live(self, **members) -> tuple[WsClient, RtcClient]:
+        """Begin a call of Voice Live's: its control socket and its connection."""
+        control = await self.ws(
+            "/voice-live/realtime/calls?api-version=2026-01-01-preview&model=local", subprotocols=["realtime"]
+        )
+        return control, await self.rtc_by(control, **members)
+
+    async def rtc_by(self, control: WsClient, **members) -> RtcClient:
+        """Offer a call on a control socket, and connect."""
+        client = RtcClient("voice-live-events")
+        self._clients.append(client)
+        await client.connect_by(control, **members)
+        return client
+
     async def post(self, path: str, headers=None, **body) -> httpx.Response:
         async with httpx.AsyncClient() as client:
             return await client.post(
@@ -271,9 +307,10 @@ class Peer:
 
 
 @asynccontextmanager
-async def serving(stages, clock=time.time) -> AsyncIterator[Peer]:
+async def serving(stages, clock, faults) -> AsyncIterator[Peer]:
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(make_app(stages, SECRET, clock), log_level="error", timeout_graceful_shutdown=1)
+    app = make_app(stages, SECRET, clock, read_faults(faults))
+    config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     server.capture_signals = nullcontext
     ended = asyncio.Event()
@@ -291,11 +328,11 @@ async def serving(stages, clock=time.time) -> AsyncIterator[Peer]:
 
 @pytest.fixture
 async def start_peer():
-    """Start a peer: `await start_peer(transcripts, replies, clock=…)` or `await start_peer(stages=…)`."""
+    """Start a peer: `await start_peer(transcripts, replies, clock=…, faults=…)` or `await start_peer(stages=…)`."""
     running = []
 
-    async def start(transcripts=(), replies=None, stages=None, clock=time.time) -> Peer:
-        context = serving(stages or scripted_stages(transcripts, replies), clock)
+    async def start(transcripts=(), replies=None, stages=None, clock=time.time, faults="") -> Peer:
+        context = serving(stages or scripted_stages(transcripts, replies), clock, faults)
         running.append(context)
         return await context.__aenter__()
 

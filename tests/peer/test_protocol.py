@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genmb_voice_widget.peer import facts
+from genmb_voice_widget.peer.personas import AZURE
 from genmb_voice_widget.peer.protocol import Protocol
 from genmb_voice_widget.peer.protocol.client_events import CLIENT_EVENTS
+from genmb_voice_widget.peer.protocol.quirks import NONE
 from genmb_voice_widget.peer.protocol.session_config import DEFAULT_INSTRUCTIONS, new_session, update_session
 from genmb_voice_widget.peer.stages import Message, ToolOutput, Transcript
 from genmb_voice_widget.peer.wire_error import WireError
@@ -21,11 +23,11 @@ TOOL = {"type": "function", "name": "look_up", "description": "", "parameters": 
 class Machine:
     """A protocol with readable ids, and its effects sorted into events and the rest."""
 
-    def __init__(self, transport: str = "websocket", azure: bool = False, **settings) -> None:
+    def __init__(self, transport: str = "websocket", quirks=NONE, **settings) -> None:
         numbers = itertools.count(1)
         session = update_session(new_session("sess_1", "local", 3600), {"type": "realtime", **settings})
         self.protocol = Protocol(
-            session, transport, lambda kind: f"{kind}_{next(numbers)}", lambda _: "~", azure
+            session, transport, lambda kind: f"{kind}_{next(numbers)}", lambda _: "~", quirks
         )
         self.open = self.split(self.protocol.open())
 
@@ -284,7 +286,7 @@ def test_a_spoken_turn_is_told_in_the_recorded_order(spoken_turn):
     assert [event["previous_item_id"] for event in added] == [None, user]
     assert (added[1]["item"]["status"], added[1]["item"]["content"]) == ("in_progress", [])
     assert by_kind["response.content_part.added"]["part"] == {"type": "audio", "transcript": ""}
-    assert by_kind["conversation.item.done"]["previous_item_id"] == user
+    assert by_kind["conversation.item.done"]["previous_item_id"] is None
     content = [{"type": "output_audio", "transcript": "It is noon."}]
     assert by_kind["response.output_item.done"]["item"]["content"] == content
     assert by_kind["response.done"]["response"]["output"][0]["content"] == content
@@ -360,7 +362,7 @@ def test_the_response_object_is_complete():
 
 
 def test_azure_says_a_parts_content_twice():
-    machine = Machine(azure=True)
+    machine = Machine(quirks=AZURE.quirks)
     response_id, _ = machine.say()
     events, _ = machine.fact(facts.AgentSaid(response_id, "Hi"))
     part = next(event for event in events if event["type"] == "response.content_part.added")
@@ -936,7 +938,7 @@ def test_what_is_left_is_told_once_a_response_whatever_became_of_it():
 
 
 def test_azure_does_not_tell_what_is_left():
-    machine = Machine(azure=True)
+    machine = Machine(quirks=AZURE.quirks)
     response_id, _ = machine.say()
     assert kinds(machine.fact(facts.AgentFinished(response_id))[0])[-1] == "response.done"
 
@@ -1127,3 +1129,19 @@ def test_the_user_cuts_off_a_reply_beside_the_conversation_that_sounds_and_no_ot
     assert over(events)["status_details"] == {"type": "cancelled", "reason": "turn_detected"}
     assert machine.fact(facts.AudioMade(sounding, 1000)) == ([], [])
     assert over(machine.fact(facts.AgentFinished(silent))[0])["status"] == "completed"
+
+
+def test_azure_knows_no_tracing_and_changes_nothing_then():
+    patch = {"type": "realtime", "instructions": "Cook.", "tracing": "auto"}
+    error = Machine(quirks=AZURE.quirks).error("session.update", session=patch)
+    assert (error["code"], error["param"]) == ("unknown_parameter", "session.tracing")
+    assert kinds(Machine().send("session.update", session=patch)[0]) == ["session.updated"]
+
+
+def test_a_replys_item_is_done_without_its_place_as_recorded():
+    machine = Machine()
+    response_id, _ = machine.say()
+    machine.fact(facts.AgentSaid(response_id, "Hi"))
+    added = machine.fact(facts.AgentFinished(response_id))[0]
+    done = next(event for event in added if event["type"] == "conversation.item.done")
+    assert done["previous_item_id"] is None

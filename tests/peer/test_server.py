@@ -50,10 +50,19 @@ async def test_a_secret_is_minted_in_the_wires_shape(start_peer, hex_id, prefix,
     assert {name: minted[name] for name in session} == session
 
 
-async def test_the_key_of_azure_mints_too(start_peer):
+@pytest.mark.parametrize(("prefix", "status"), [("/v1", 401), ("/openai/v1", 200)])
+async def test_a_key_in_the_header_api_key_is_azures_alone(start_peer, prefix, status):
     peer = await start_peer()
     key = peer.headers["Authorization"].removeprefix("Bearer ")
-    assert (await peer.post("/openai/v1" + MINT, headers={"api-key": key}, json={})).status_code == 200
+    assert (await peer.post(prefix + MINT, headers={"api-key": key}, json={})).status_code == status
+
+
+async def test_a_socket_of_azures_takes_the_key_in_the_query_and_openais_does_not(start_peer):
+    peer = await start_peer()
+    query = f"model=local&api-key={peer.headers['Authorization'].removeprefix('Bearer ')}"
+    client = await peer.ws(f"/openai/v1/realtime?{query}", {})
+    await client.events.wait("session.created")
+    assert await refused(peer, f"/v1/realtime?{query}", {}) == (401, "missing_api_key")
 
 
 @pytest.mark.parametrize(
@@ -94,11 +103,13 @@ async def test_nothing_opens_without_a_credential_or_with_a_wrong_one(start_peer
     for path in (MINT, "/realtime/calls", "/realtime/calls/rtc_1/hangup"):
         assert (await peer.post(prefix + path, headers={})).status_code == 401
         wrong = await peer.post(prefix + path, headers={"Authorization": "Bearer wrong"})
-        assert (wrong.status_code, wrong.json()["error"]["code"]) == (401, "invalid_api_key")
+        code = {"/v1": "invalid_api_key", "/openai/v1": "401"}[prefix]
+        assert (wrong.status_code, wrong.json()["error"]["code"]) == (401, code)
     ephemeral = {"Authorization": f"Bearer {minted}"}
     assert (await peer.post(prefix + MINT, headers=ephemeral)).status_code == 401
     assert (await peer.post(f"{prefix}/realtime/calls/rtc_1/hangup", headers=ephemeral)).status_code == 401
-    assert await refused(peer, f"{prefix}/realtime?model=x", {}) == (401, "missing_api_key")
+    code = {"/v1": "missing_api_key", "/openai/v1": "401"}[prefix]
+    assert await refused(peer, f"{prefix}/realtime?model=x", {}) == (401, code)
 
 
 async def test_a_secret_opens_many_sessions_until_it_expires(start_peer):
@@ -153,7 +164,17 @@ async def test_azures_calls_take_only_an_ephemeral_secret(start_peer):
     sdp = {**peer.headers, "Content-Type": "application/sdp"}
     response = await peer.post("/openai/v1/realtime/calls", headers=sdp, content="v=0")
     assert response.status_code == 401
-    assert response.json()["error"]["message"] == "This operation requires ephemeral tokens"
+    assert response.json()["error"] == {"code": "401", "message": "This operation requires ephemeral tokens"}
+
+
+async def test_azures_calls_take_the_bare_offer_and_no_form(start_peer):
+    peer = await start_peer()
+    value = (await peer.post("/openai/v1" + MINT, json={})).json()["value"]
+    parts = {"sdp": (None, "v=0"), "session": (None, '{"type": "realtime"}', "application/json")}
+    headers = {"Authorization": f"Bearer {value}"}
+    response = await peer.post("/openai/v1/realtime/calls", headers=headers, files=parts)
+    assert (response.status_code, response.json()["error"]["code"]) == (415, "unsupported_media_type")
+    assert "multipart" not in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(

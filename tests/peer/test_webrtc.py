@@ -13,9 +13,11 @@ import websockets
 from aiortc import RTCConfiguration, RTCPeerConnection
 
 from genmb_voice_widget.peer.calls import Calls
-from genmb_voice_widget.peer.legs.audience import FILTERED
+from genmb_voice_widget.peer.faults import NO_FAULTS
+from genmb_voice_widget.peer.legs.audience import FILTERED, everything
 from genmb_voice_widget.peer.legs.jitter import ArrivalOrder
 from genmb_voice_widget.peer.live import LiveSession
+from genmb_voice_widget.peer.personas import OPENAI
 from genmb_voice_widget.peer.protocol.session_config import new_session
 from genmb_voice_widget.peer.scripted import EnergyVad, ScriptedStt, ToneTts, scripted_stages
 from genmb_voice_widget.peer.stages import Call, Say, Stages
@@ -45,7 +47,7 @@ async def test_an_offer_is_answered_as_the_services_answer_it(start_peer, hex_id
     await client.close()
     assert response.status_code == 201
     assert response.headers["content-type"] == "text/plain; charset=utf-8"
-    assert re.fullmatch(r"/v1/realtime/calls/rtc_[0-9a-f]{32}", response.headers["location"])
+    assert re.fullmatch(r"/v1/realtime/calls/rtc_u2_[0-9a-f]{32}", response.headers["location"])
     assert response.headers["access-control-expose-headers"] == "Location, X-Request-Id"
     sdp = response.text
     for line in ("a=group:BUNDLE 0 1", "a=setup:active", "a=sctp-port:5000", "opus/48000/2", "a=sendrecv"):
@@ -282,6 +284,16 @@ async def test_the_filter_lets_eleven_events_through_and_the_sideband_sees_the_r
     assert part["content"] == part["part"]
 
 
+async def test_the_filter_and_the_short_ids_of_calls_are_azures_alone(start_peer, hex_id):
+    peer = await start_peer()
+    client = await peer.rtc("/v1/realtime/calls?webrtcfilter=on")
+    await client.events.wait("session.created")
+    assert hex_id("rtc_u2", client.call_id)
+    minted = (await peer.post("/openai/v1/realtime/client_secrets", json={})).json()
+    client = await peer.rtc("/openai/v1/realtime/calls", {"Authorization": f"Bearer {minted['value']}"})
+    assert hex_id("rtc", client.call_id)
+
+
 async def test_the_offer_and_the_session_come_together_with_the_peers_own_secret(start_peer):
     peer = await start_peer()
     client = await peer.rtc(session={"type": "realtime", "model": "gpt-realtime", "instructions": "Cook."})
@@ -503,7 +515,7 @@ async def test_a_call_that_could_not_be_answered_leaves_nothing_behind(start_pee
     monkeypatch.setattr("genmb_voice_widget.peer.legs.rtc.RtcLeg.answer", stumble)
     calls = Calls(scripted_stages(), time.time)
     with pytest.raises(asyncio.CancelledError):
-        await calls.begin("v=0", new_session("sess_1", "local"), filter_on=False, azure=False)
+        await calls.begin("v=0", new_session("sess_1", "local"), everything, OPENAI, NO_FAULTS)
     async with asyncio.timeout(5):
         await closed.wait()
 

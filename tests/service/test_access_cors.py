@@ -315,6 +315,6 @@ async def test_the_kernel_that_mounts_the_endpoint_still_warms_it_up(endpoint):
     from genmb_voice_widget.client import TokenClient
 
     client = TokenClient(lambda: endpoint.http)
-    await asyncio.wait_for(client.warm(), 5)
+    await asyncio.wait_for(client.warm("here"), 5)
 
     assert endpoint.provider.readied == 1

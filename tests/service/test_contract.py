@@ -19,6 +19,8 @@ async def test_an_offer_is_answered_with_a_ticket_that_holds_the_answer_and_no_s
         "voice": "marin",
         "call_id": "rtc_1",
         "sdp": "v=0\r\ns=answer to a-model\r\n",
+        "sideband": True,
+        "filtered": False,
         "charge": {"credits": 5, "state": "reserved"},
     }
     assert response.headers["location"] == f"/v1/sessions/{response.json()['id']}"

@@ -17,7 +17,7 @@ from genmb_voice_widget.service.access.site_hook import SiteHook
 from genmb_voice_widget.service.metrics import Metrics
 from genmb_voice_widget.service.policy import PLANS
 from genmb_voice_widget.service.problems import Refusal
-from genmb_voice_widget.service.providers.exchange import BY_STATUS
+from genmb_voice_widget.service.providers.exchange import WITH_A_SECRET
 from genmb_voice_widget.service.settings import Settings, Timing
 from genmb_voice_widget.service.settings.file import READERS
 from genmb_voice_widget.service.settings.provider_kinds import KINDS
@@ -38,7 +38,12 @@ def test_the_table_of_errors_has_every_code_that_the_service_answers_with_as_it_
     entries = load().errors
     told = {code.strip("`"): (int(status), again, says) for code, status, again, says in rows(OWNERS, "code")}
     own = {code for code, entry in entries.items() if entry.status}
-    assert set(told) == own | {*BY_STATUS.values(), "provider_refused", "bad_option"}
+    assert set(told) == own | {
+        *WITH_A_SECRET.values(),
+        "provider_key_refused",
+        "provider_refused",
+        "bad_option",
+    }
     for code, (status, again, says) in told.items():
         refusal = Refusal(code, "", status=422 if code == "bad_option" else None)
         assert (status, again, says) == (

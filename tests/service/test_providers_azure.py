@@ -171,13 +171,25 @@ def test_a_session_of_any_shape_passes(session):
     assert for_azure(session) == session
 
 
-def test_transcription_without_a_model_is_left_out_because_it_has_none_that_is_always_there():
-    def asking(**transcription):
-        heard = {"turn_detection": None, "transcription": transcription}
-        return {"type": "realtime", "audio": {"input": heard, "output": {"voice": "ash"}}}
+@pytest.mark.parametrize(
+    ("options", "asked", "named"),
+    [
+        ({}, {"language": "de"}, {"language": "de", "model": "gpt-realtime-whisper"}),
+        ({"transcription": "my-whisper"}, {}, {"model": "my-whisper"}),
+        ({"transcription": "my-whisper"}, {"model": "other"}, {"model": "other"}),
+        ({"transcription": "my-whisper"}, None, None),
+    ],
+    ids=["by default", "the endpoint's", "the session's own", "none"],
+)
+async def test_transcription_that_is_asked_for_has_a_deployments_name(cloud, make, options, asked, named):
+    heard = {"turn_detection": None, "transcription": asked}
+    session = SESSION | {"audio": {"input": heard, "output": {"voice": "ash"}}}
+    provider = make(**options)
+    await provider.answer(session, OFFER)
+    await provider.mint(session)
 
-    assert for_azure(asking())["audio"] == {"input": {"turn_detection": None}, "output": {"voice": "ash"}}
-    assert for_azure(asking(model="x")) == asking(model="x")
+    for minted in cloud.minted:
+        assert minted["session"]["audio"]["input"] == heard | {"transcription": named}
 
 
 @pytest.mark.parametrize(
@@ -205,12 +217,22 @@ async def test_a_wrong_key_is_refused_and_a_wrong_deployment_is_missing(make):
     assert (missing.value.code, refused.value.code) == ("deployment_missing", "provider_key_refused")
 
 
-async def test_a_secret_that_is_refused_says_nothing_of_the_resources_key(cloud, make):
+async def test_a_secret_that_is_refused_says_nothing_of_the_resources_key_and_nor_does_a_second_one(
+    cloud, make
+):
     cloud.replies["/calls"] = error(401, "401", "This operation requires ephemeral tokens")
     with pytest.raises(Refusal) as refusal:
         await make().answer(SESSION, OFFER)
 
     assert refusal.value.code == "provider_refused"
+    assert [path.rpartition("/")[2] for path in cloud.paths] == ["client_secrets", "calls"] * 2
+
+
+async def test_a_secret_that_has_expired_before_it_was_used_is_made_anew_once(cloud, make):
+    cloud.expired = 1
+    got = await make().answer(SESSION, OFFER)
+
+    assert (list(cloud.calls), len(cloud.minted)) == ([got.call_id], 2)
 
 
 async def test_how_the_service_names_a_request_is_logged_for_its_support(cloud, make, caplog):

@@ -70,7 +70,7 @@ ANSWERS = {
     "409": (refusal(409), "provider_refused"),
     "301": (refusal(301, "Location: https://elsewhere.example/v1/realtime/calls/rtc_1"), "provider_refused"),
     "307": (refusal(307, "Location: /v1/realtime/calls/rtc_1"), "provider_refused"),
-    "429": (refusal(429, "Retry-After: 17"), "service_unavailable"),
+    "429": (refusal(429, "Retry-After: 17"), "provider_busy"),
     "500": (refusal(500), "provider_unreachable"),
     "503": (refusal(503, "Retry-After: 17"), "service_unavailable"),
     "html": (http(200, f"<html>{LEAK}</html>", "Content-Type: text/html"), "provider_unreachable"),
@@ -113,8 +113,9 @@ async def test_whatever_a_service_answers_becomes_a_problem_with_words_of_ours(
         response = await asyncio.wait_for(endpoint.start(**body), 6)
 
         assert response.json()["code"] == code
-        assert response.status_code == (503 if code == "service_unavailable" else 502)
-        assert response.json().get("retry_after") == (17 if code == "service_unavailable" else None)
+        busy = code in ("provider_busy", "service_unavailable")
+        assert response.status_code == (503 if busy else 502)
+        assert response.json().get("retry_after") == (17 if busy else None)
         assert_nothing_is_told(response)
         await assert_nothing_is_held(endpoint)
     assert [secret for secret in SECRETS if secret in caplog.text] == []
@@ -125,7 +126,7 @@ OFFERS = {
     "401": (refusal(401), "provider_refused"),
     "403": (refusal(403), "provider_region"),
     "404": (refusal(404), "deployment_missing"),
-    "429": (refusal(429, "Retry-After: 17"), "service_unavailable"),
+    "429": (refusal(429, "Retry-After: 17"), "provider_busy"),
     "no sdp": (answer(LEAK), "provider_unreachable"),
     "sdp and more": (answer(f"v=0 {LEAK}"), "provider_unreachable"),
     "no location": (http(201, "v=0\r\n"), "provider_unreachable"),

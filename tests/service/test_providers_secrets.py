@@ -8,6 +8,8 @@ import traceback
 import pytest
 from harness.upstream import (
     AZURE_KEY,
+    DEPLOYMENT,
+    ENDPOINT,
     ENTRA_SECRET,
     ENTRA_TOKEN,
     LOGIN,
@@ -23,6 +25,7 @@ from harness.upstream import (
 
 from genmb_voice_widget.service.problems import Refusal
 from genmb_voice_widget.service.providers.upstream import Upstream
+from genmb_voice_widget.service.settings.notebook import notebook_providers
 
 CANARIES = (AZURE_KEY, ENTRA_TOKEN, ENTRA_SECRET, OPENAI_KEY, "ek_canary", RESOURCE)
 OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\na=ice-pwd:ice-canary-2b\r\n"
@@ -54,9 +57,21 @@ async def pool(request, cloud, monkeypatch):
         yield
 
 
-@pytest.fixture(params=PROVIDERS)
+ENVIRONMENT = {
+    "AZURE_OPENAI_ENDPOINT": ENDPOINT,
+    "AZURE_OPENAI_API_KEY": AZURE_KEY,
+    "AZURE_OPENAI_DEPLOYMENT": DEPLOYMENT,
+    "OPENAI_API_KEY": OPENAI_KEY,
+}
+EVERY = PROVIDERS | {
+    f"{kind}-notebook": lambda _, kind=kind: notebook_providers(ENVIRONMENT)[kind]
+    for kind in ("azure", "openai")
+}
+
+
+@pytest.fixture(params=EVERY)
 async def provider(request, pool):
-    provider = PROVIDERS[request.param](Upstream())
+    provider = EVERY[request.param](Upstream())
     yield provider
     await provider.close()
 

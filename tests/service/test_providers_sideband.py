@@ -211,7 +211,7 @@ async def test_a_call_that_is_over_cannot_be_proven(provider):
     [
         (error(401, "x", LEAK), "provider_key_refused"),
         (error(403, "x", LEAK), "provider_region"),
-        (error(429, "x", LEAK), "service_unavailable"),
+        (error(429, "x", LEAK), "provider_busy"),
         (error(500, "x", LEAK), "provider_unreachable"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "provider_refused"),
         (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n", "provider_unreachable"),
@@ -244,6 +244,40 @@ async def test_without_the_package_for_sockets_the_callers_word_is_what_there_is
 
     assert await provider.proven("rtc_1") is False
     assert "websockets is not installed" in caplog.text
+
+
+async def test_an_observer_gets_what_the_service_tells_until_it_closes(cloud, provider):
+    got = await provider.answer(SESSION, OFFER)
+    async with provider.observe(got.call_id) as call:
+        cloud.calls[got.call_id].tell(SPEECH, SHOWS["a deletion"], None)
+        assert [json.loads(message) async for message in call] == [SPEECH, SHOWS["a deletion"]]
+    await asyncio.wait_for(cloud.detached.wait(), 5)
+
+
+async def test_an_observer_whose_connection_breaks_is_told_so_whatever_it_does_next(cloud, provider):
+    got = await provider.answer(SESSION, OFFER)
+    async with provider.observe(got.call_id) as call:
+        await asyncio.wait_for(cloud.attached.wait(), 5)
+        for writer in list(cloud.open_sockets):
+            writer.transport.abort()
+        with pytest.raises(Refusal, match="provider_unreachable"):
+            await anext(aiter(call))
+        with pytest.raises(Refusal, match="provider_unreachable"):
+            await call.send("{}")
+
+
+@pytest.mark.parametrize("call_id", ["rtc_unknown", "../models?"])
+async def test_a_call_that_is_not_there_cannot_be_observed(provider, call_id):
+    with pytest.raises(Refusal, match="session_over"):
+        async with provider.observe(call_id):
+            pass
+
+
+async def test_azure_says_whether_its_pages_get_all_events(cloud):
+    for filtered in (True, False):
+        provider = PROVIDERS["azure-key"](Upstream(), event_filter=filtered)
+        assert (await provider.answer(SESSION, OFFER)).filtered is filtered
+        await provider.close()
 
 
 @asynccontextmanager

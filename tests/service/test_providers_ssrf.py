@@ -147,6 +147,8 @@ def test_a_model_of_the_settings_that_is_no_name_is_refused_at_the_start(name):
     with pytest.raises(ValueError, match="no blanks"):
         AzureProvider(ENDPOINT, Key(api_key(key)), Upstream(), deployment=name)
     with pytest.raises(ValueError, match="no blanks"):
+        AzureProvider(ENDPOINT, Key(api_key(key)), Upstream(), transcription=name)
+    with pytest.raises(ValueError, match="no blanks"):
         OpenAIProvider(key, Upstream(), model=name)
 
 

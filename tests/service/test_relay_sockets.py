@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import threading
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 from harness.audit_log import AuditLog
 from starlette.datastructures import URL, Headers
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -171,7 +172,13 @@ def open_booth(make_provider, register, running, clock):
         parts = Parts(Legs({"here": service.provider}, timing), window, ledger, timing, clock)
         sessions = Sessions(parts)
         sweeper = Sweeper(sessions, ledger, timing)
-        app = FastAPI()
+
+        @asynccontextmanager
+        async def lifespan(_):
+            yield
+            await parts.flights.drain()
+
+        app = FastAPI(lifespan=lifespan)
         app.state.access = access = register.access()
         sockets = Sockets(sessions, parts, access, drain, [audit.record], patience or Patience(), sleep)
         add_relay_routes(app, sockets, sweeper)
@@ -522,6 +529,25 @@ async def test_a_node_that_is_to_go_takes_no_page_more_and_keeps_those_it_has_un
     assert (code, reason.partition(".")[0]) == (1001, "This node is being stopped")
 
 
+async def test_a_page_is_told_that_its_node_stops_before_the_service_has_answered_the_close(
+    booth, monkeypatch
+):
+    page, _ = await booth.held()
+    answered, close = threading.Event(), ClientConnection.close
+
+    async def close_later(socket, *args):
+        while not answered.is_set():
+            await asyncio.sleep(0.01)
+        await close(socket, *args)
+
+    monkeypatch.setattr(ClientConnection, "close", close_later)
+    try:
+        booth.drain.close()
+        assert (await closed(page))[0] == 1001
+    finally:
+        answered.set()
+
+
 async def test_a_page_whose_node_was_stopped_comes_back_elsewhere_by_its_address_and_pays_no_more(
     booth, open_booth, clock
 ):
@@ -663,8 +689,18 @@ async def test_a_service_that_cannot_be_reached_is_told_and_costs_nothing(open_b
         await booth.phase("released")
 
 
-@pytest.mark.parametrize("status", [401, 302, 500])
-async def test_a_service_that_refuses_is_told_and_its_redirect_is_not_followed(open_booth, status):
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (401, "secret_expired"),
+        (403, "provider_region"),
+        (404, "deployment_missing"),
+        (429, "provider_busy"),
+        (302, "provider_refused"),
+        (500, "provider_refused"),
+    ],
+)
+async def test_a_service_that_refuses_is_told_and_its_redirect_is_not_followed(open_booth, status, said):
     asked = []
 
     def refuse(connection, request):
@@ -675,7 +711,7 @@ async def test_a_service_that_refuses_is_told_and_its_redirect_is_not_followed(o
 
     async with open_booth(listens={"process_request": refuse}) as booth:
         code, _, [event] = await closed(await booth.open(await booth.ticket()))
-        assert (code, event["error"]["code"]) == (1011, "provider_refused")
+        assert (code, event["error"]["code"]) == (1011, said)
         assert "canary" not in json.dumps(event)
         await booth.phase("released")
     assert asked == ["/v1/realtime"]
@@ -719,7 +755,7 @@ async def test_the_servers_own_log_says_nothing_of_a_page_its_ticket_or_its_word
 async def test_an_end_is_carried_out_though_its_socket_was_cut_off_and_the_endpoint_waits_for_it(desk):
     parts = Parts(Legs({"here": desk.provider}, Timing()), desk.window, desk.ledger, Timing(), desk.clock)
     sockets = Sockets(Sessions(parts), parts, OpenAccess(desk.plan), Drain())
-    admission = Admission("ticket", "gpt-realtime", "ash", "")
+    admission = Admission("ticket", "gpt-realtime", "ash", "", "beta")
     session = (await sockets.begin(desk.caller, admission)).hold.session
     accepting, settling, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
     step = desk.ledger.step
@@ -733,7 +769,7 @@ async def test_an_end_is_carried_out_though_its_socket_was_cut_off_and_the_endpo
         accepting.set()
         await asyncio.Event().wait()
 
-    query = {"ticket": "ticket", "model": "gpt-realtime", "voice": "ash"}
+    query = {"ticket": "ticket", "model": "gpt-realtime", "voice": "ash", "dialect": "beta"}
     page = SimpleNamespace(query_params=query, headers=Headers({}), accept=accept)
     serving = asyncio.create_task(sockets.serve(page, session))
     await asyncio.wait_for(accepting.wait(), 2)
@@ -831,7 +867,7 @@ async def test_an_endpoint_that_closes_waits_for_no_account_that_is_away(desk):
         await asyncio.Event().wait()
 
     sockets = Sockets(desk.sessions, desk.parts, OpenAccess(desk.plan), Drain(), sleep=sleep)
-    hold = (await sockets.begin(desk.caller, Admission("ticket", "", "ash", ""))).hold
+    hold = (await sockets.begin(desk.caller, Admission("ticket", "", "ash", "", "beta"))).hold
     lose_the_account(desk.ledger, lambda: True)
     await sockets._settle(desk.caller, hold, "page_closed", "use")
     await asyncio.wait_for(pausing.wait(), 2)
@@ -866,3 +902,73 @@ async def test_the_whole_endpoint_has_the_route_and_notes_its_decisions(register
         ("connected", "ok", "socket"),
         ("ended", "ok", "socket"),
     ]
+
+
+@pytest.fixture
+async def relayed(register, running, make_provider):
+    """Ask the whole endpoint for a relay in the service's own names: gives the answer, a way in, the service, the money."""
+    service, ledger = Service(make_provider), MemoryLedger(time.time, 100)
+    app = make_app(
+        providers={"away": make_provider(), "here": service.provider},
+        access=register.access(),
+        window=MemoryWindow(),
+        ledger=ledger,
+        clock=time.time,
+    )
+    output = {"voice": "sage"}
+    session = {
+        "type": "realtime",
+        "model": "gpt-realtime",
+        "instructions": "Be brief.",
+        "audio": {"output": output},
+    }
+    body = {"provider": "here", "session": session, "transport": "relay"}
+    async with listening(service):
+        with running(app) as url:
+            async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+                answer = await http.post("/v1/sessions?app=shop", headers={"Origin": SHOP}, json=body)
+                assert answer.status_code == 201, answer.text
+
+                @asynccontextmanager
+                async def enter():
+                    async with connect(answer.json()["url"], origin=SHOP, proxy=None) as page:
+                        yield page, await service.socket()
+
+                yield SimpleNamespace(ticket=answer.json(), enter=enter, service=service, ledger=ledger)
+
+
+async def test_a_page_of_ours_gets_an_address_and_no_secret_and_the_service_is_asked_for_its_session(relayed):
+    assert set(relayed.ticket) == {
+        "id",
+        "provider",
+        "dialect",
+        "transport",
+        "model",
+        "voice",
+        "charge",
+        "url",
+    }
+    assert (relayed.ticket["provider"], relayed.ticket["transport"]) == ("here", "relay")
+    assert TOKEN not in json.dumps(relayed.ticket)
+    assert relayed.service.minted[0]["instructions"] == "Be brief.", "what is wrong with it shows at once"
+
+
+async def test_a_page_that_speaks_as_the_service_does_gets_and_says_everything_as_it_is(relayed):
+    async with relayed.enter() as (page, service):
+        assert relayed.service.minted[-1] == {
+            "type": "realtime",
+            "model": "gpt-realtime",
+            "audio": {"output": {"voice": "sage"}},
+        }
+        await service.send(json.dumps(CREATED))
+        assert await receive(page) == CREATED
+        added = {"type": "conversation.item.added", "item": {"id": "i", "type": "message", "role": "user"}}
+        await service.send(json.dumps(added))
+        assert await receive(page) == added
+        for event in (
+            {"type": "session.update", "session": {"audio": {}}},
+            {"type": "input_audio_buffer.commit"},
+        ):
+            await page.send(json.dumps(event))
+            assert await receive(service) == event, "and no reply is asked for in the page's place"
+    assert [entry.kind for entry in relayed.ledger.entries][-2:] == ["reserve", "capture"]

@@ -86,6 +86,7 @@ drain_seconds = 30
 endpoint = "https://shop.openai.azure.com"
 key = "{CANARY}"
 deployment = "gpt-realtime"
+transcription = "my-whisper"
 event_filter = true
 
 [providers.local]
@@ -106,6 +107,7 @@ ENVIRON = {
     "GENMB_VOICE_AZURE_ENDPOINT": "https://shop.openai.azure.com",
     "GENMB_VOICE_AZURE_KEY": CANARY,
     "GENMB_VOICE_AZURE_DEPLOYMENT": "gpt-realtime",
+    "GENMB_VOICE_AZURE_TRANSCRIPTION": "my-whisper",
     "GENMB_VOICE_AZURE_EVENT_FILTER": "true",
     "PATH": "/bin",
     "GENMB_VOICE_SCRIPT": "demo.toml",

@@ -156,7 +156,7 @@ BODIES = [{}, {"sdp": None, "transport": "websocket"}]
         (refusal(403), "provider_refused", 502),
         (refusal(404), "provider_refused", 502),
         (refusal(302, "Location: /v1/realtime/calls/rtc_elsewhere"), "provider_refused", 502),
-        (refusal(429, "Retry-After: 17"), "service_unavailable", 503),
+        (refusal(429, "Retry-After: 17"), "provider_busy", 503),
         (refusal(503), "service_unavailable", 503),
         (refusal(500), "provider_unreachable", 502),
         (http(500, f"<html>{LEAK} {KEY}</html>", "Content-Type: text/html"), "provider_unreachable", 502),

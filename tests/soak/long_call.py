@@ -86,11 +86,16 @@ async def main(minutes: float = 30.0) -> None:
             await notebook.python(COUNT)
             cdp = await browser.new_browser_cdp_session()
             pid = await page_process(cdp)
+            heap = await page.context.new_cdp_session(page)
             rows: list[dict[str, float]] = []
             began = asyncio.get_running_loop().time()
             while (passed := asyncio.get_running_loop().time() - began) < seconds:
                 read = json.loads(await notebook.python(READ))
-                rows.append({"at": passed, "page": resident(pid), **read})
+                await heap.send(
+                    "HeapProfiler.collectGarbage"
+                )  # else it shows when the browser likes to tidy up
+                used = await heap.send("Runtime.getHeapUsage")
+                rows.append({"at": passed, "page": resident(pid), "heap": used["usedSize"] / 1024, **read})
                 print(json.dumps(rows[-1]), flush=True)
                 await asyncio.sleep(min(30.0, max(0.5, seconds - passed)))
             await lab.end_kernels()
@@ -102,7 +107,7 @@ async def main(minutes: float = 30.0) -> None:
 
 def report(rows: list[dict[str, float]]) -> None:
     late = [row for row in rows if row["at"] >= rows[-1]["at"] / 5]
-    for who, member in (("kernel", "rss"), ("page", "page")):
+    for who, member in (("kernel", "rss"), ("page", "page"), ("page's JavaScript", "heap")):
         growth = slope([(row["at"], row[member] / 1000) for row in late])
         first, last = late[0][member] / 1000, late[-1][member] / 1000
         print(f"{who}: {first:.1f} MB, {last:.1f} MB in the end, {60 * growth:+.1f} MB an hour")

@@ -427,6 +427,32 @@ async def test_mute_interrupt_and_stop_reach_the_page(agent, tab):
     await stopping
 
 
+async def test_an_answer_is_asked_for_only_of_a_session_that_is_live(agent, tab):
+    with pytest.raises(VoiceError, match="not_live"):
+        agent.respond()
+    tab.become("connecting", "live")
+    await agent.until("live", timeout=5)
+    agent.respond()
+    assert tab.command("respond") == {"op": "command", "client": "tab", "do": "respond"}
+
+
+async def test_every_change_of_the_turn_detection_is_shown_to_the_page_also_in_a_call(agent, tab):
+    def told():
+        return [m["settings"]["push_to_talk"] for m in tab.sent if m["op"] == "settings"]
+
+    agent.turn_detection = None
+    await settled()
+    agent.turn_detection = "server_vad"
+    tab.become("connecting", "live")
+    await agent.until("live", timeout=5)
+    agent.turn_detection = None
+    update = tab.command("update")
+    assert update["session"]["audio"]["input"] == {"turn_detection": None}
+    assert told() == [True, False, True]
+    last = max(at for at, message in enumerate(tab.sent) if message["op"] == "settings")
+    assert last < tab.sent.index(update), "the microphone closes before the service finds no turns any more"
+
+
 async def test_closing_the_agent_ends_the_call_in_the_page_and_at_the_endpoint(agent, tab, endpoint):
     tab.become("connecting")
     tab.send("call", id="1", method="open", params={"sdp": "v=0"})
@@ -439,6 +465,35 @@ async def test_closing_the_agent_ends_the_call_in_the_page_and_at_the_endpoint(a
     while len(endpoint.asked) < 2:
         await settled()
     assert endpoint.asked[-1] == ("/v1/sessions/vs_1/ended", {"reason": "closed"})
+
+
+async def test_from_the_moment_that_a_page_opens_a_call_its_model_stays(agent, tab, endpoint):
+    agent.model = "gpt-realtime"
+    tab.send("call", id="1", method="open", params={"log": "log", "sdp": "v=0"})
+    await settled()  # the page's log is still to come
+    with pytest.raises(VoiceError, match="model cannot change"):
+        agent.model = "gpt-realtime-mini"
+    agent.language = "de"
+    await asyncio.to_thread(tab.arrived, "reply")
+    assert endpoint.asked[0][1]["session"]["model"] == "gpt-realtime"
+    tab.become("connecting", "live")
+    tab.send("call", id="2", method="connected", params={"session": "vs_1"})
+    assert (await asyncio.to_thread(tab.command, "update"))["session"].keys() == {"type", "audio"}
+
+
+def test_two_options_that_two_threads_set_at_the_same_moment_are_both_set(agent):
+    other = threading.Thread(target=setattr, args=(agent, "instructions", "Be brief."))
+
+    class Words(list):
+        def __iter__(self):  # the vocabulary is being read: the other change comes in the midst of this one
+            if other.ident is None:
+                other.start()
+                other.join(0.2)
+            return super().__iter__()
+
+    agent.vocabulary = Words(["Ida"])
+    other.join(5)
+    assert (agent.vocabulary, agent.instructions) == (("Ida",), "Be brief.")
 
 
 async def test_a_stop_in_the_moment_in_which_a_page_opens_a_call_reaches_it(agent, tab):

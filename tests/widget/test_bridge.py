@@ -19,7 +19,14 @@ async def test_a_page_is_welcomed_with_the_state_and_the_settings(rig):
         "client": "a",
         "proto": 1,
         "snapshot": None,
-        "settings": {"provider": "local", "model": None, "voice": None, "recorded": False},
+        "settings": {
+            "provider": "local",
+            "model": None,
+            "voice": None,
+            "push_to_talk": False,
+            "auto_respond": True,
+            "recorded": False,
+        },
     }
 
 

@@ -61,7 +61,7 @@ async def test_one_connection_is_made_however_many_calls_there_are(endpoint):
     made = []
     make = endpoint.client._connect
     endpoint.client._connect = lambda: made.append(1) or make()
-    await endpoint.client.warm()
+    await endpoint.client.warm("local")
     await endpoint.client.connected("a/b", "c")
     await endpoint.client.ended("a/b", "stopped")
     assert made == [1]
@@ -71,9 +71,9 @@ async def test_a_connection_that_could_not_be_made_is_tried_again(endpoint):
     make = endpoint.client._connect
     endpoint.client._connect = lambda: 1 / 0
     with pytest.raises(ZeroDivisionError):
-        await endpoint.client.warm()
+        await endpoint.client.warm("local")
     endpoint.client._connect = make
-    await endpoint.client.warm()
+    await endpoint.client.warm("local")
 
 
 async def test_a_refused_secret_is_told_in_words_for_who_has_no_browser(endpoint):

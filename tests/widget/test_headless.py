@@ -7,6 +7,7 @@ import struct
 
 import httpx
 import pytest
+from websockets.asyncio.server import serve
 
 from genmb_voice_widget.conversation import Conversation
 from genmb_voice_widget.errors import VoiceError
@@ -339,7 +340,8 @@ async def test_a_proof_that_the_endpoint_refuses_shows_but_does_not_end_the_call
 
 async def test_messages_that_are_no_events_are_passed_over(call, service):
     one = await call().live()
-    await service.send_raw("{", "[]", '"x"', '{"type": 1}', "{}")
+    endless = f'{{"type": "error", "error": {"[" * 5000}{"]" * 5000}}}'
+    await service.send_raw("{", "[]", '"x"', '{"type": 1}', "{}", endless)
     await service.send({"type": "rate_limits.updated"})
     await one.until(lambda: "rate_limits.updated" in one.types("in"))
 
@@ -375,6 +377,15 @@ async def test_a_turn_that_is_not_to_be_answered_at_once_is_committed_and_nothin
     speaking.cancel()
 
 
+async def test_an_answer_is_made_when_it_is_asked_for_and_after_the_reply_under_way(call, service):
+    one = await call(session=Session(auto_respond=False)).live()
+    one.session.respond()
+    await service.got("response.create")
+    one.session.respond()
+    await service.send(*reply(100))
+    await service.got("response.create", 2)
+
+
 async def test_a_change_of_an_option_is_told_once_and_what_the_service_has_against_it_is_shown(call, service):
     one = await call().live()
     one.settings.change("instructions", "Be brief.", running=True)
@@ -397,3 +408,29 @@ async def test_an_option_that_changes_while_a_session_connects_is_told_as_soon_a
     [update] = await service.got("session.update")
     assert update["session"]["audio"]["input"]["transcription"] == {"language": "de"}
     await one.live()
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (401, "secret_expired"),
+        (403, "provider_region"),
+        (404, "deployment_missing"),
+        (429, "provider_busy"),
+        (500, "provider_refused"),
+    ],
+)
+async def test_a_service_that_refuses_the_socket_is_told_by_its_status(endpoint, call, status, code):
+    def refuse(connection, request):
+        return connection.respond(status, "canary body")
+
+    async with serve(_nothing, "127.0.0.1", 0, process_request=refuse) as server:
+        endpoint.url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+        state = await call().over()
+    [error] = state.errors
+    assert (state.status, error.code) == ("failed", code)
+    assert error.detail == f"The voice service answered with HTTP status {status}."
+
+
+async def _nothing(socket):
+    pass

@@ -1,4 +1,4 @@
-"""Which events each kind of client is sent. Data and two lookups."""
+"""Which events each kind of client is sent. Data and lookups."""
 
 from __future__ import annotations
 
@@ -33,3 +33,28 @@ def filtered(kind: str) -> bool:
 def sideband(kind: str) -> bool:
     """Send all but the greeting, which an observer does not get, and sound, which goes by RTP."""
     return kind not in ("session.created", "response.output_audio.delta")
+
+
+_ON_CHANNEL = (
+    "input_audio_buffer.speech_",
+    "output_audio_buffer.",
+    "conversation.item.input_audio_transcription.",
+    "response.created",
+    "response.done",
+    "response.text.",
+    "response.audio_transcript.",
+)
+_ON_BOTH = ("conversation.item.created", "response.output_item.")
+"""Where the documentation of Voice Live's calls says one thing in its table and another in its text."""
+
+_SOUND = "response.audio.delta"
+
+
+def call_channel(kind: str) -> bool:
+    """Send what the data channel of a Voice Live call carries (documented, preview)."""
+    return kind.startswith(_ON_CHANNEL + _ON_BOTH)
+
+
+def call_control(kind: str) -> bool:
+    """Send what the control socket of a Voice Live call carries: all the rest, and what goes on both."""
+    return not kind.startswith(_ON_CHANNEL) and kind != _SOUND

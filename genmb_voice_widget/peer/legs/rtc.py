@@ -24,7 +24,8 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 
-from genmb_voice_widget.peer.live import LiveSession, Wants, new_id
+from genmb_voice_widget.peer.ids import new_id
+from genmb_voice_widget.peer.live import LiveSession, Wants
 from genmb_voice_widget.peer.resample import Resampler
 from genmb_voice_widget.peer.stages import LISTEN_RATE, Pcm
 from genmb_voice_widget.peer.wire_error import WireError
@@ -52,12 +53,22 @@ stay_on_loopback()
 
 
 class RtcLeg:
-    """One call's connection. `on_closed` is called once, when it is gone for whatever reason."""
+    """One call's connection. `on_closed` is called once, when it is gone for whatever reason.
 
-    def __init__(self, live: LiveSession, wants: Wants, on_closed: Callable[[], None]) -> None:
+    With `controlled`, a socket has opened the session and takes its client events; those that come by the
+    data channel are ignored.
+    """
+
+    def __init__(
+        self, live: LiveSession, wants: Wants, on_closed: Callable[[], None], *, controlled: bool = False
+    ) -> None:
         self._live = live
         self._wants = wants
         self._on_closed = on_closed
+        self._controlled = controlled
+        self._voice = Voice(live.pull)
+        self._hears = True
+        self._channel_matters = True
         configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._pc = RTCPeerConnection(configuration)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -74,7 +85,7 @@ class RtcLeg:
         try:
             await pc.setRemoteDescription(RTCSessionDescription(offer, "offer"))
             self._decline_all_but_the_first_audio()
-            pc.addTrack(Voice(self._live.pull))
+            pc.addTrack(self._voice)
             await pc.setLocalDescription(await pc.createAnswer())
         except Exception as error:
             _log.debug("an offer was refused", exc_info=error)
@@ -141,10 +152,20 @@ class RtcLeg:
                 error = WireError(message, "event_too_large", type="server_error").event(None)
                 channel.send(json.dumps({"event_id": new_id("event"), **error}))
 
-        channel.on("message", self._live.receive)
-        channel.on("close", lambda: self._spawn(self.close()))
+        channel.on("close", lambda: self._spawn(self.close()) if self._channel_matters else None)
         self._live.attach(send, self._wants)
-        self._live.open()
+        self._live.after(self._live.faults.drop_media, self._drop_media)
+        self._live.after(self._live.faults.drop_channel, lambda: self._drop_channel(channel))
+        if not self._controlled:
+            channel.on("message", self._live.receive)
+            self._live.open()
+
+    def _drop_media(self) -> None:
+        self._voice.sends = self._hears = False
+
+    def _drop_channel(self, channel: Any) -> None:
+        self._channel_matters = False
+        channel.close()
 
     def _listen(self, track: MediaStreamTrack) -> None:
         if track.kind == "audio" and not self._listening:
@@ -165,7 +186,8 @@ class RtcLeg:
                 expected = pts + len(pcm)
                 if 0 < gap <= LONGEST_GAP:
                     pcm = np.concatenate((np.zeros(gap, np.int16), pcm))
-                self._live.hear(resampler.push(pcm))
+                if self._hears:
+                    self._live.hear(resampler.push(pcm))
         except MediaStreamError:
             return
 
@@ -180,18 +202,28 @@ class RtcLeg:
 
 
 class Voice(MediaStreamTrack):
-    """The track that plays what the session says, in real time, and silence otherwise, without end."""
+    """The track that plays what the session says, in real time, and silence otherwise, without end.
+
+    Once it no longer `sends` it goes on playing, and nothing leaves.
+    """
 
     kind = "audio"
 
     def __init__(self, pull: Callable[[int], Pcm]) -> None:
         super().__init__()
+        self.sends = True
         self._pull = pull
         self._begun: float | None = None
         self._pts = 0
 
     async def recv(self) -> AudioFrame:
         """Return the next 20 ms when they are due."""
+        while True:
+            frame = await self._next()
+            if self.sends:
+                return frame
+
+    async def _next(self) -> AudioFrame:
         loop = asyncio.get_running_loop()
         if self._begun is None:
             self._begun = loop.time()

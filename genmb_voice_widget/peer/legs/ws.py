@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from genmb_voice_widget.peer.live import LiveSession
+from genmb_voice_widget.peer.faults import Faults
+from genmb_voice_widget.peer.live import LiveSession, MakeProtocol
 from genmb_voice_widget.peer.shapes import Json
 from genmb_voice_widget.peer.stages import Stages
 
@@ -26,16 +27,21 @@ _log = logging.getLogger(__name__)
 
 
 async def serve_session(
-    socket: WebSocket, session: Json, stages: Stages, clock: Callable[[], float], *, azure: bool
+    socket: WebSocket,
+    session: Json,
+    stages: Stages,
+    clock: Callable[[], float],
+    make: MakeProtocol,
+    faults: Faults,
 ) -> None:
     """Hold a session on an accepted socket until either side ends it."""
     over = asyncio.Event()
-    live = LiveSession(session, stages, "websocket", clock, over.set, azure=azure)
-    outbox = _Outbox(over)
+    live = LiveSession(session, stages, "websocket", clock, over.set, make, faults)
+    outbox = Outbox(over)
     try:
         live.attach(outbox.send, everything)
         live.open()
-        await _converse(socket, live, outbox, over)
+        await converse(socket, live, outbox, over)
     finally:
         await live.close()
 
@@ -43,15 +49,15 @@ async def serve_session(
 async def serve_sideband(socket: WebSocket, live: LiveSession) -> None:
     """Let an accepted socket observe and steer a call until either ends."""
     over = asyncio.Event()
-    outbox = _Outbox(over)
+    outbox = Outbox(over)
     live.attach(outbox.send, sideband, over.set)
     try:
-        await _converse(socket, live, outbox, over)
+        await converse(socket, live, outbox, over)
     finally:
         live.detach(outbox.send)
 
 
-class _Outbox:
+class Outbox:
     """What is still to be sent on one socket."""
 
     def __init__(self, over: asyncio.Event) -> None:
@@ -60,6 +66,7 @@ class _Outbox:
         self._over = over
 
     def send(self, text: str) -> None:
+        """Put a text behind the others; one too many ends the session."""
         try:
             self.texts.put_nowait(text)
         except asyncio.QueueFull:
@@ -67,7 +74,7 @@ class _Outbox:
             self._over.set()
 
 
-async def _converse(socket: WebSocket, live: LiveSession, outbox: _Outbox, over: asyncio.Event) -> None:
+async def converse(socket: WebSocket, live: LiveSession, outbox: Outbox, over: asyncio.Event) -> None:
     """Read and write until the client leaves or the session is over; then say what there is left to say."""
     reading = asyncio.create_task(_read(socket, live))
     writing = asyncio.create_task(_write(socket, outbox))
@@ -98,7 +105,7 @@ async def _read(socket: WebSocket, live: LiveSession) -> None:
         await live.receive(message.get("text") or message.get("bytes") or b"")
 
 
-async def _write(socket: WebSocket, outbox: _Outbox) -> None:
+async def _write(socket: WebSocket, outbox: Outbox) -> None:
     while True:
         try:
             await socket.send_text(await outbox.texts.get())

@@ -38,7 +38,7 @@ from genmb_voice_widget.peer.facts import (
     Transcribed,
 )
 from genmb_voice_widget.peer.shapes import Json
-from genmb_voice_widget.peer.stages import Transcript
+from genmb_voice_widget.peer.stages import Transcript, Transport
 from genmb_voice_widget.peer.wire_error import WireError
 
 from . import session_config
@@ -46,6 +46,7 @@ from .client_events import own_id, read_audio, read_event
 from .dialogue import Dialogue
 from .listening import Listening
 from .playback import Playback
+from .quirks import NONE, Quirks
 from .responses import Progress, Responses
 
 
@@ -55,16 +56,17 @@ class Protocol:
     def __init__(
         self,
         session: Json,
-        transport: Literal["webrtc", "websocket"],
+        transport: Transport,
         new_id: Callable[[str], str],
         pad: Callable[[str], str],
-        azure: bool = False,
+        quirks: Quirks = NONE,
     ) -> None:
         self.session = session
         self._server_plays = transport == "webrtc"
         self._new_id = new_id
+        self._without = quirks.without
         self._dialogue = Dialogue(new_id, pad)
-        self._responses = Responses(self._dialogue, self._dialogue.new_id, pad, azure)
+        self._responses = Responses(self._dialogue, self._dialogue.new_id, pad, quirks)
         self._listening = Listening(self._dialogue.new_id)
         self._playback = Playback()
         self._reply_owed = False
@@ -158,7 +160,8 @@ class Protocol:
         return effects
 
     def _update(self, patch: Any) -> list[Effect]:
-        self.session = session_config.update_session(self.session, patch, self._responses.spoke)
+        spoke, without = self._responses.spoke, self._without
+        self.session = session_config.update_session(self.session, patch, spoke, without)
         updated = Emit({"type": "session.updated", "session": copy.deepcopy(self.session)})
         return [Configure(self.session), updated]
 

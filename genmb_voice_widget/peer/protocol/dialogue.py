@@ -113,6 +113,10 @@ class Dialogue:
         """Return the event that an item is complete."""
         return self._about("conversation.item.done", item)
 
+    def replied(self, item: Json) -> Json:
+        """Return the event that a response's item is complete: nearly always recorded without its place."""
+        return {**self.finished(item), "previous_item_id": None}
+
     def retrieve(self, item_id: str) -> list[Json]:
         """Return the item as the server has it; audio bytes are not kept."""
         item = self.items[shapes_of_items.position(self.items, item_id, "retrieving")]

@@ -27,9 +27,9 @@ LANGUAGES = ("en",)
 """What the recogniser understands, as ISO 639-1 codes."""
 
 
-def check_model(name: str, path: str, own: str) -> str:
-    """Accept a model that there is: the default's name, the agent's `own`, or a hosted one's."""
-    accepted: str = one_of(*dict.fromkeys((DEFAULT_MODEL, own, *HOSTED_MODELS)))(name, path)
+def check_model(name: str, path: str, own: str, hosted: tuple[str, ...] = HOSTED_MODELS) -> str:
+    """Accept a model that there is: the default's name, the agent's `own`, or a `hosted` one's."""
+    accepted: str = one_of(*dict.fromkeys((DEFAULT_MODEL, own, *hosted)))(name, path)
     return accepted
 
 

@@ -49,7 +49,7 @@ class Response:
     """
 
     def __init__(
-        self, plan: Plan, new_id: Callable[[str], str], pad: Callable[[str], str], azure: bool
+        self, plan: Plan, new_id: Callable[[str], str], pad: Callable[[str], str], part_twice: bool
     ) -> None:
         self.plan = plan
         self.items: list[Json] = []
@@ -60,7 +60,7 @@ class Response:
         self.tokens = 0
         self._new_id = new_id
         self._pad = pad
-        self._double_content = azure
+        self._part_twice = part_twice
         self._spoken = plan.modality == "audio"
         self._stream = "response.output_audio_transcript" if self._spoken else "response.output_text"
         self._member = "transcript" if self._spoken else "text"
@@ -173,7 +173,7 @@ class Response:
 
     def _part(self, text: str) -> Json:
         part = {"type": self.plan.modality, self._member: text}
-        return {"part": part, "content": dict(part)} if self._double_content else {"part": part}
+        return {"part": part, "content": dict(part)} if self._part_twice else {"part": part}
 
     def _deltas(self, kind: str, ids: Json, pieces: list[str]) -> list[Json]:
         return [{"type": kind, **ids, "delta": piece, "obfuscation": self._pad(piece)} for piece in pieces]

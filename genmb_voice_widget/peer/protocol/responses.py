@@ -25,6 +25,7 @@ from genmb_voice_widget.peer.wire_error import WireError
 from .dialogue import Dialogue
 from .items import chosen_items
 from .offered import check_voice
+from .quirks import Quirks
 from .response import Plan, Response, Status
 from .session_shape import RESPONSE
 from .usage import rate_limits
@@ -40,14 +41,14 @@ class Responses:
         dialogue: Dialogue,
         new_id: Callable[[str], str],
         pad: Callable[[str], str],
-        azure: bool,
+        quirks: Quirks,
     ) -> None:
         self.active: Response | None = None
         self.spoke = False
         self._dialogue = dialogue
         self._new_id = new_id
         self._pad = pad
-        self._azure = azure
+        self._quirks = quirks
         self._created = self._used = 0
         self._running: dict[str, Response] = {}
         self._asked: set[str] = set()
@@ -57,12 +58,9 @@ class Responses:
         wanted: Json = RESPONSE(overrides, "response")
         beside = wanted.get("conversation") == "none"
         if self.active is not None and not beside:
-            running = self.active.plan.response_id
-            message = (
-                f"Conversation already has an active response in progress: {running}. Wait until it is done."
-            )
-            raise WireError(message, "conversation_already_has_active_response")
-        response = Response(self._plan(session, wanted, beside), self._new_id, self._pad, self._azure)
+            raise active_already(self.active.plan.response_id)
+        plan, twice = self._plan(session, wanted, beside), self._quirks.part_twice
+        response = Response(plan, self._new_id, self._pad, twice)
         self._created += 1
         self._running[response.plan.response_id] = response
         if not beside:
@@ -153,10 +151,10 @@ class Responses:
         if response is self.active:
             self.active = None
         woven = self._weave(response, response.done(status, details))
-        return woven if self._azure else [*woven, self._limits(response)]
+        return [*woven, self._limits(response)] if self._quirks.tells_limits else woven
 
     def _limits(self, response: Response) -> Emit:
-        """Tell what is left; Azure OpenAI was not recorded to."""
+        """Tell what is left."""
         self._used += response.tokens
         return Emit(rate_limits(self._created, self._used))
 
@@ -172,7 +170,7 @@ class Responses:
                 self._dialogue.append(item, response.speech.get(item["id"]))
                 woven += [event, self._dialogue.added(event["item"])]
             else:
-                woven += [self._dialogue.finished(event["item"]), event]
+                woven += [self._dialogue.replied(event["item"]), event]
         return [Emit(event) for event in woven]
 
     def _plan(self, session: Json, wanted: Json, beside: bool) -> Plan:
@@ -193,6 +191,14 @@ class Responses:
             metadata=wanted.get("metadata"),
             input=None if chosen is None else tuple(chosen_items(self._dialogue.items, chosen, self._new_id)),
         )
+
+
+def active_already(response_id: str) -> WireError:
+    """Refuse a second response beside the one that runs."""
+    message = (
+        f"Conversation already has an active response in progress: {response_id}. Wait until it is done."
+    )
+    return WireError(message, "conversation_already_has_active_response")
 
 
 def _offered(tools: list[Json], choice: str | Json) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 
 from genmb_voice_widget.peer.shapes import Json
-from genmb_voice_widget.peer.wire_error import missing_parameter
+from genmb_voice_widget.peer.wire_error import missing_parameter, unknown_parameter
 
 from .offered import DEFAULT_VOICE, check_voice
 from .session_shape import SESSION
@@ -64,13 +64,18 @@ def new_session(session_id: str, model: str, expires_at: int = 0, voice: str = D
     }
 
 
-def update_session(session: Json, patch: object, audio_began: bool = False) -> Json:
+def update_session(
+    session: Json, patch: object, audio_began: bool = False, without: frozenset[str] = frozenset()
+) -> Json:
     """Return `session` with the members of `patch` applied, all of them or (raising) none.
 
     Members that are absent stay, null clears, `tools` and the like are replaced whole, `model` is fixed at
-    creation and ignored, `instructions: ""` brings the default back. Raises `WireError` with the `param`.
+    creation and ignored, `instructions: ""` brings the default back. Members `without` which the service is
+    are unknown. Raises `WireError` with the `param`.
     """
     checked: Json = SESSION(patch, "session")
+    for name in sorted(checked.keys() & without):
+        raise unknown_parameter(f"session.{name}")
     updated = copy.deepcopy(session)
     for name in checked.keys() - {"type", "model", "audio"}:
         updated[name] = checked[name]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from genmb_voice_widget.peer.shapes import (
+    Check,
     Json,
     anything,
     boolean,
@@ -56,7 +57,7 @@ _TRANSCRIPTION = record(
         "delay": one_of("minimal", "low", "medium", "high", "xhigh"),
     }
 )
-_TOOL = tagged(
+TOOL = tagged(
     {
         "function": record(
             {"type": text, "name": text, "description": text, "parameters": anything}, ["name"]
@@ -70,7 +71,7 @@ _TOOL = tagged(
         ),
     }
 )
-_TOOL_CHOICE = either(
+TOOL_CHOICE = either(
     one_of("auto", "none", "required"),
     record({"type": one_of("function"), "name": text}, ["type", "name"]),
     record({"type": one_of("mcp"), "server_label": text, "name": text}, ["type", "server_label"]),
@@ -93,13 +94,14 @@ def _metadata(value: Any, path: str) -> Json:
     return value
 
 
-_MAX_TOKENS = either(number(1, 4096, whole=True), one_of("inf"), why="expected 1 to 4096 or 'inf'")
+METADATA: Check = _metadata
+MAX_TOKENS = either(number(1, 4096, whole=True), one_of("inf"), why="expected 1 to 4096 or 'inf'")
 _BOTH = {
     "instructions": text,
     "output_modalities": _modalities,
-    "tools": list_of(_TOOL),
-    "tool_choice": _TOOL_CHOICE,
-    "max_output_tokens": _MAX_TOKENS,
+    "tools": list_of(TOOL),
+    "tool_choice": TOOL_CHOICE,
+    "max_output_tokens": MAX_TOKENS,
     "prompt": nullable(
         record({"id": text, "version": nullable(text), "variables": nullable(anything)}, ["id"])
     ),

@@ -12,10 +12,10 @@ class Decision:
     """One decision of the endpoint.
 
     Attributes:
-        action: what was asked: `open`, `offer`, `connected`, `ended`, `token`, or `other` where somebody was
-            turned away elsewhere; `expired` when time ended a session, `connected` also when a provider
-            proved one that its caller had not yet; `app_added`, `app_changed`, `app_revoked`, `grant` by a
-            command; `lost`, when decisions before it could not be kept.
+        action: what was asked: `open`, `offer`, `connected`, `observed`, `ended`, `token`, or `other` where
+            somebody was turned away elsewhere; `expired` when time ended a session, `connected` also when a
+            provider proved one that its caller had not yet; `app_added`, `app_changed`, `app_revoked`,
+            `grant` by a command; `lost`, when decisions before it could not be kept.
         outcome: `ok`, the code of the refusal, or `cut_off` when there was no answer; for `lost`, how many.
         app: whose request it was, as far as that is known.
         via: how the caller was told (`Caller.via`), or `socket` (a page's socket by its ticket), `provider`,

@@ -6,7 +6,8 @@ what its service wrote. It knows nothing of plans, credits or limits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,13 +20,18 @@ Wire = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Answer:
-    """The service answered an offer: the call exists and waits for the caller's media."""
+    """The service answered an offer: the call exists and waits for the caller's media.
+
+    Attributes:
+        filtered: whether the caller's own channel carries only some of the call's events.
+    """
 
     dialect: Dialect
     model: str | None
     voice: str | None
     call_id: str
     sdp: str
+    filtered: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,26 @@ class Ticket:
     url: str
     token: Secret
     expires_at: float
+
+
+class Observed(Protocol):
+    """A call as its service shows it to a server: every event but sound, from the attaching on."""
+
+    def __aiter__(self) -> AsyncIterator[str | bytes]:
+        """Yield the service's events, each as JSON, until the call is over.
+
+        Raises:
+            Refusal: `provider_unreachable`, when the connection broke before.
+        """
+        ...
+
+    async def send(self, text: str) -> None:
+        """Send a client event, as JSON.
+
+        Raises:
+            Refusal: `provider_unreachable`, when there is no connection any more.
+        """
+        ...
 
 
 class Provider(Protocol):
@@ -67,6 +93,14 @@ class Provider(Protocol):
 
         Raises:
             Refusal: the service could not be asked.
+        """
+        ...
+
+    def observe(self, call_id: str) -> AbstractAsyncContextManager[Observed]:
+        """Observe a call; entering attaches, and may wait.
+
+        Raises:
+            Refusal: when entered: `session_over` for a call that is not there, or as for `answer`.
         """
         ...
 

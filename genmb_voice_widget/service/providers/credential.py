@@ -103,7 +103,7 @@ class Entra:
     ) -> None:
         if not _SCOPE.fullmatch(scope):
             raise ValueError(f"An Entra scope looks like {ENTRA_SCOPE}.")
-        if not all(map(importlib.util.find_spec, ("azure", "azure.identity", "aiohttp"))):
+        if not entra_is_installed():
             raise ValueError("Entra needs azure-identity: pip install 'genmb-voice-widget[azure]'.")
         self._scope = scope
         self._make = make or _of_the_environment
@@ -134,6 +134,11 @@ class Entra:
         credential, self._credential, self._token = self._credential, None, None
         if credential is not None:
             await credential.close()
+
+
+def entra_is_installed() -> bool:
+    """Tell whether there is what `Entra` needs."""
+    return all(map(importlib.util.find_spec, ("azure", "azure.identity", "aiohttp")))
 
 
 def _of_the_environment() -> AsyncTokenCredential:

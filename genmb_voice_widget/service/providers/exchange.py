@@ -28,6 +28,9 @@ BY_STATUS: Mapping[int, str] = {
 }
 """What a cloud service means by a refusal, as codes of the catalogue."""
 
+WITH_A_SECRET: Mapping[int, str] = {**BY_STATUS, 401: "secret_expired"}
+"""The same where a short-lived secret was shown, which says nothing of the key that it was made with."""
+
 _LONGEST_WAIT = 3600.0
 _FIELDS = {"Accept-Encoding": "identity", "User-Agent": "genmb-voice-widget"}
 # Nothing else a service might put into this field, such as what it was sent, gets into the log.
@@ -107,7 +110,8 @@ def refused(link: Link, status: int, body: bytes = b"", retry_after: float | Non
         return fault
     detail = f"The voice service answered with HTTP status {status}."
     if status in (429, 503):
-        return Refusal("service_unavailable", detail, retry_after=retry_after)
+        code = "provider_busy" if status == 429 else "service_unavailable"
+        return Refusal(code, detail, retry_after=retry_after)
     if status >= 500:
         return Refusal("provider_unreachable", detail)
     return Refusal(link.by_status.get(status, "provider_refused"), detail)

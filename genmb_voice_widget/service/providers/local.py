@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlencode
@@ -26,7 +27,7 @@ from . import Answer, Ticket, Wire
 from .credential import Header, bearer
 from .exchange import Link
 from .realtime_http import create_call, create_secret, hang_up
-from .sideband import sees_the_caller
+from .sideband import CallOver, Sideband, attach, sees_the_caller
 from .ways import ByHttpx, Way
 from .wire_session import voice_of, with_model, with_transcription
 
@@ -113,6 +114,14 @@ class LocalProvider:
     async def proven(self, call_id: str) -> bool:
         """See `Provider.proven`."""
         return self._peer is not None and await sees_the_caller(*await self._service(), call_id, None)
+
+    @asynccontextmanager
+    async def observe(self, call_id: str) -> AsyncIterator[Sideband]:
+        """See `Provider.observe`."""
+        if self._peer is None:
+            raise CallOver
+        async with attach(*await self._service(), call_id, None) as call:
+            yield call
 
     async def ready(self) -> None:
         """See `Provider.ready`: starts the peer."""

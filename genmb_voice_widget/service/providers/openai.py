@@ -6,6 +6,7 @@ Shapes: OpenAI Realtime API reference, unified interface and client secrets.
 from __future__ import annotations
 
 import re
+from contextlib import AbstractAsyncContextManager
 from urllib.parse import urlencode
 
 from genmb_voice_widget.secret import Secret
@@ -14,7 +15,7 @@ from . import Answer, Ticket, Wire
 from .credential import bearer
 from .exchange import BY_STATUS, Link
 from .realtime_http import create_call, create_secret, hang_up
-from .sideband import sees_the_caller
+from .sideband import Sideband, attach, sees_the_caller
 from .upstream import Upstream
 from .wire_session import sound_model, voice_of, with_model, with_transcription
 
@@ -74,6 +75,10 @@ class OpenAIProvider:
     async def proven(self, call_id: str) -> bool:
         """See `Provider.proven`."""
         return await sees_the_caller(self._link(), self._auth, call_id, self._upstream.tls)
+
+    def observe(self, call_id: str) -> AbstractAsyncContextManager[Sideband]:
+        """See `Provider.observe`."""
+        return attach(self._link(), self._auth, call_id, self._upstream.tls)
 
     async def hang_up(self, call_id: str) -> None:
         """See `Provider.hang_up`."""

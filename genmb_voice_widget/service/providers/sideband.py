@@ -1,15 +1,16 @@
-"""Observes a call from the server's side until it is plain that its caller is connected.
+"""A call as its service shows it to a server, and the proof that is in it: its caller is connected.
 
 The WebSocket `/realtime?call_id=` with the resource's own credential (OpenAI Realtime API reference, server
-controls; Azure OpenAI how-to, realtime audio by WebRTC): it greets nobody and sends every event but sound.
-Nothing is sent on it, nothing of it is logged, and it is closed as soon as it has served. What counts is in
-`proof`.
+controls; Azure OpenAI how-to, realtime audio by WebRTC): it greets nobody, sends every event but sound, and
+takes client events. Nothing of it is logged. Which events are a proof is in `proof`.
 """
 
 from __future__ import annotations
 
 import logging
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from genmb_voice_widget.service.problems import Refusal
@@ -29,26 +30,73 @@ LARGEST = 4 * 1024 * 1024
 """Bytes of one event: a data channel's client cannot have sent more than a quarter of a MiB."""
 
 
-async def sees_the_caller(link: Link, auth: Header, call_id: str, tls: ssl.SSLContext | None) -> bool:
-    """Watch a call. `tls` holds the certificates to trust; without, the service is on this machine.
+class CallOver(Refusal):
+    """The service knows no such call, or no longer."""
 
-    Returns:
-        True at the first event that shows the caller; False when the call, or the socket, was over before.
+    def __init__(self) -> None:
+        super().__init__("session_over", "The voice service knows no such call, or no longer.")
+
+
+class NotInstalled(Refusal):
+    """The package that talks WebSocket is missing."""
+
+    def __init__(self) -> None:
+        super().__init__("service_unavailable", "websockets is not installed.")
+
+
+class Sideband:
+    """One open socket; see `Observed`."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+
+    def __aiter__(self) -> AsyncIterator[str | bytes]:
+        """See `Observed`."""
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        """See `Observed`."""
+        from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
+
+        try:
+            return await self._socket.recv()
+        except ConnectionClosedOK:
+            raise StopAsyncIteration from None
+        except ConnectionClosed:
+            raise _unreachable("ConnectionClosed") from None
+
+    async def send(self, text: str) -> None:
+        """See `Observed.send`."""
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            await self._socket.send(text)
+        except ConnectionClosed:
+            raise _unreachable("ConnectionClosed") from None
+
+
+@asynccontextmanager
+async def attach(
+    link: Link, auth: Header, call_id: str, tls: ssl.SSLContext | None
+) -> AsyncIterator[Sideband]:
+    """Observe a call. `tls` holds the certificates to trust; without, the service is on this machine.
 
     Raises:
-        Refusal: the service does not let us watch.
+        CallOver: there is no such call.
+        NotInstalled: nobody can observe from here.
+        Refusal: the service does not let us.
     """
     if not is_call_id(call_id):
-        return False
+        raise CallOver
     try:
         connect = straight()
-        from websockets.exceptions import ConnectionClosed, InvalidStatus
+        from websockets.exceptions import InvalidStatus
     except ImportError:
-        log.warning("websockets is not installed: only its caller can tell that a call stands")
-        return False
+        raise NotInstalled from None
 
+    socket, status, failure = None, None, ""
     try:
-        async with connect(
+        socket = await connect(
             f"ws{link.base.removeprefix('http')}/realtime?call_id={call_id}",
             additional_headers=auth.field(),
             ssl=tls,
@@ -58,24 +106,51 @@ async def sees_the_caller(link: Link, auth: Header, call_id: str, tls: ssl.SSLCo
             compression=None,
             open_timeout=None,
             close_timeout=1.0,
-        ) as socket:
-            return await _shown(socket)
-    except ConnectionClosed:
-        return False
+        )
     except InvalidStatus as error:
-        status, failure = error.response.status_code, ""
+        status = error.response.status_code
     except Exception as error:  # the handshake's, the proxy's, the network's: none is a bug of ours
-        status, failure = None, type(error).__name__
-    if status is None:
-        raise Refusal("provider_unreachable", f"The socket ended with {failure}.")
-    if status != 404:
+        failure = type(error).__name__
+    # Raised out of the handlers, whose exceptions hold the request with its credential.
+    if status == 404:
+        raise CallOver
+    if status is not None:
         raise refused(link, status)
-    return False
+    if socket is None:
+        raise _unreachable(failure)
+    try:
+        yield Sideband(socket)
+    finally:
+        await socket.close()
 
 
-async def _shown(socket: ClientConnection) -> bool:
+async def sees_the_caller(link: Link, auth: Header, call_id: str, tls: ssl.SSLContext | None) -> bool:
+    """Watch a call until it is plain that its caller is there.
+
+    Returns:
+        True at the first event that shows the caller; False when the call, or the socket, was over before.
+
+    Raises:
+        Refusal: the service does not let us watch.
+    """
+    try:
+        async with attach(link, auth, call_id, tls) as call:
+            return await _shown(call)
+    except CallOver:
+        return False
+    except NotInstalled:
+        log.warning("websockets is not installed: only its caller can tell that a call stands")
+        return False
+
+
+async def _shown(call: Sideband) -> bool:
     proof = Proof()
-    async for message in socket:
-        if proof.shown_by(message):
-            return True
+    with suppress(Refusal):  # the socket broke
+        async for message in call:
+            if proof.shown_by(message):
+                return True
     return False
+
+
+def _unreachable(failure: str) -> Refusal:
+    return Refusal("provider_unreachable", f"The socket ended with {failure}.")

@@ -9,6 +9,11 @@ from genmb_voice_widget.service.problems import Refusal
 
 from . import Wire
 
+
+class NoModel(Refusal):
+    """Neither the session nor the endpoint names a model."""
+
+
 _NAME = re.compile(r"[!-~]{1,128}")
 
 
@@ -19,23 +24,24 @@ def with_model(session: Wire, default: str | None) -> tuple[dict[str, Any], str]
         The session, to be sent, and the model's name.
 
     Raises:
-        Refusal: `bad_request`, when neither it nor the endpoint names a model, or what it names is no name.
+        NoModel: `bad_request`, when neither it nor the endpoint names a model.
+        Refusal: `bad_request`, when what it names is no name.
     """
     model = session.get("model")
     if model is None:
         model = default
     if model is None:
-        raise Refusal("bad_request", "session.model is missing, and this endpoint has no model of its own.")
+        raise NoModel("bad_request", "session.model is missing, and this endpoint has no model of its own.")
     if not isinstance(model, str) or not _NAME.fullmatch(model):
         raise Refusal("bad_request", "session.model is not a model's name.")
     return {**session, "model": model}, model
 
 
-def with_transcription(session: Wire, default: str | None) -> Wire:
-    """Give a session that asks for transcription, and names no model for it, this one; None: it has none."""
+def with_transcription(session: Wire, default: str) -> Wire:
+    """Give a session that asks for transcription, and names no model for it, this one."""
     match session:
         case {"audio": {"input": {"transcription": dict(asked), **heard}, **audio}} if "model" not in asked:
-            chosen = {} if default is None else {"transcription": {**asked, "model": default}}
+            chosen = {"transcription": {**asked, "model": default}}
             return {**session, "audio": {**audio, "input": {**heard, **chosen}}}
         case _:
             return session

@@ -5,8 +5,6 @@ It goes where the provider said and nowhere else, and logs nothing of what is se
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -14,6 +12,7 @@ from urllib.parse import urlsplit
 from genmb_voice_widget.address import is_loopback
 from genmb_voice_widget.service.problems import Refusal
 from genmb_voice_widget.service.providers import Ticket
+from genmb_voice_widget.service.providers.exchange import WITH_A_SECRET
 from genmb_voice_widget.service.providers.straight import silent, straight
 
 if TYPE_CHECKING:
@@ -25,13 +24,12 @@ LARGEST = 16 * 1024 * 1024
 """Bytes of one message: above the fifteen MiB that an event may hold."""
 
 
-@asynccontextmanager
-async def dial(ticket: Ticket, within: float) -> AsyncIterator[ClientConnection]:
-    """Open the socket, in so many seconds, and close it in the end.
+async def dial(ticket: Ticket, within: float) -> ClientConnection:
+    """Open the socket, in so many seconds; closing it takes a second at the most.
 
     Raises:
-        Refusal: `provider_unreachable` or `provider_refused`; `service_unavailable` where the package that
-            talks WebSocket is missing.
+        Refusal: `provider_unreachable`, `provider_refused` or what the status says more;
+            `service_unavailable` where the package that talks WebSocket is missing.
     """
     try:
         connect = straight()
@@ -61,13 +59,13 @@ async def dial(ticket: Ticket, within: float) -> AsyncIterator[ClientConnection]
         failure = type(error).__name__
     # Raised out of the handlers, whose exceptions hold the request with its secret.
     if status:
-        raise Refusal("provider_refused", f"The voice service answered with HTTP status {status}.")
+        raise Refusal(
+            "provider_busy" if status == 429 else WITH_A_SECRET.get(status, "provider_refused"),
+            f"The voice service answered with HTTP status {status}.",
+        )
     if socket is None:
         raise Refusal("provider_unreachable", f"The socket ended with {failure}.")
-    try:
-        yield socket
-    finally:
-        await socket.close()
+    return socket
 
 
 @cache

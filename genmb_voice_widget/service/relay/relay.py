@@ -1,5 +1,7 @@
 """One page's socket and one service's, joined: what either says goes on to the other, in the other's names.
 
+A page that speaks as the service does gets everything as it is.
+
 It ends when either closes, when nobody has said anything for long, when the session's time is over, when a
 page sends too much at once or reads too slowly, and when the endpoint is being stopped. Each side is read
 only as fast as the other one takes it, so nothing piles up here. Nothing that is said is logged. It knows no
@@ -79,6 +81,7 @@ class Relay:
     Args:
         begun: is awaited when the service says for the first time that there is a session.
         over: returns why the session must end, when it must; it is cancelled with the relay.
+        raw: whether the page speaks as the service does, and asks for its replies itself.
     """
 
     def __init__(
@@ -89,12 +92,14 @@ class Relay:
         begun: Callable[[], Awaitable[None]],
         over: Callable[[], Awaitable[End]],
         patience: Patience,
+        raw: bool = False,
     ) -> None:
         self._page = page
         self._service = service
         self._begun = begun
         self._over = over
         self._patience = patience
+        self._raw = raw
         self._replies = Replies()
         self._news = asyncio.Event()
         self._heard = asyncio.get_running_loop().time()
@@ -130,10 +135,12 @@ class Relay:
 
     async def _pass_on(self, text: str) -> End | None:
         """Give the service what the page has said; returns the end, if it comes of that."""
-        event = _event(text)
+        event = event_of(text)
         if event is None:
             told = await tell(self._page, "invalid_event", "The message is no event.", self._patience.accept)
             return None if told else TOO_SLOW
+        if self._raw:
+            return None if await self._ask(text) else LOST
         translated = to_ga(event)
         if event["type"] == "input_audio_buffer.commit" and await self._found_already():
             return None
@@ -148,7 +155,7 @@ class Relay:
         begun = False
         while True:
             try:
-                event = _event(await self._service.recv())
+                event = event_of(await self._service.recv())
             except ConnectionClosedOK:
                 return SERVICE_CLOSED
             except ConnectionClosed:
@@ -156,12 +163,14 @@ class Relay:
             self._heard = asyncio.get_running_loop().time()
             if event is None:
                 continue
-            wanted = self._replies.received(event)
-            self._news.set()
-            reply = self._replies.to_send()
-            if reply is not None and not await self._ask(json.dumps(reply)):
-                return LOST
-            translated = to_beta(event) if wanted else None
+            translated: dict[str, Any] | None = event
+            if not self._raw:
+                wanted = self._replies.received(event)
+                self._news.set()
+                reply = self._replies.to_send()
+                if reply is not None and not await self._ask(json.dumps(reply)):
+                    return LOST
+                translated = to_beta(event) if wanted else None
             if translated is not None and not await send(self._page, translated, self._patience.accept):
                 return TOO_SLOW
             # A service may open a socket only to say on it, by an `error`, that there will be no session.
@@ -230,7 +239,8 @@ async def close(page: WebSocket, end: End, within: float) -> None:
         log.info("a page's socket was not closed in good order")
 
 
-def _event(text: str | bytes) -> dict[str, Any] | None:
+def event_of(text: str | bytes) -> dict[str, Any] | None:
+    """Read an event; None for what is none."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

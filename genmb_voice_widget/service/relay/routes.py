@@ -2,7 +2,7 @@
 
 Its errors are `{"error": sentence}`, with the status that the endpoint has for them everywhere; what a voice
 service did wrong is 500 here. It decides nothing. The endpoint's description leaves it out, because all that
-is described there answers with problems.
+is described there answers with problems. `POST /v1/sessions` gives out the address of the same socket.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse
 
 from genmb_voice_widget.service.access.origins import origin_of
+from genmb_voice_widget.service.caller import Caller
 from genmb_voice_widget.service.problems import Refusal
+from genmb_voice_widget.service.sessions.opening import Opened
 from genmb_voice_widget.service.sessions.sweeper import Sweeper
 from genmb_voice_widget.service.verdict import verdict
-from genmb_voice_widget.service.web.routes import rate_headers, refused_headers, who
+from genmb_voice_widget.service.web.bodies import Start
+from genmb_voice_widget.service.web.routes import Relayed, rate_headers, refused_headers, who
 
 from .shape import PATH, Admission, answer, read_wish
 from .sockets import Sockets
@@ -42,6 +45,22 @@ def add_relay_routes(app: FastAPI, sockets: Sockets, sweeper: Sweeper) -> None:
         await sockets.serve(page, session)
 
 
+def relayed(sockets: Sockets) -> Relayed:
+    """Make what `POST /v1/sessions` asks for a socket here."""
+
+    async def begin(request: Request, caller: Caller, body: Start) -> tuple[Opened, str]:
+        base = _base(request)
+        admission = Admission.of_session(body.session, origin_of(request.headers))
+        opened = await sockets.begin(caller, admission, body.provider, body.session)
+        return opened, _address(base, opened, admission, caller)
+
+    return begin
+
+
+def _address(base: str, opened: Opened, admission: Admission, caller: Caller) -> str:
+    return admission.address(base, opened.hold.session, None if caller.via == "open" else caller.app)
+
+
 async def _begin(request: Request, sockets: Sockets, sweeper: Sweeper) -> JSONResponse:
     caller = await who(request)
     base = _base(request)
@@ -53,7 +72,7 @@ async def _begin(request: Request, sockets: Sockets, sweeper: Sweeper) -> JSONRe
         sweeper.ensure_running()
     hold, plan = opened.hold, caller.plan
     verdict(request.scope).session = hold.session
-    address = admission.address(base, hold.session, None if caller.via == "open" else caller.app)
+    address = _address(base, opened, admission, caller)
     good_for = sockets.parts.timing.connect_within
     headers: dict[str, str] = {}
     if plan.rate and opened.slot:

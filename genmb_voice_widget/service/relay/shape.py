@@ -1,4 +1,4 @@
-"""What a page asks for with `POST /api/voice-agent`, and what it is answered.
+"""What a page asks for with `POST /api/voice-agent`, and what it is answered; which address a relay has.
 
 The answer has the shape of the beta's sessions (OpenAI Realtime API, beta, `POST /v1/realtime/sessions`), but
 for `client_secret.value`, which is the address that a page opens its WebSocket with.
@@ -28,6 +28,8 @@ from genmb_voice_widget.service.web.bodies import Word
 from .dialect import ga_session
 
 PATH = "/api/voice-agent"
+LONGEST_NAME = 64
+"""Characters of a model's or a voice's name."""
 LONGEST = 3600.0
 """Seconds that the services let a session last at most."""
 
@@ -65,33 +67,46 @@ class Admission:
 
     Attributes:
         model: '' if the page named none: it is the voice service's settings that say it then.
+        voice: '' if the page named none.
         origin: of the page that asked, whose pages alone may use the address; '' if no page did.
+        dialect: `beta`, whose names the relay translates, or `raw`: what the voice service speaks itself.
     """
 
     ticket: str
     model: str
     voice: str
     origin: str
+    dialect: str
 
     @classmethod
     def new(cls, wish: Wish, origin: str | None) -> Admission:
         """Make one with a new ticket."""
-        return cls(secrets.token_urlsafe(32), wish.model or "", wish.voice, origin or "")
+        return cls(secrets.token_urlsafe(32), wish.model or "", wish.voice, origin or "", "beta")
+
+    @classmethod
+    def of_session(cls, session: Wire, origin: str | None) -> Admission:
+        """Make one for a page that tells the rest of its session itself, in a `session.update`."""
+        audio = session.get("audio")
+        output = audio.get("output") if isinstance(audio, dict) else None
+        named = session.get("model"), output.get("voice") if isinstance(output, dict) else None
+        model, voice = (word if isinstance(word, str) and len(word) <= LONGEST_NAME else "" for word in named)
+        return cls(secrets.token_urlsafe(32), model, voice, origin or "", "raw")
 
     @classmethod
     def read(cls, query: Mapping[str, str]) -> Admission:
         """Read the address that a socket was opened with; whether it is one of ours, its key tells."""
-        return cls(*(query.get(name, "") for name in ("ticket", "model", "voice", "origin")))
+        return cls(*(query.get(name, "") for name in ("ticket", "model", "voice", "origin", "dialect")))
 
     @property
     def key(self) -> str:
         """What stands for it in the account."""
-        said = json.dumps([self.ticket, self.model, self.voice, self.origin])
+        said = json.dumps([self.ticket, self.model, self.voice, self.origin, self.dialect])
         return f"socket:{hashlib.sha256(said.encode()).hexdigest()}"
 
     def address(self, base: str, session: str, app: str | None) -> str:
         """Write the address: `base` is as `wss://voice.example`, `app` what the caller named itself by."""
-        query = {"model": self.model, "voice": self.voice, "origin": self.origin, "app": app or ""}
+        query = {"model": self.model, "voice": self.voice, "origin": self.origin}
+        query |= {"dialect": self.dialect, "app": app or ""}
         given = {name: value for name, value in query.items() if value}
         return f"{base}{PATH}/{session}?{urlencode({**given, 'ticket': self.ticket})}"
 
@@ -113,6 +128,9 @@ def flat_session(voice: str) -> dict[str, Any]:
 def wire_session(admission: Admission) -> Wire:
     """Give the session that the service is asked for."""
     named = {"model": admission.model} if admission.model else {}
+    if admission.dialect == "raw":
+        voiced = {"audio": {"output": {"voice": admission.voice}}} if admission.voice else {}
+        return {"type": "realtime", **named, **voiced}
     return ga_session({**named, **flat_session(admission.voice)})
 
 

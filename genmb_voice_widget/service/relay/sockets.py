@@ -25,7 +25,7 @@ from genmb_voice_widget.service.drain import Drain
 from genmb_voice_widget.service.ledger import Hold
 from genmb_voice_widget.service.policy import NOTEBOOK, Rate
 from genmb_voice_widget.service.problems import Refusal
-from genmb_voice_widget.service.providers import Ticket
+from genmb_voice_widget.service.providers import Ticket, Wire
 from genmb_voice_widget.service.sessions import Sessions
 from genmb_voice_widget.service.sessions.opening import Opened, Request
 from genmb_voice_widget.service.sessions.parts import Parts
@@ -59,14 +59,17 @@ class Sockets:
     patience: Patience = field(default_factory=Patience)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
-    async def begin(self, caller: Caller, admission: Admission) -> Opened:
-        """Hold a session, and see that the service would give it.
+    async def begin(
+        self, caller: Caller, admission: Admission, provider: str | None = None, session: Wire | None = None
+    ) -> Opened:
+        """Hold a session, and see that the service would give it; `session` is it, if not the address's.
 
         Raises:
             Refusal: as `Sessions.open`.
         """
         self.drain.check()
-        return await self.sessions.open(caller, Request(None, wire_session(admission), None, admission.key))
+        wire = wire_session(admission) if session is None else session
+        return await self.sessions.open(caller, Request(provider, wire, None, admission.key))
 
     async def serve(self, page: WebSocket, session: str) -> None:
         """Hold the conversation of a page's socket that has not been accepted yet."""
@@ -146,14 +149,18 @@ class Sockets:
         try:
             leg = await self.parts.legs.reach(hold.provider, wire_session(admission), None)
             assert isinstance(leg, Ticket)
-            async with dial(leg, self.parts.timing.open_within) as service:
+            service = await dial(leg, self.parts.timing.open_within)
+            try:
                 return await Relay(
                     page,
                     service,
                     begun=lambda: self._capture(caller, hold),
                     over=lambda: self._over(hold.session, lasts),
                     patience=self.patience,
+                    raw=admission.dialect == "raw",
                 ).run()
+            finally:  # the page is told meanwhile: a service that does not answer the close keeps it waiting
+                self.parts.flights.start(service.close())
         except Refusal as refusal:
             log.warning("session %s: %s", hold.session, refusal.code)
             why = f"{refusal.to_json()['title']} {refusal.detail}"

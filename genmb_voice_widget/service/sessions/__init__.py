@@ -128,8 +128,8 @@ class Sessions:
         reset = rate.seconds - ages[0] if ages else 0.0
         return Allowance(caller.plan, credits, max(0, rate.sessions - len(ages)), reset)
 
-    async def ready(self) -> tuple[str, ...]:
-        """Do ahead what the first session would have to wait for.
+    async def ready(self, provider: str | None = None) -> tuple[str, ...]:
+        """Do ahead what the first session would have to wait for, with one provider or with all.
 
         Returns:
             What of `window`, `ledger` and `providers` is away just now. The node stays ready without it, once
@@ -143,7 +143,7 @@ class Sessions:
         looks = await asyncio.gather(
             self._look("window", parts.window.ready),
             self._look("ledger", parts.ledger.ready),
-            self._look("providers", parts.legs.ready),
+            self._look("providers", lambda: parts.legs.ready(provider), provider),
         )
         away = {name: why for name, why in looks if why is not None}
         if away and not self._was_ready:
@@ -156,12 +156,12 @@ class Sessions:
         return tuple(away)
 
     async def _look(
-        self, name: str, ready: Callable[[], Coroutine[Any, Any, None]]
+        self, name: str, ready: Callable[[], Coroutine[Any, Any, None]], of: str | None = None
     ) -> tuple[str, Refusal | None]:
         """Tell why something is away, if it is; it is looked for on, but not waited for, by a ready node."""
         try:
             async with asyncio.timeout(_LOOK if self._was_ready else None):
-                await self._parts.flights.join(f"ready:{name}", ready)
+                await self._parts.flights.join(f"ready:{name}:{of}", ready)
         except TimeoutError:
             return name, Refusal("service_unavailable", "It does not answer in time.")
         except Refusal as refusal:

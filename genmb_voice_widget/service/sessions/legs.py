@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from genmb_voice_widget.service.problems import Refusal, named
-from genmb_voice_widget.service.providers import Answer, Provider, Ticket, Wire
+from genmb_voice_widget.service.providers import Answer, Observed, Provider, Ticket, Wire
 from genmb_voice_widget.service.settings import Timing
 
 log = logging.getLogger(__name__)
@@ -70,15 +71,31 @@ class Legs:
             log.info("call %s could not be watched: %s", call_id, named(error))
             return False
 
-    async def ready(self) -> None:
-        """Do ahead what the first session would have to wait for.
+    @asynccontextmanager
+    async def observe(self, provider: str, call_id: str) -> AsyncIterator[Observed]:
+        """Observe a call, for as long as one likes.
 
         Raises:
-            Refusal: `provider_unreachable`, or the provider's own reason.
+            Refusal: the provider's, or `provider_unreachable` when its time to let us in is over.
         """
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(self._timing.open_within):
+                    call = await stack.enter_async_context(self._providers[provider].observe(call_id))
+            except TimeoutError:
+                raise Refusal("provider_unreachable", "The voice service took too long.") from None
+            yield call
+
+    async def ready(self, wanted: str | None = None) -> None:
+        """Do ahead what the first session would have to wait for, with one provider or with all.
+
+        Raises:
+            Refusal: `unknown_provider`, `provider_unreachable`, or the provider's own reason.
+        """
+        chosen = list(self._providers) if wanted is None else [self.name(wanted)]
         try:
             async with asyncio.timeout(self._timing.open_within):
-                await asyncio.gather(*(provider.ready() for provider in self._providers.values()))
+                await asyncio.gather(*(self._providers[name].ready() for name in chosen))
         except TimeoutError:
             raise Refusal("provider_unreachable", "The voice service took too long to get ready.") from None
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from genmb_voice_widget.service.caller import Caller
@@ -163,15 +165,10 @@ class Opening:
                 raise _refusal(decision)
 
     async def _note(self, hold: Hold, leg: Answer | Ticket) -> Hold:
-        """Store the call and begin the caller's time; a call that cannot be stored is hung up."""
+        """Store the call and begin the caller's time."""
         call_id = _call(leg)
-        try:
+        async with self._storing(hold, call_id):
             hold = await self._parts.ledger.answered(hold.session, call_id, self._parts.timing.connect_within)
-        except DuplicateCall:
-            raise _misunderstood() from None
-        except BaseException:
-            await self._settling.drop(hold.session, hold.provider, call_id)
-            raise
         if hold.phase != "reserved":
             await self._settling.drop(hold.session, hold.provider, call_id)
             raise Refusal("session_over", "It was ended while the voice service was still answering.")
@@ -189,16 +186,23 @@ class Opening:
             raise over()
         leg = await self._parts.legs.reach(hold.provider, wire, sdp)
         call_id = _call(leg)
-        try:
+        async with self._storing(hold, call_id):
             renewed = await self.renew(hold.session, plan, call_id)
-        except DuplicateCall:
-            raise _misunderstood() from None
-        except BaseException:
-            await self._settling.drop(hold.session, hold.provider, call_id)
-            raise
         self._parts.flights.start(self._settling.tidy(renewed))
         self._settling.watch(renewed)
         return Opened(renewed, leg, None)
+
+    @asynccontextmanager
+    async def _storing(self, hold: Hold, call_id: str | None) -> AsyncIterator[None]:
+        """Hang up a call that cannot be stored; one that another session has is left to that."""
+        try:
+            yield
+        except DuplicateCall:
+            why = "The voice service's answer was not understood."
+            raise Refusal("provider_unreachable", why) from None
+        except BaseException:
+            await self._settling.drop(hold.session, hold.provider, call_id)
+            raise
 
 
 def _call(leg: Answer | Ticket) -> str | None:
@@ -207,7 +211,3 @@ def _call(leg: Answer | Ticket) -> str | None:
 
 def _refusal(deny: Deny) -> Refusal:
     return Refusal(deny.code, deny.why, retry_after=deny.retry_after)
-
-
-def _misunderstood() -> Refusal:
-    return Refusal("provider_unreachable", "The voice service's answer was not understood.")

@@ -27,7 +27,8 @@ from .values import Reader
 
 PREFIX = "GENMB_VOICE_"
 _OF_OTHERS = {
-    f"{PREFIX}{name}" for name in ("ENDPOINT", "HEADLESS", "KEY", "OLD_KERNEL", "PEER_SECRET", "SCRIPT")
+    f"{PREFIX}{name}"
+    for name in ("ENDPOINT", "HEADLESS", "KEY", "OLD_KERNEL", "PEER_FAULT", "PEER_SECRET", "SCRIPT")
 }
 """Variables of the widget and the local peer."""
 

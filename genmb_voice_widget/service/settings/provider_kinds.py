@@ -53,6 +53,7 @@ def _azure(options: Options, upstream: Callable[[], Upstream]) -> Provider:
         Key(api_key(options["key"])) if "key" in options else Entra(options.get("scope", ENTRA_SCOPE)),
         upstream(),
         deployment=options.get("deployment"),
+        transcription=options.get("transcription"),
         event_filter=options.get("event_filter", False),
     )
 
@@ -79,6 +80,7 @@ KINDS: Mapping[str, Kind] = {
             "entra": read.flag,
             "scope": read.text,
             "deployment": read.text,
+            "transcription": read.text,
             "event_filter": read.flag,
         },
         _azure,

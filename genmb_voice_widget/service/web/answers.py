@@ -46,6 +46,11 @@ class CallTicket(_Ticket):
 
     transport: Literal["webrtc"]
     call_id: str = Field(examples=["rtc_u1_9c3f"])
+    sideband: bool = Field(
+        description="Whether the caller may observe the call: a WebSocket at `/v1/sessions/{id}/events`, for "
+        "servers alone, carries the service's events and takes client events."
+    )
+    filtered: bool = Field(description="Whether the page's own channel carries only some of the events.")
     sdp: str = Field(examples=["v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nt=0 0\r\n"])
 
 
@@ -56,6 +61,13 @@ class SocketTicket(_Ticket):
     url: str = Field(examples=["wss://service.example/v1/realtime?model=local"])
     token: str = Field(examples=["ek_…"])
     expires_at: float
+
+
+class RelayTicket(_Ticket):
+    """Where to open a WebSocket of this endpoint, once and soon: the address holds what lets it open."""
+
+    transport: Literal["relay"]
+    url: str = Field(examples=["wss://voice.example/api/voice-agent/vs_7d0f?ticket=…"])
 
 
 class Status(State):

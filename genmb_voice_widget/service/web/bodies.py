@@ -79,7 +79,7 @@ def _is_deeper(value: Any, levels: int) -> bool:
 
 
 class Start(_Body):
-    """`POST /v1/sessions`: an offer to relay, or the wish for a WebSocket secret.
+    """`POST /v1/sessions`: an offer to relay, or the wish for a WebSocket: its secret, or a relay of it.
 
     `session` is a GA session object (OpenAI Realtime API reference); its members are the provider's to judge.
     Without `provider` it is the endpoint's first.
@@ -90,7 +90,7 @@ class Start(_Body):
     provider: Word | None = None
     session: Session
     sdp: Sdp = None
-    transport: Literal["websocket"] | None = None
+    transport: Literal["websocket", "relay"] | None = None
 
     @model_validator(mode="after")
     def one_way(self) -> Self:

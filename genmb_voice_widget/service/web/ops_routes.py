@@ -44,18 +44,20 @@ def add_ops_routes(
         return JSONResponse({"status": "ok"})
 
     @app.get(
-        "/readyz", response_model=None, responses={200: {"model": Health}, **problems(403, 500, 502, 503)}
+        "/readyz",
+        response_model=None,
+        responses={200: {"model": Health}, **problems(403, 422, 500, 502, 503)},
     )
-    async def readyz(request: Request) -> JSONResponse:
+    async def readyz(request: Request, provider: str | None = None) -> JSONResponse:
         """Tell whether requests may be sent here: a session could start at once, or could before `away` went.
 
-        What can be done ahead of a session is done.
+        What can be done ahead of a session is done, with one provider or with all.
         """
         # It may start a program: a page that is only looked at must not bring that about.
         if of_another_page(request.headers):
             raise refused()
         drain.check()
-        away = await sessions.ready()
+        away = await sessions.ready(provider)
         return JSONResponse({"status": "ready", **({"away": away} if away else {})})
 
     @app.get("/docs", include_in_schema=False)

@@ -1,8 +1,9 @@
 """The endpoint's routes: bodies in, JSON out. They translate and decide nothing.
 
-POST /v1/sessions                    relay an offer, or have a WebSocket secret made
+POST /v1/sessions                    relay an offer, have a WebSocket secret made, or get a socket here
 POST /v1/sessions/{id}/offer         another call in the place of a lost one, at no charge
 POST /v1/sessions/{id}/connected     the handshake is proven: capture
+WS   /v1/sessions/{id}/events        the call's events, in `service/sideband`
 POST /v1/sessions/{id}/ended         the call is over: hang up, or give everything back; also as a beacon
 GET  /v1/sessions/{id}               how it stands
 GET  /v1/allowance                   what the caller has left
@@ -13,18 +14,17 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from typing import Annotated
 
 from fastapi import Depends, FastAPI, Header, Path, Request
 from fastapi.responses import JSONResponse
 
 from genmb_voice_widget.service.access import Access
 from genmb_voice_widget.service.access.by_app import AppAccess
-from genmb_voice_widget.service.caller import Caller, Via
-from genmb_voice_widget.service.ledger import Hold
+from genmb_voice_widget.service.caller import TRUSTED, Caller
 from genmb_voice_widget.service.policy import Rate
 from genmb_voice_widget.service.problems import Refusal
-from genmb_voice_widget.service.providers import Answer
 from genmb_voice_widget.service.sessions import Sessions
 from genmb_voice_widget.service.sessions.opening import Opened
 from genmb_voice_widget.service.sessions.opening import Request as Wanted
@@ -32,13 +32,15 @@ from genmb_voice_widget.service.sessions.settling import STOPPED
 from genmb_voice_widget.service.sessions.sweeper import Sweeper
 from genmb_voice_widget.service.verdict import verdict
 
-from .answers import Allowance, AppToken, CallTicket, SocketTicket, State, Status
+from .answers import Allowance, AppToken, CallTicket, RelayTicket, SocketTicket, State, Status
 from .bodies import Connected, Ended, Offer, Start, TokenWish
 from .openapi import READING, STARTING, WRITING, problems
+from .tickets import charge_of, relay_of, state_of, ticket_of
 
-_TRUSTED: tuple[Via, ...] = ("open", "key")
-"""Who may see the owner's balance and, if no page, have a voice service's secret on their word alone."""
 _WHY = "a call made with a secret cannot be seen from here"
+
+Relayed = Callable[[Request, Caller, Start], Awaitable[tuple[Opened, str]]]
+"""Opens a session whose socket is one of this endpoint, and says its address."""
 
 BEACONS = re.compile(r"/v1/sessions/[^/]+/ended")
 """The paths that a page may still reach while it is being closed."""
@@ -80,32 +82,45 @@ def add_routes(
     access: Access,
     sweeper: Sweeper,
     hand_out_secrets: bool,
+    relayed: Relayed,
 ) -> None:
     """Add them to the app."""
 
-    def check(request: Request, caller: Caller, sdp: str | None) -> None:
+    def sees(request: Request, caller: Caller) -> bool:
         # A browser sends `Origin` with every POST (Fetch standard, append a request `Origin` header).
-        trusted = caller.via in _TRUSTED and "origin" not in request.headers
-        if sdp is None and not (hand_out_secrets and trusted):
+        return caller.via in TRUSTED and "origin" not in request.headers
+
+    def check(request: Request, caller: Caller, sdp: str | None) -> None:
+        if sdp is None and not (hand_out_secrets and sees(request, caller)):
             raise Refusal("secret_refused", f"A session of this caller's needs an offer: {_WHY}.")
 
     app.state.access = access
     reads, writes, starts = problems(*READING), problems(*WRITING), problems(*STARTING)
     tickets = {"model": CallTicket | SocketTicket}
+    all_tickets = {"model": CallTicket | SocketTicket | RelayTicket}
 
-    @app.post("/v1/sessions", status_code=201, response_model=None, responses={201: tickets, **starts})
+    @app.post("/v1/sessions", status_code=201, response_model=None, responses={201: all_tickets, **starts})
     async def start(request: Request, body: Start, caller: Asking, key: Key = None) -> JSONResponse:
-        """Start a session: have an offer answered or, with `transport`, a WebSocket secret made."""
-        check(request, caller, body.sdp)
+        """Start a session: have an offer answered or, by `transport`, a WebSocket's secret or a relay made.
+
+        A relay is a WebSocket of this endpoint, which speaks to the voice service for the page: its address
+        is good for one opening, and the page tells the rest of its session there, in a `session.update`.
+        """
+        url = None
         try:
-            opened = await sessions.open(caller, Wanted(body.provider, body.session, body.sdp, key))
+            if body.transport == "relay":
+                opened, url = await relayed(request, caller, body)
+            else:
+                check(request, caller, body.sdp)
+                opened = await sessions.open(caller, Wanted(body.provider, body.session, body.sdp, key))
         finally:
             sweeper.ensure_running()
         verdict(request.scope).session = opened.hold.session
         headers = {"Location": f"/v1/sessions/{opened.hold.session}"}
         if caller.plan.rate and opened.slot:
             headers |= rate_headers(caller.plan.rate, opened.slot.remaining, opened.slot.reset)
-        return JSONResponse(_ticket(opened), 201, headers)
+        told = ticket_of(opened, sees(request, caller)) if url is None else relay_of(opened, url)
+        return JSONResponse(told, 201, headers)
 
     @app.post("/v1/sessions/{session}/offer", response_model=None, responses={200: tickets, **starts})
     async def offer(request: Request, session: Id, body: Offer, caller: Asking) -> JSONResponse:
@@ -115,14 +130,14 @@ def add_routes(
             opened = await sessions.reoffer(caller, session, body.session, body.sdp)
         finally:
             sweeper.ensure_running()
-        return JSONResponse(_ticket(opened))
+        return JSONResponse(ticket_of(opened, sees(request, caller)))
 
     @app.post(
         "/v1/sessions/{session}/connected", response_model=None, responses={200: {"model": State}, **writes}
     )
     async def connected(session: Id, body: Connected, caller: Asking) -> JSONResponse:
         """Tell that the connection stands: the moment a session is charged for, once."""
-        return JSONResponse(_state(await sessions.connected(caller, session, body.call_id)))
+        return JSONResponse(state_of(await sessions.connected(caller, session, body.call_id)))
 
     @app.post(
         "/v1/sessions/{session}/ended", response_model=None, responses={200: {"model": State}, **writes}
@@ -132,7 +147,7 @@ def add_routes(
         hold = await sessions.ended(caller, session, None if body.reason == STOPPED else body.reason)
         if hold.ended is None:  # The hang-up failed.
             sweeper.ensure_running()
-        return JSONResponse(_state(hold))
+        return JSONResponse(state_of(hold))
 
     @app.get("/v1/sessions/{session}", response_model=None, responses={200: {"model": Status}, **reads})
     async def status(session: Id, caller: Asking) -> JSONResponse:
@@ -140,12 +155,12 @@ def add_routes(
         hold = await sessions.find(caller, session)
         return JSONResponse(
             {
-                **_state(hold),
+                **state_of(hold),
                 "provider": hold.provider,
                 "transport": hold.transport,
                 "call_id": hold.call_id,
                 "over": hold.phase in ("over", "released"),
-                "charge": _charge(hold),
+                "charge": charge_of(hold),
             }
         )
 
@@ -165,7 +180,7 @@ def add_routes(
             {
                 "plan": left.plan.name,
                 "voice": left.plan.voice,
-                **({"credits": left.credits} if caller.via in _TRUSTED else {}),
+                **({"credits": left.credits} if caller.via in TRUSTED else {}),
                 "credits_per_session": price,
                 "enough_credits": left.credits is None or left.credits >= price,
                 "sessions": slots,
@@ -210,27 +225,3 @@ def refused_headers(caller: Caller | None, refusal: Refusal) -> dict[str, str]:
         if rate is not None:
             headers |= rate_headers(rate, 0, refusal.retry_after, name)
     return headers
-
-
-def _state(hold: Hold) -> dict[str, Any]:
-    return {"id": hold.session, "state": hold.money}
-
-
-def _charge(hold: Hold) -> dict[str, Any]:
-    return {"credits": hold.credits, "state": hold.money}
-
-
-def _ticket(opened: Opened) -> dict[str, Any]:
-    hold, leg = opened.hold, opened.leg
-    common = {
-        "id": hold.session,
-        "provider": hold.provider,
-        "dialect": leg.dialect,
-        "transport": hold.transport,
-        "model": leg.model,
-        "voice": leg.voice,
-        "charge": _charge(hold),
-    }
-    if isinstance(leg, Answer):
-        return {**common, "call_id": leg.call_id, "sdp": leg.sdp}
-    return {**common, "url": leg.url, "token": leg.token.reveal(), "expires_at": leg.expires_at}

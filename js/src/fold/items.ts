@@ -24,6 +24,9 @@ interface Context {
 /** Both are turns of a tool: ours are called by the page or the kernel, those of MCP by the service. */
 const CALLS = new Set<unknown>(["function_call", "mcp_call"]);
 
+/** How the id of an item begins that only tells another call what a turn of an earlier one said. */
+export const SEED = "seed_";
+
 /** The turn of an item, made if the item is new; null for an item that is not a turn. */
 export function openTurn(state: State, item: unknown, role: Role): Turn | null {
   const id = name(item);
@@ -39,6 +42,7 @@ export function openTurn(state: State, item: unknown, role: Role): Turn | null {
 export function foldItem(state: State, data: unknown, context: Context): void {
   const item = record(data);
   const id = name(item.id);
+  if (id?.startsWith(SEED)) return;
   const output = text(item.output);
   if (item.type === "function_call_output" && output !== null) {
     for (const turn of state.ofCall(name(item.call_id) ?? "")) state.put(turns.answered(turn, output));

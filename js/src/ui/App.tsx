@@ -2,6 +2,7 @@
 import { useLayoutEffect, useState } from "preact/hooks";
 import { Captions } from "./Captions";
 import { Controls } from "./Controls";
+import { HoldToTalk } from "./HoldToTalk";
 import { NoticeBanner, ProblemBanner, RecordingNote, SoundBanner } from "./Problems";
 import { SayBox } from "./SayBox";
 import type { Shown, Store } from "./store";
@@ -28,7 +29,7 @@ export function App({ store }: { store: Store }) {
           {shown.recorded ? "Recording" : statusWord(shown.status, shown.busy, shown.notice !== null)}
         </span>
         <span class="gv-activity" data-testid="activity" data-activity={shown.activity ?? ""}>
-          {activityWord(shown.activity, shown.muted)}
+          {activityWord(shown.activity, shown)}
         </span>
         <span class="gv-source">{sourceLine(shown.provider, shown.model)}</span>
       </header>
@@ -59,6 +60,9 @@ function Actions({ store, shown }: { store: Store; shown: Shown }) {
     <>
       <Banners store={store} shown={shown} />
       <Controls store={store} shown={shown} />
+      {shown.pushToTalk && (
+        <HoldToTalk enabled={live && !shown.muted} held={shown.held} onHold={store.session.talk} />
+      )}
       <SayBox enabled={live} onSay={(text) => store.session.say(text) === null} />
     </>
   );
@@ -89,9 +93,10 @@ function Banners({ store, shown }: { store: Store; shown: Shown }) {
   );
 }
 
-function Hint({ shown: { busy, notice, recorded, status } }: { shown: Shown }) {
+function Hint({ shown: { busy, notice, pushToTalk, recorded, status } }: { shown: Shown }) {
   if (recorded) return <p class="gv-hint">Nothing was said.</p>;
-  if (busy) return <p class="gv-hint">{status === "live" ? "Say something." : "One moment…"}</p>;
+  const invitation = pushToTalk ? "Hold the button and say something." : "Say something.";
+  if (busy) return <p class="gv-hint">{status === "live" ? invitation : "One moment…"}</p>;
   if (notice) return <p class="gv-hint">Nothing has been said yet.</p>;
   return (
     <p class="gv-hint">

@@ -3,6 +3,7 @@ import { Fragment } from "preact";
 import { useState } from "preact/hooks";
 import type { Left } from "../allowance";
 import { uuid } from "../preflight";
+import { Devices } from "./Devices";
 import { Meter } from "./Meter";
 import type { Shown, Store } from "./store";
 
@@ -42,6 +43,7 @@ export function Controls({ store, shown }: { store: Store; shown: Shown }) {
         <MicrophoneIcon off={shown.muted} />
         {shown.muted ? "Unmute" : "Mute"}
       </button>
+      <Devices />
       {left ? (
         <LeftLine id={leftId} {...left} />
       ) : (
@@ -70,7 +72,7 @@ function LeftLine({ id, words, room }: Left & { readonly id: string }) {
   );
 }
 
-function MicrophoneIcon({ off }: { off: boolean }) {
+export function MicrophoneIcon({ off }: { off: boolean }) {
   return (
     <svg
       class="gv-icon"

@@ -21,6 +21,8 @@ export interface Shown {
   readonly model: string | null;
   readonly busy: boolean;
   readonly muted: boolean;
+  readonly pushToTalk: boolean;
+  readonly held: boolean;
   readonly soundBlocked: boolean;
   /** Why a call cannot be started from here, as a notice of its own; null when it can. */
   readonly notice: Notice | null;
@@ -61,7 +63,7 @@ export interface Store {
 export function createStore(session: Session, surroundings: () => Surroundings): Store {
   const listeners = new Set<(shown: Shown) => void>();
   const gather = (): Shown => {
-    const { state, busy, muted, soundBlocked } = session.view();
+    const { state, ...view } = session.view();
     const around = surroundings();
     return {
       status: state.status,
@@ -70,9 +72,7 @@ export function createStore(session: Session, surroundings: () => Surroundings):
       problems: state.errors,
       provider: state.session?.provider ?? around.provider,
       model: state.session?.model ?? around.model,
-      busy,
-      muted,
-      soundBlocked,
+      ...view,
       notice: around.notice,
       ready: around.ready,
       recorded: around.recorded,

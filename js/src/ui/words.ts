@@ -33,10 +33,19 @@ export function statusWord(status: SessionStatus, busy: boolean, hindered: boole
   return status === "idle" && hindered ? "Offline" : STATUS[status];
 }
 
-/** A muted listener hears nothing, so it must not claim to. */
-export function activityWord(activity: Activity | null, muted: boolean): string {
+export interface Ear {
+  readonly muted: boolean;
+  readonly pushToTalk: boolean;
+  readonly held: boolean;
+}
+
+/** Who hears nothing must not claim to listen; and no service says that it hears a turn which ends by a button. */
+export function activityWord(activity: Activity | null, { muted, pushToTalk, held }: Ear): string {
   if (activity === null) return "";
-  return activity === "listening" && muted ? "Microphone off" : ACTIVITY[activity];
+  if (pushToTalk && held) return ACTIVITY.hearing;
+  if (activity !== "listening") return ACTIVITY[activity];
+  if (muted) return "Microphone off";
+  return pushToTalk ? "Waiting for you" : ACTIVITY.listening;
 }
 
 /** Who answers; the local peer's model has no name of its own. */
