@@ -140,3 +140,40 @@ async def test_a_gap_is_asked_for_from_where_the_page_was_and_its_snapshot_says_
     state = {**rig.conversation.state.to_json(), "seq": 8, "turns": [], "items": []}
     rig.page("a", "snapshot", log="log-a", seq=8, state=state, heard=["e1"])
     assert [turn.id for turn in rig.conversation.state.turns] == ["i3", "i2"]
+
+
+async def test_another_call_in_the_place_of_a_lost_one_is_observed_in_the_place_of_that(
+    rig, endpoint, sockets
+):
+    await start(rig, endpoint)
+    await until(lambda: sockets.opened)
+    endpoint.answers["/v1/sessions/vs_1/offer"] = httpx.Response(
+        200, json=TICKET | {"call_id": "rtc_2", "sideband": True}
+    )
+    rig.call("a", "2", "reopen", log="log-a", session="vs_1", sdp="v=0")
+    await rig.replied("2")
+    await until(lambda: len(sockets.opened) == 2)
+    assert sockets.closed == 1
+    sockets.say(added(1))
+    await until(lambda: rig.conversation.state.turns)
+
+
+async def test_what_only_the_lost_calls_sideband_told_stands_before_the_next_call_and_runs_no_more(
+    rig, endpoint, sockets
+):
+    await start(rig, endpoint)
+    response = {"id": "r1", "conversation_id": "c"}
+    sockets.say(added(1), {"type": "response.created", "event_id": "e2", "response": response})
+    await until(lambda: rig.conversation.state.activity == "thinking")
+    events = [{"type": "genmb.status", "status": "reconnecting"}, {"type": "genmb.reopened"}]
+    events.append({"type": "genmb.status", "status": "live"})
+    rig.page(
+        "a",
+        "events",
+        log="log-a",
+        events=[{"seq": n, "t": 0, "dir": "own", "event": event} for n, event in enumerate(events, 3)],
+    )
+    assert rig.conversation.state.activity == "listening"
+    kinds = [envelope.event["type"] for envelope in rig.conversation.events[2:]]
+    assert kinds.index("response.created") < kinds.index("genmb.reopened") == len(kinds) - 2
+    assert [turn.text for turn in rig.conversation.state.turns] == ["Hi."]
