@@ -60,6 +60,7 @@ export function createReopening(options: ReopeningOptions): Reopening {
     const waiting = held ?? [];
     held = null;
     options.onStanding([...seeds(log.state.turns), ...waiting]);
+    if (log.state.status === "reconnecting") note(log, "status", { status: "live" });
   };
   const recover = async () => {
     if (busy) return;
@@ -67,7 +68,6 @@ export function createReopening(options: ReopeningOptions): Reopening {
     if (log.state.status === "live") note(log, "status", { status: "reconnecting" });
     try {
       await persevere(replace, signal);
-      note(log, "status", { status: "live" });
     } catch (thrown) {
       if (!signal.aborted) options.onLost(asFailure(thrown));
     } finally {

@@ -271,6 +271,21 @@ it("keeps what is typed while one call takes the place of another, and sends it 
   expect(errors()).toEqual([]);
 });
 
+it("is live again after a renewal during which the former call began to waver", async () => {
+  const answer = deferred<Ticket>();
+  backend.reopen.mockReturnValue(answer.promise);
+  await live();
+  endsIn(30);
+  await settle(1_000);
+  FakePeerConnection.all[0]?.become("disconnected");
+  expect(state().status).toBe("reconnecting");
+  answer.resolve(second);
+  await settle();
+  peer().connect();
+  await settle();
+  expect(state().status).toBe("live");
+});
+
 it("does not cut a reply short for it before the last ten seconds", async () => {
   await live();
   endsIn(120);
