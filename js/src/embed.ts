@@ -3,11 +3,12 @@
  * The page's own interface is the page's business; this file only calls back.
  */
 import { type Backend, createHttpBackend } from "./backend";
+import type { Session } from "./driver";
 import { Failure } from "./failure";
 import type { Turn } from "./fold/turn";
 import { type Problem, problem, type SessionStatus } from "./protocol";
 import { record } from "./reading";
-import { createSession, type Session } from "./session";
+import { createSession } from "./session";
 import type { Activity } from "./state";
 import { connect } from "./webrtc";
 

@@ -5,6 +5,7 @@
  */
 import type { Backend } from "./backend";
 import { type Call, openCall } from "./call";
+import type { Session } from "./driver";
 import { asFailure, Failure } from "./failure";
 import { type Log, note, noteFailure, openLog } from "./log";
 import { uuid } from "./preflight";
@@ -12,11 +13,8 @@ import type { Envelope, WireEvent } from "./protocol";
 import { createPushToTalk } from "./push_to_talk";
 import { createReopening, isAged, type Reopening } from "./reopening";
 import { createSequencer, type Sequencer } from "./sequencer";
-import type { Session } from "./session_face";
 import { State } from "./state";
 import type { Connect, Report, Ticket } from "./transport";
-
-export type { Session, View } from "./session_face";
 
 export interface SessionOptions {
   readonly backend: Backend;

@@ -6,11 +6,12 @@
  */
 import { type Left, leftOf } from "./allowance";
 import { createAudience } from "./audience";
+import type { Session } from "./driver";
 import { type Command, type Kernel, type Link, type Model, openKernel, type Settings } from "./kernel";
 import { inspect } from "./preflight";
 import { problem } from "./protocol";
 import { isRecord } from "./reading";
-import { createSession, type Session } from "./session";
+import { createSession } from "./session";
 import { State } from "./state";
 import { mount } from "./ui/mount";
 import { createStore, type Notice, type Store } from "./ui/store";

@@ -1,10 +1,11 @@
 // @vitest-environment jsdom
 import { beforeEach, expect, it, vi } from "vitest";
 import type { Backend } from "../src/backend";
+import type { Session } from "../src/driver";
 import { Failure } from "../src/failure";
 import type { Envelope } from "../src/protocol";
 import { TAIL_MS, TAP_MS } from "../src/push_to_talk";
-import { createSession, type Session } from "../src/session";
+import { createSession } from "../src/session";
 import type { ConnectOptions } from "../src/transport";
 import { connect } from "../src/webrtc";
 import { deferred, FakePeerConnection, type FakeStream, installBrowser, ticket } from "./fakes";

@@ -1,9 +1,10 @@
 // @vitest-environment jsdom
 import { beforeEach, expect, it, vi } from "vitest";
 import type { Backend } from "../src/backend";
+import type { Session } from "../src/driver";
 import { Failure } from "../src/failure";
 import type { Envelope } from "../src/protocol";
-import { createSession, type Session } from "../src/session";
+import { createSession } from "../src/session";
 import type { Ticket } from "../src/transport";
 import { connect } from "../src/webrtc";
 import { deferred, FakePeerConnection, installBrowser, ticket } from "./fakes";

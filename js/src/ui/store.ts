@@ -3,9 +3,9 @@
  * It must not decide anything: it copies from the session and the link, and passes clicks on.
  */
 import type { Left } from "../allowance";
+import type { Session } from "../driver";
 import type { Turn } from "../fold/turn";
 import type { Problem, SessionStatus } from "../protocol";
-import type { Session } from "../session";
 import type { Activity } from "../state";
 
 /** Two frames: nobody sees them, and what the change has set going, such as an offer, goes first. */

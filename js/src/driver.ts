@@ -1,4 +1,7 @@
-/** What a session shows, and what can be asked of it. Types only: how it comes about belongs to `session.ts`. */
+/**
+ * What the driver of a voice session can be told, and what there is to show of it, for views, the kernel and plain pages.
+ * Types only: how it does it is in `session.ts`.
+ */
 import type { Side } from "./call";
 import type { Failure } from "./failure";
 import type { Log } from "./log";
