@@ -350,6 +350,13 @@ def test_a_database_for_several_nodes_without_a_window_for_several_is_refused(sc
     assemble(Settings(access="apps", database=address, redis=Secret("redis://127.0.0.1:1/0")), Drain())
 
 
+@pytest.mark.parametrize("address", ["redis://:{}@127.0.0.1:x/0", "redis://:{}@[::1/0", "unix://?db={}"])
+def test_an_address_of_redis_that_cannot_be_is_a_sentence_without_its_password(tmp_path, address):
+    with pytest.raises(SettingsError, match=r"The setting redis: The Redis URL is not understood\.") as error:
+        assemble(apps(tmp_path, redis=Secret(address.format(CANARY))), Drain())
+    assert CANARY not in str(error.value)
+
+
 def test_a_window_in_memory_is_told_at_the_start_once_and_only_where_apps_have_limits(tmp_path, caplog):
     assemble(Settings(), Drain())
     assemble(apps(tmp_path, redis=Secret("redis://127.0.0.1:1/0")), Drain())
