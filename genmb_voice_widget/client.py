@@ -147,7 +147,7 @@ class TokenClient:
 
         try:
             response = await http.request(method, path, json=body)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # the last: a name that is none
             raise VoiceError("endpoint_unreachable", f"{type(error).__name__}.") from None
         if response.is_success:
             return _json_object(response.content)
