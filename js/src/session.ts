@@ -151,6 +151,8 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
     if (attempt && !attempt.call.send(event)) attempt.log.append("out", event);
   };
 
+  const update = (session: object) => send({ type: "session.update", event_id: uuid(), session });
+
   const settle = async (abort: AbortController, call: Call) => {
     try {
       await call.ready;
@@ -163,6 +165,7 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
     if (!attempt?.ticket) return;
     const { log: its, ticket } = attempt;
     own(its, "status", { status: "live" });
+    if (ticket.update) update(ticket.update);
     // What the session is charged for. It goes on even if the word gets lost: the endpoint hangs up on its own.
     backend.connected(ticket).catch((thrown: unknown) => report(its, asFailure(thrown)));
   };
@@ -241,7 +244,7 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
     },
     interrupt,
     respond,
-    update: (session) => send({ type: "session.update", event_id: uuid(), session }),
+    update,
     mute: (next) => {
       muted = next;
       applyMute();
