@@ -105,7 +105,7 @@ class Question:
         self._conversation = conversation
         self._log_id = conversation.log_id
         self._errors = len(conversation.state.errors)
-        self._read: tuple[int, Stage] = (conversation.state.seq, Given())
+        self._read: tuple[int, Stage] = (conversation.told, Given())
 
     def __call__(self) -> Turn | None:
         """Return the agent's first finished turn in answer to it, None while it is made or played.

@@ -5,6 +5,7 @@ means is in ``fold``. The twin is js/src/state.ts, whose JSON is the same.
 """
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from types import MappingProxyType
 from typing import Any, Literal, Self, cast
 
@@ -171,6 +172,15 @@ class State:
         other.seq = self.seq
         self.__dict__.update(other.__dict__)
 
+    def copy(self) -> Self:
+        """Give another state, equal to this one, that changes by itself."""
+        other = copy(self)
+        other._items, other._order = dict(self._items), self._order.copy()
+        other._by_response = {each: list(turns) for each, turns in self._by_response.items()}
+        other._by_call = {each: list(turns) for each, turns in self._by_call.items()}
+        other._responses = dict(self._responses)
+        return other
+
     def to_json(self) -> dict[str, Any]:
         """Give the state as JSON: all that a fold needs to go on from here.
 
@@ -225,13 +235,11 @@ class State:
 
     def _read_items(self, items: Iterable[dict[str, Any]]) -> None:
         places = [(name(item.get("id")), name(item.get("previous"))) for item in items]
-        known = [(item, previous) for item, previous in places if item is not None]
-        self._order = Order.restore(known)
-        self._items = dict.fromkeys((item for item, _ in known), None)
+        self._order = Order.restore([(item, previous) for item, previous in places if item is not None])
+        self._items = dict.fromkeys(self._order.sequence(), None)
 
     def _found(self, items: Iterable[str]) -> list[Turn]:
-        turns = (self._items.get(item) for item in items)
-        return [turn for turn in turns if turn is not None]
+        return [turn for turn in map(self._items.get, items) if turn is not None]
 
 
 def fold(envelopes: Iterable[Envelope]) -> State:

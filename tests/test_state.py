@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from genmb_voice_widget.fold.order import Order
 from genmb_voice_widget.fold.reduce import handlers
+from genmb_voice_widget.peer.legs.audience import FILTERED
 from genmb_voice_widget.protocol import Envelope, Event, load
 from genmb_voice_widget.state import Response, State, fold
 
@@ -188,6 +189,38 @@ def test_every_order_that_the_protocol_allows_gives_the_same_turns(ranks: list[i
     ]
     assert (state.usage.responses, state.usage.total_tokens, state.usage.transcription_seconds) == (4, 25, 2)
     assert not state.responses
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.booleans(), min_size=2 * len(SCRIPT), max_size=2 * len(SCRIPT)))
+def test_a_page_whose_own_channel_is_filtered_ends_with_the_same_state_however_late_it_hears_the_rest(
+    turns: list[bool],
+) -> None:
+    """What its own channel brings keeps its order and so does all that the kernel gives it; the first counts."""
+    own = [n for n, step in enumerate(SCRIPT) if "dir" in step or step["event"]["type"] in FILTERED]
+    given = [n for n, step in enumerate(SCRIPT) if "dir" not in step]
+    arrived: dict[int, None] = {}
+    for first in turns:
+        sent = any("dir" in SCRIPT[n] for n in own if given and n < given[0])  # no answer before the question
+        source = own if own and (first or sent or not given) else given
+        if source:
+            arrived.setdefault(source.pop(0))
+    state = fold(envelopes([SCRIPT[n] for n in arrived])).to_json()
+    assert state == fold(envelopes(SCRIPT)).to_json()
+
+
+def test_a_copy_of_a_state_is_equal_and_goes_its_own_way() -> None:
+    whole = envelopes(SCRIPT)
+    for n in range(0, len(whole), 3):
+        state = fold(whole[:n])
+        before, copy = state.to_json(), state.copy()
+        assert copy.to_json() == before
+        for envelope in whole[n:]:
+            copy.apply(envelope)
+        assert copy.to_json() == fold(whole).to_json() and state.to_json() == before
+        for envelope in whole[n:]:
+            state.apply(envelope)
+        assert state.to_json() == copy.to_json()
 
 
 IDS = st.sampled_from([*"abcdefgh", "constructor", "__proto__"])

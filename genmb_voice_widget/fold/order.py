@@ -55,6 +55,14 @@ class Order:
             self._stale = False
         return self._sequence
 
+    def copy(self) -> Self:
+        """Give another order, equal to this one, that changes by itself."""
+        other = type(self)()
+        other._previous, other._heads = dict(self._previous), dict(self._heads)
+        other._followers = {each: list(items) for each, items in self._followers.items()}
+        other._sequence, other._stale = list(self._sequence), self._stale
+        return other
+
     @classmethod
     def restore(cls, places: Sequence[tuple[str, str | None]]) -> Self:
         """Build the order again from its sequence of (item, previous).
