@@ -17,7 +17,7 @@ from .conversation import Conversation
 from .lead import Lead
 from .pages import Pages
 from .protocol import readable
-from .reading import text
+from .reading import elements, text
 from .settings import Settings
 from .summons import Summons
 
@@ -196,7 +196,7 @@ class Bridge:
             case "snapshot", {"log": str(log_id), "seq": int(seq), "state": {**state}} if self._lead.takes(
                 client, log_id
             ):
-                self._conversation.adopt(seq, state)
+                self._conversation.adopt(seq, state, elements(message.get("heard")))
             case "call", {"id": str(number), "method": str(method), "params": {**params}}:
                 refusal = self._lead.refusal(client, text(params.get("log")))
                 if method == "open" and refusal is None and not self._conversation.running:
@@ -218,7 +218,8 @@ class Bridge:
     def resync(self, log_id: str) -> None:
         """Ask the page that leads for its whole state."""
         if self._lead.page is not None:
-            self._send({"op": "resync", "client": self._lead.page, "log": log_id})
+            asked = {"log": log_id, "after": self._conversation.position}
+            self._send({"op": "resync", "client": self._lead.page, **asked})
 
     def _lose_call(self) -> None:
         """Close the call of a page that cannot: only the kernel can still tell the endpoint."""

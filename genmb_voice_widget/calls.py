@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from .client import TokenClient
 from .errors import Refused, VoiceError
+from .protocol import Event
 from .settings import Settings
+from .sideband import Sideband
 
 if TYPE_CHECKING:
     from .allowance import Allowance
@@ -27,6 +29,7 @@ class _Opening:
     """A call of `open` on its way; `given_up` says why nobody waits for its session any more."""
 
     page: str
+    log_id: str
     given_up: str | None = None
 
 
@@ -51,6 +54,7 @@ class Calls:
         client: the endpoint.
         settings: what calls are opened with; the page has no say in it.
         send: takes a message for the pages.
+        hear: takes what the endpoint tells of a session beside its page: the log's id, an event.
     """
 
     def __init__(
@@ -58,10 +62,12 @@ class Calls:
         client: TokenClient,
         settings: Settings,
         send: Callable[[dict[str, Any]], None],
+        hear: Callable[[str, Event], None],
     ) -> None:
         self._client = client
         self._settings = settings
         self._send = send
+        self._sideband = Sideband(client, hear, send)
         self._open: str | None = None
         self._openings: set[_Opening] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -84,7 +90,7 @@ class Calls:
             case "open", _ if refusal is not None:
                 answer = _refuse(refusal)
             case "open", {"sdp": str(sdp)}:
-                opening = _Opening(page)
+                opening = _Opening(page, str(params.get("log", "")))
                 self._openings.add(opening)
                 answer = self._open_session(opening, sdp)
             case "connected", {"session": str(session)}:
@@ -136,11 +142,15 @@ class Calls:
             await self._client.ended(session, opening.given_up)
             raise VoiceError("session_over")
         self._open = session
+        if answer.get("sideband") is True:
+            page = opening.page if answer.get("filtered") is True else None
+            self._sideband.begin(session, opening.log_id, page)
         return {member: answer[member] for member in _FOR_PAGES if member in answer}
 
     async def _end_session(self, session: str, reason: str) -> dict[str, Any]:
         if session == self._open:
             self._open = None
+            self._sideband.end()
         return await self._client.ended(session, reason)
 
     async def _reply(self, page: str, number: str, answer: Coroutine[Any, Any, dict[str, Any]]) -> None:

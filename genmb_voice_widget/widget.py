@@ -73,7 +73,7 @@ class VoiceAgent(SessionOptions):
         self._recorded = self._muted = False
         self._conversation = Conversation(lambda log_id: self._link.do(lambda bridge: bridge.resync(log_id)))
         self._conversation.listen(lambda: self._publish(self._conversation.state))
-        calls = Calls(client, settings, self._post)
+        calls = Calls(client, settings, self._post, self._conversation.hear)
         bridge = Bridge(self._conversation, calls, self._post, settings)
         self._link = Link(bridge, shell, self._conversation, copy_context())
         self._starter = Starter(self._conversation, self._link, shell.has_pages, client, settings)

@@ -78,7 +78,7 @@ class Rig:
         self.arrived = asyncio.Event()
         self.conversation = Conversation(lambda log_id: self.bridge.resync(log_id))
         self.settings = Settings("local", Session())
-        self.calls = Calls(endpoint.client, self.settings, self._send)
+        self.calls = Calls(endpoint.client, self.settings, self._send, self.conversation.hear)
         self.bridge = Bridge(self.conversation, self.calls, self._send, self.settings)
 
     def _send(self, message: dict[str, Any]) -> None:

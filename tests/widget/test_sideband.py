@@ -1,0 +1,142 @@
+"""The kernel observes a page's session at the endpoint: what it hears, what it passes on, and when it lets go."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from genmb_voice_widget import sideband
+from genmb_voice_widget.errors import Refused, VoiceError
+from genmb_voice_widget.event_socket import EventSocket
+
+TICKET = {"id": "vs_1", "provider": "local", "sdp": "v=0", "call_id": "rtc_1"}
+
+
+class Sockets:
+    """The endpoint's sockets: `opened` are their paths, `said` what comes out of the newest; `fail` refuses the next."""
+
+    def __init__(self):
+        self.opened, self.closed, self.fail = [], 0, []
+        self.said = asyncio.Queue()
+
+    @asynccontextmanager
+    async def dial(self, path):
+        self.opened.append(path)
+        if self.fail:
+            raise self.fail.pop(0)
+        try:
+            yield EventSocket(self.said.get, None)
+        finally:
+            self.closed += 1
+
+    def say(self, *events):
+        for event in events:
+            self.said.put_nowait(json.dumps(event))
+
+
+@pytest.fixture
+def sockets(endpoint, monkeypatch):
+    monkeypatch.setattr(sideband, "SOONEST", 0.01)
+    endpoint.client._dial = (made := Sockets()).dial
+    return made
+
+
+async def start(rig, endpoint, **ticket):
+    endpoint.answers["/v1/sessions"] = httpx.Response(201, json=TICKET | {"sideband": True} | ticket)
+    rig.greet("a")
+    rig.status("a", "log-a", "connecting", "live")
+    rig.call("a", "1", "open", log="log-a", sdp="v=0")
+    await rig.replied("1")
+
+
+async def until(holds):
+    async with asyncio.timeout(5):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
+def added(number, text="Hi."):
+    item = {"id": f"i{number}", "type": "message", "role": "user", "status": "completed"}
+    item["content"] = [{"type": "input_text", "text": text}]
+    return {"type": "conversation.item.created", "event_id": f"e{number}", "item": item}
+
+
+async def test_what_the_endpoint_tells_is_in_the_state_though_the_page_says_nothing(rig, endpoint, sockets):
+    await start(rig, endpoint)
+    sockets.say(added(1))
+    await until(lambda: rig.conversation.state.turns)
+    assert sockets.opened == ["/v1/sessions/vs_1/events"]
+    assert rig.conversation.events[-1].event["type"] == "conversation.item.added"
+    assert rig.to("a", "heard") == []
+
+
+async def test_a_page_whose_channel_is_filtered_is_given_what_the_kernel_hears_in_batches(
+    rig, endpoint, sockets
+):
+    await start(rig, endpoint, filtered=True)
+    sockets.say(added(1), added(2))
+    await until(lambda: rig.to("a", "heard"))
+    [heard] = rig.to("a", "heard")
+    assert heard["log"] == "log-a"
+    assert [event["event_id"] for event in heard["events"]] == ["e1", "e2"]
+
+
+@pytest.mark.parametrize("told", [{"sideband": False}, {"sideband": None}])
+async def test_an_endpoint_that_offers_no_sideband_is_not_asked_for_one(rig, endpoint, sockets, told):
+    await start(rig, endpoint, **told)
+    await asyncio.sleep(0)
+    assert sockets.opened == []
+
+
+@pytest.mark.parametrize("how", ["ended by the page", "good-bye"])
+async def test_it_is_let_go_with_the_session(rig, endpoint, sockets, how):
+    await start(rig, endpoint)
+    await until(lambda: sockets.opened)
+    if how == "good-bye":
+        rig.page("a", "bye")
+    else:
+        rig.call("a", "2", "ended", session="vs_1", reason="stopped")
+    await until(lambda: sockets.closed == 1)
+
+
+async def test_a_socket_that_was_lost_or_could_not_be_opened_is_opened_again(rig, endpoint, sockets):
+    sockets.fail = [VoiceError("endpoint_unreachable"), Refused("service_unavailable")]
+    await start(rig, endpoint)
+    await until(lambda: len(sockets.opened) == 3)
+    sockets.said.put_nowait(1011)
+    await until(lambda: len(sockets.opened) == 4)
+    sockets.say(added(1))
+    await until(lambda: rig.conversation.state.turns)
+
+
+@pytest.mark.parametrize("code", ["session_over", "session_not_found", "unauthorized"])
+async def test_a_session_that_cannot_be_observed_is_not_asked_for_again(rig, endpoint, sockets, code):
+    sockets.fail = [Refused(code)]
+    await start(rig, endpoint)
+    observing = rig.calls._sideband._observing
+    await asyncio.wait_for(observing, 5)
+    assert len(sockets.opened) == 1
+
+
+@pytest.mark.parametrize("code", [1000, 4001])
+async def test_the_end_of_the_session_and_another_observer_are_final(rig, endpoint, sockets, code):
+    await start(rig, endpoint)
+    sockets.said.put_nowait(code)
+    await asyncio.wait_for(rig.calls._sideband._observing, 5)
+    assert (len(sockets.opened), rig.conversation.running) == (1, True)
+
+
+async def test_a_gap_is_asked_for_from_where_the_page_was_and_its_snapshot_says_what_it_holds(
+    rig, endpoint, sockets
+):
+    await start(rig, endpoint)
+    sockets.say(added(1), added(2))
+    await until(lambda: len(rig.conversation.state.turns) == 2)
+    rig.page("a", "events", log="log-a", events=[{"seq": 9, "t": 90, "dir": "in", "event": added(3)}])
+    rig.page("a", "beat")
+    assert rig.to("a", "resync")[0]["after"] == 2
+    state = {**rig.conversation.state.to_json(), "seq": 8, "turns": [], "items": []}
+    rig.page("a", "snapshot", log="log-a", seq=8, state=state, heard=["e1"])
+    assert [turn.id for turn in rig.conversation.state.turns] == ["i3", "i2"]
