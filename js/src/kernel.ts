@@ -9,6 +9,7 @@ import { Failure, withDeadline } from "./failure";
 import { createOutbox } from "./outbox";
 import { type Environment, uuid } from "./preflight";
 import type { Envelope } from "./protocol";
+import { count, elements } from "./reading";
 
 const PROTO = 1;
 const TICK_MS = 1_000;
@@ -45,8 +46,10 @@ export interface Command {
 export interface KernelOptions {
   readonly model: Model;
   readonly environment: Promise<Environment>;
-  /** What answers a `resync`; `state` is JSON. */
-  readonly snapshot: () => { log: string; seq: number; state: unknown } | null;
+  /** What answers a `resync`; `state` is JSON, `heard` the ids of the service's events that stand after `after`. */
+  readonly snapshot: (after: number) => { log: string; seq: number; state: unknown; heard: string[] } | null;
+  /** What the kernel has heard of the session beside this page, for a log. */
+  readonly onHeard: (log: string, events: readonly unknown[]) => void;
   readonly onWelcome: (welcome: Welcome) => void;
   /** An option has changed. */
   readonly onSettings: (settings: Settings) => void;
@@ -136,8 +139,9 @@ export function openKernel(options: KernelOptions): Kernel {
     if (message.op === "reply") calls.get(String(message.id))?.(message);
     if (message.op === "command" && typeof message.do === "string") options.onCommand(message as Command);
     if (message.op === "allowance") options.onAllowance(message.allowance);
+    if (message.op === "heard") options.onHeard(String(message.log), elements(message.events));
     if (message.op === "resync") {
-      const snapshot = options.snapshot();
+      const snapshot = options.snapshot(count(message.after) ?? 0);
       if (snapshot?.log !== message.log) return;
       outbox.drop();
       post({ op: "snapshot", ...snapshot });
@@ -237,17 +241,8 @@ export function openKernel(options: KernelOptions): Kernel {
 }
 
 interface Message {
-  readonly op?: unknown;
-  readonly client?: unknown;
-  readonly holder?: unknown;
-  readonly id?: unknown;
-  readonly log?: unknown;
-  readonly do?: unknown;
-  readonly proto?: unknown;
-  readonly snapshot?: unknown;
+  readonly [member: string]: unknown;
   readonly settings?: Settings;
-  readonly result?: unknown;
-  readonly allowance?: unknown;
   readonly problem?: Problem;
 }
 

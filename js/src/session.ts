@@ -51,6 +51,8 @@ export interface Session {
    * is not sent interrupts nobody.
    */
   say(text: string, itemId?: string): Failure | null;
+  /** Take events of the service that came to somebody else who observes the call of this log. */
+  overhear(log: string, events: readonly unknown[]): void;
   /** Silence the agent and drop the rest of what it was going to say. */
   interrupt(): void;
   /** Have an answer made to what has been said so far, after a reply that is under way. */
@@ -233,6 +235,9 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
       send(event);
       attempt.sequencer.request();
       return null;
+    },
+    overhear: (id, events) => {
+      for (const event of events) if (attempt?.log.id === id) hear({ type: "event", event });
     },
     interrupt,
     respond,

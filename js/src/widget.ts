@@ -46,10 +46,13 @@ function createAgent(model: Model): Agent {
   const kernel: Kernel = openKernel({
     model,
     environment: inspect(),
-    snapshot: () => {
+    snapshot: (after) => {
       const log = session.log();
-      return log && { log: log.id, seq: log.state.seq, state: log.state.toJSON() };
+      return (
+        log && { log: log.id, seq: log.state.seq, state: log.state.toJSON(), heard: log.heardAfter(after) }
+      );
     },
+    onHeard: (log, events) => session.overhear(log, events),
     onWelcome: (welcome) => {
       const earlier = readState(welcome.snapshot);
       if (earlier) session.restore(earlier);

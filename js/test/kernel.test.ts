@@ -19,6 +19,7 @@ let welcomes: Welcome[];
 let settings: unknown[];
 let commands: Command[];
 let allowances: unknown[];
+let heard: unknown[];
 let lost: number;
 let seq: number;
 
@@ -29,12 +30,14 @@ beforeEach(async () => {
   settings = [];
   commands = [];
   allowances = [];
+  heard = [];
   lost = 0;
   seq = 0;
   kernel = openKernel({
     model,
     environment: Promise.resolve(environment),
-    snapshot: () => ({ log: "log", seq, state: { seq } }),
+    snapshot: (after) => ({ log: "log", seq, state: { seq }, heard: [`after ${after}`] }),
+    onHeard: (log, events) => heard.push([log, events]),
     onWelcome: (welcome) => welcomes.push(welcome),
     onSettings: (told) => settings.push(told),
     onCommand: (command) => commands.push(command),
@@ -204,14 +207,24 @@ it("answers a gap with one snapshot, which stands for what still waited", async 
   model.welcome();
   push("response.output_audio_transcript.delta");
   push("response.output_audio_transcript.delta");
-  model.tell({ op: "resync", log: "log" });
+  model.tell({ op: "resync", log: "log", after: 7 });
   expect(model.ops("snapshot")).toEqual([
-    { op: "snapshot", client: model.client, log: "log", seq: 2, state: { seq: 2 } },
+    { op: "snapshot", client: model.client, log: "log", seq: 2, state: { seq: 2 }, heard: ["after 7"] },
   ]);
   await pass(1000);
   expect(batches()).toEqual([[1]]);
   model.tell({ op: "resync", log: "an older one" });
   expect(model.ops("snapshot")).toHaveLength(1);
+});
+
+it("passes on what the kernel has heard of the session beside this page, whatever that is", () => {
+  model.welcome();
+  model.tell({ op: "heard", log: "log", events: [{ type: "response.done" }] });
+  model.tell({ op: "heard", log: "log", events: "none" });
+  expect(heard).toEqual([
+    ["log", [{ type: "response.done" }]],
+    ["log", []],
+  ]);
 });
 
 it("passes on what the kernel tells this page of the allowance", () => {

@@ -478,6 +478,39 @@ it("writes events down under their GA names and without their audio", async () =
   });
 });
 
+it("takes each event once, whoever brings it first, and has its replies one after the other by either", async () => {
+  await live();
+  const log = session.log()?.id ?? "";
+  const created = { type: "response.created", event_id: "e1", response: response("r1") };
+  const done = {
+    type: "response.done",
+    event_id: "e2",
+    response: { ...response("r1"), usage: { total_tokens: 5 } },
+  };
+  session.overhear(log, [created]);
+  session.say("Go on.");
+  channel().receive(created);
+  channel().receive(done);
+  session.overhear(log, [created, done]);
+  expect(state().usage.total_tokens).toBe(5);
+  expect(channel().sent.map(({ type }) => type)).toEqual([
+    "response.cancel",
+    "conversation.item.create",
+    "response.create",
+  ]);
+  expect(session.log()?.heardAfter(3)).toEqual(["e1", "e2"]);
+  expect(session.log()?.heardAfter(4)).toEqual(["e2"]);
+});
+
+it("takes nothing for another log than that of its call, nor when that is over", async () => {
+  await live();
+  const log = session.log()?.id ?? "";
+  session.overhear("other", [{ type: "error", event_id: "e1", error: { message: "No." } }]);
+  session.stop();
+  session.overhear(log, [{ type: "error", event_id: "e2", error: { message: "No." } }]);
+  expect(errors()).toEqual([]);
+});
+
 it("does not hear a connection that goes on reporting after its end", async () => {
   const reported = deferred<ConnectOptions["report"]>();
   const deaf = createSession({
