@@ -5,7 +5,7 @@ NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt build bench soak install screenshots clean
+.PHONY: help demo test interop check fmt build bench soak install screenshots clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ test: install check ## install everything the tests need, then run every test
 	$(BIN)/pytest tests --ignore=tests/e2e -q -n 3 --dist loadfile
 	$(BIN)/pytest tests/e2e -q -n 2 --dist loadfile
 	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=120 -p no:cacheprovider -q notebooks
+
+interop: .venvs/interop/.stamp ## converse with realtime software of others, in environments of its own
+	.venvs/interop/bin/pytest tests/interop -q
 
 check: .venv/.dev js/node_modules/.stamp ## format, lint and types, both languages
 	$(BIN)/ruff format --check .
@@ -70,6 +73,13 @@ clean: ## remove what the other commands made
 # An older ipykernel, put before the newer one by PYTHONPATH; everything else is shared.
 .venvs/ipykernel6/.stamp: .venv/.dev
 	$(BIN)/pip install -q --no-deps --upgrade --target .venvs/ipykernel6 "ipykernel==6.31.*" nest-asyncio
+	touch $@
+
+# What others make wants its own versions of what we use, so it never shares an environment with the tests.
+.venvs/interop/.stamp: pyproject.toml
+	$(PYTHON) -m venv .venvs/interop
+	.venvs/interop/bin/pip install -q --upgrade "pip>=25.1"
+	.venvs/interop/bin/pip install -q -e ".[local,service]" --group interop
 	touch $@
 
 js/node_modules/.stamp: js/package.json js/package-lock.json

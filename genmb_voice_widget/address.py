@@ -11,7 +11,11 @@ from urllib.parse import urlsplit
 
 from .errors import VoiceError
 
-_ADDRESS = re.compile(r"https?://([\w.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?(/[^\s?#@\\]*)?", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"[hH][tT][tT][pP][sS]?://"
+    r"(([a-zA-Z0-9_.-]|[^\W\d_])+|\[[0-9a-fA-F:.]+\])"  # letters of any script, but digits of one alone
+    r"(:[0-9]{1,5})?(/[^\s?#@\\\x00-\x1f\x7f-\x9f]*)?"
+)
 
 
 def web_address(address: str) -> str:

@@ -44,6 +44,7 @@ _FOR_PAGES = (
     "sdp",
     "expires_at",
     "charge",
+    "update",
 )
 
 

@@ -35,7 +35,10 @@ _WHO_MAY = (
 
 @dataclass(frozen=True)
 class Ticket:
-    """Where and with what to open a WebSocket session, and what the endpoint said about it."""
+    """Where and with what to open a WebSocket session, and what the endpoint said about it.
+
+    `update` is what must be told first, the `session` of a `session.update`, if anything.
+    """
 
     id: str
     provider: str
@@ -43,6 +46,7 @@ class Ticket:
     voice: str | None
     url: str
     token: Secret
+    update: dict[str, Any] | None
 
 
 class TokenClient:
@@ -99,6 +103,7 @@ class TokenClient:
                 voice=answer.get("voice"),
                 url=str(answer["url"]),
                 token=Secret(answer.pop("token")),
+                update=answer.get("update"),
             )
         except KeyError as missing:
             raise VoiceError("endpoint_unreachable", f"The endpoint's answer has no {missing}.") from None
@@ -151,7 +156,7 @@ class TokenClient:
 
         try:
             response = await http.request(method, path, json=body)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # the last: a name that is none
             raise VoiceError("endpoint_unreachable", f"{type(error).__name__}.") from None
         if response.is_success:
             return _json_object(response.content)

@@ -136,6 +136,8 @@ class Headless:
                 if not await self._created(events):
                     return
                 self._own("genmb.status", status="live")
+                if ticket.update is not None:
+                    self._talk.update(ticket.update)
                 self.update()
                 tasks.append(asyncio.create_task(self._keep_time()))
                 tasks.append(asyncio.create_task(self._report(self._client.connected(ticket.id), shown=True)))

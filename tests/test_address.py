@@ -23,7 +23,8 @@ def test_an_address_is_kept_as_it_is_but_for_a_slash_at_its_end(address):
     "address",
     ["", "voice.example", "ftp://voice.example", "https://", "https://me:pw@voice.example", "https://voice.example?",
      "https://voice.example/?key=1", "https://voice.example/#a", "https://voice.example/a b", "https://[::1",
-     "https://voice.example:0", "https://voice.example:66000", "https://voice.example;script-src", "https://a\\@b"],
+     "https://voice.example:0", "https://voice.example:66000", "https://voice.example;script-src", "https://a\\@b",
+     "http\u017f://voice.example", "http://\uff11\uff12\uff17.0.0.1", "https://voice.example/\x7f"],
 )  # fmt: skip
 def test_an_address_that_could_not_show_in_a_log_or_a_page_is_refused_without_repeating_it(address):
     with pytest.raises(VoiceError, match="endpoint must be an http") as refused:

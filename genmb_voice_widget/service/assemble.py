@@ -122,7 +122,10 @@ def _window(settings: Settings) -> Window:
         return MemoryWindow()
     from .window.redis import RedisWindow
 
-    return RedisWindow(settings.redis)
+    try:
+        return RedisWindow(settings.redis)
+    except ValueError as error:
+        raise SettingsError(f"The setting redis: {error}") from None
 
 
 def _load(hook: str) -> Hook:

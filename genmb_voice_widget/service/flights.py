@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from .problems import Refusal, named
+
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class Flights:
@@ -21,6 +26,10 @@ class Flights:
         """Run `work` as a task that is kept until it is done."""
         return _kept(work, self._tasks)
 
+    async def finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` and wait for it; a caller that is cancelled does not stop it."""
+        return await _waited_for(self.start(work))
+
     def watch(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work`, which only waits for what others do: `drain` does not wait for it but stops it."""
         _kept(work, self._watching)
@@ -31,7 +40,7 @@ class Flights:
         if task is None:
             task = self._by_key[key] = self.start(work())
             task.add_done_callback(lambda _: self._by_key.pop(key))
-        return await asyncio.shield(task)
+        return await _waited_for(task)
 
     async def drain(self) -> None:
         """Stop who only watches, and wait until nothing is under way."""
@@ -46,3 +55,19 @@ def _kept(work: Coroutine[Any, Any, T], tasks: set[asyncio.Task[Any]]) -> asynci
     tasks.add(task)
     task.add_done_callback(tasks.discard)
     return task
+
+
+async def _waited_for(task: asyncio.Task[T]) -> T:
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(_done_alone)
+        raise
+
+
+def _done_alone(task: asyncio.Task[Any]) -> None:
+    """Name what nobody is told any more; asyncio would put all of it into the log, its words too."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        level = logging.INFO if isinstance(error, Refusal) else logging.ERROR
+        log.log(level, "what went on without its caller failed: %s", named(error))

@@ -103,6 +103,8 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
     else if (attempt && !attempt.call.send(event)) attempt.log.append("out", event);
   };
 
+  const update = (session: object) => send({ type: "session.update", event_id: uuid(), session });
+
   const settle = async (abort: AbortController, call: Call) => {
     try {
       await call.ready;
@@ -116,9 +118,12 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
     note(attempt.log, "status", { status: "live" });
     confirm(attempt);
   };
-  /** What the session is charged for, once. It goes on even if the word gets lost: the endpoint hangs up on its own. */
+  /** Told to each call. It goes on even if the word gets lost that it stands: the endpoint hangs up on its own. */
   const confirm = ({ log: its, ticket }: Attempt) => {
-    if (ticket) backend.connected(ticket).catch((thrown: unknown) => noteFailure(its, asFailure(thrown)));
+    if (!ticket) return;
+    if (ticket.update) update(ticket.update);
+    // What the session is charged for, once.
+    backend.connected(ticket).catch((thrown: unknown) => noteFailure(its, asFailure(thrown)));
   };
   const open = (id: string): Attempt => {
     const abort = new AbortController();
@@ -215,7 +220,7 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
     },
     interrupt,
     respond,
-    update: (session) => send({ type: "session.update", event_id: uuid(), session }),
+    update,
     mute: (next) => {
       muted = next;
       applyMute();

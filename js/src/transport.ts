@@ -15,6 +15,8 @@ export interface Ticket {
   readonly model?: string | null;
   readonly voice?: string | null;
   readonly call_id?: string | null;
+  /** The `session` of a `session.update` that must be sent first: the service was not told it with the offer. */
+  readonly update?: object | null;
 }
 
 /** What an open or opening connection reports. */

@@ -331,6 +331,17 @@ it("tells the service what has changed of the session, under an id of its own, a
   expect(errors()).toEqual([]);
 });
 
+it("tells a service first what it was not told with the offer, and every other one nothing", async () => {
+  const update = { type: "realtime", instructions: "Be brief." };
+  backend.open.mockResolvedValue({ ...ticket, update });
+  await live();
+  expect(channel().sent).toEqual([{ type: "session.update", event_id: expect.any(String), session: update }]);
+  session.stop();
+  backend.open.mockResolvedValue({ ...ticket, update: null });
+  await live();
+  expect(channel().sent).toEqual([]);
+});
+
 it("has nothing to interrupt while nobody speaks", async () => {
   await live();
   session.interrupt();

@@ -147,6 +147,18 @@ it("tells the new call first what was said, and takes its echoes for no turns", 
   expect(channel.types()).not.toContain("response.create");
 });
 
+it("tells the new call its settings too, where the endpoint could not", async () => {
+  const update = { type: "realtime", instructions: "Be brief." };
+  backend.reopen.mockResolvedValue({ ...second, update });
+  await live();
+  added(message("u1", "user", "Hi"));
+  await lose();
+  expect(peer().channel.sent).toMatchObject([
+    { type: "session.update", session: update },
+    { type: "conversation.item.create" },
+  ]);
+});
+
 it("tries three times, then says that the connection is lost and lets go of everything", async () => {
   backend.reopen.mockRejectedValue(new Failure("endpoint_unreachable"));
   await live();

@@ -19,9 +19,10 @@ SILENT = logging.Logger("stand-in", logging.CRITICAL + 1)
 
 
 class CloudSession:
-    """One session; `deployments` are the names that a transcription model may have."""
+    """One session; `deployments` are the names that a transcription model may have, `unasked` what it does unasked."""
 
-    def __init__(self, session, deployments):
+    def __init__(self, session, deployments, unasked=None):
+        self.unasked = unasked
         self.session = session | {
             "object": "realtime.session",
             "id": "sess_1",
@@ -70,8 +71,8 @@ class CloudSession:
         return [*heard, created, *self._transcribed(item_id), *reply]
 
     def _transcribed(self, item_id):
-        wanted = self.session["audio"]["input"].get("transcription")
-        if not wanted:
+        wanted = self.session["audio"]["input"].get("transcription", self.unasked)
+        if wanted is None:
             return []
         which = {"item_id": item_id, "content_index": 0}
         prefix = "conversation.item.input_audio_transcription"

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from genmb_voice_widget.session import Session
 
 PLAIN = "/voice-live/realtime?api-version=2026-06-01-preview&model=local"
 CALLS = "/voice-live/realtime/calls?api-version=2026-01-01-preview&model=local"
-RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings"
 TRANSCRIBED = {"input_audio_transcription": {"model": "azure-speech", "language": "en-US"}}
 TOOL = {"type": "function", "name": "get_weather", "parameters": {"type": "object"}}
 
@@ -129,61 +127,6 @@ async def test_a_tool_round_over_voice_live(start_peer):
     await client.events.wait("response.done", 2)
     assert client.events.of("response.text.done")[0]["text"] == "Foggy."
     assert wire_faults(client.events) == []
-
-
-@pytest.mark.parametrize(
-    ("scene", "said"),
-    [
-        ("text_in_audio_out_turn", {"Say a short greeting.": "Hola, que tal?"}),
-        ("tool_call_round", {"What is the weather in London?": Call("get_weather", {"city": "London"})}),
-    ],
-)
-async def test_a_recorded_conversation_replayed_has_the_recorded_events_and_members(start_peer, scene, said):
-    path = RECORDINGS / f"azure_voice_live_ws.{scene}.jsonl"
-    if not path.exists():
-        pytest.skip("no recordings here")
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    recorded = [line["event"] for line in lines if line["dir"] == "in"]
-    client = await (await start_peer(replies={text.strip(".?"): reply for text, reply in said.items()})).ws(
-        PLAIN
-    )
-    for line in lines:
-        if line["dir"] == "in":
-            continue
-        sent = line["event"]
-        if sent["type"] == "response.create" and client.events.of("response.created"):
-            await client.events.wait("response.done")
-        if sent.get("item", {}).get("type") == "function_call_output":
-            called = await client.events.wait("response.function_call_arguments.done")
-            sent = {**sent, "item": {**sent["item"], "call_id": called["call_id"]}}
-        await client.send(**{"kind" if name == "type" else name: value for name, value in sent.items()})
-    last = len([event for event in recorded if event["type"] == "response.done"])
-    await client.events.wait("response.done", last)
-    assert milestones(client.events) == milestones(recorded)
-    assert members(client.events) == members(recorded)
-
-
-def milestones(events):
-    """The types in order, without the deltas, which are as many as there are words."""
-    return [event["type"] for event in events if not event["type"].endswith(".delta")]
-
-
-def members(events):
-    """The names of all members that an event of each type has."""
-    named = {}
-    for event in events:
-        named.setdefault(event["type"], set()).update(names(event))
-    return {kind: sorted(found) for kind, found in sorted(named.items())}
-
-
-def names(value, path=""):
-    if isinstance(value, dict):
-        for name, member in value.items():
-            yield f"{path}{name}"
-            yield from names(member, f"{path}{name}.")
-    elif isinstance(value, list):
-        for member in value:
-            yield from names(member, f"{path}[].")
 
 
 async def test_a_call_is_signalled_by_the_control_socket_and_its_events_go_two_ways(start_peer, hex_id):

@@ -19,7 +19,7 @@ from genmb_voice_widget.service.policy import PLANS
 from genmb_voice_widget.service.problems import Refusal
 from genmb_voice_widget.service.providers.exchange import WITH_A_SECRET
 from genmb_voice_widget.service.settings import Settings, Timing
-from genmb_voice_widget.service.settings.file import READERS
+from genmb_voice_widget.service.settings.file import READERS, variable_of
 from genmb_voice_widget.service.settings.provider_kinds import KINDS
 from genmb_voice_widget.service.settings.told import ABOUT
 
@@ -74,8 +74,8 @@ def test_the_times_that_are_named_are_those_that_are_kept():
 
 @pytest.mark.parametrize("text", [OWNERS, OPERATORS])
 def test_every_setting_and_variable_that_is_named_is_one(text):
-    options = {f"{kind}_{name}" for kind, of in KINDS.items() for name in of.options}
-    known = {f"GENMB_VOICE_{name}".upper() for name in {*READERS, *options, "providers"}}
+    known = {variable_of(kind, name) for kind, of in KINDS.items() for name in of.options}
+    known |= {variable_of(name) for name in {*READERS, "providers"}}
     notebooks = {ADDRESS_VARIABLE, KEY_VARIABLE}
     assert set(re.findall(r"GENMB_VOICE_[A-Z_]+", text)) <= known | notebooks
     for name in ("database", "redis", "signing_key", "metrics_key", "hosts", "drain_seconds", "site_hook"):

@@ -53,13 +53,14 @@ class Service:
         self.held = asyncio.Queue()
         self.url = ""
         self.refuses = None
+        self.update = None
 
     async def mint(self, session):
         self.minted.append(session)
         if self.refuses:
             raise self.refuses
         model = session.get("model", "the-endpoints")
-        return Ticket("ga", model, "ash", f"{self.url}/v1/realtime", Secret(TOKEN), 1e9)
+        return Ticket("ga", model, "ash", f"{self.url}/v1/realtime", Secret(TOKEN), 1e9, self.update)
 
     async def answer(self, socket):
         self.held.put_nowait(socket)
@@ -193,6 +194,16 @@ def open_booth(make_provider, register, running, clock):
 async def booth(open_booth):
     async with open_booth() as booth:
         yield booth
+
+
+async def test_a_service_that_was_not_told_the_session_hears_of_it_before_anything_of_the_page(booth):
+    booth.service.update = {"type": "realtime", "instructions": "Be brief."}
+    page = await booth.open(await booth.ticket())
+    service = await booth.service.socket()
+    await page.send(json.dumps({"type": "response.create"}))
+    told, asked = await receive(service), await receive(service)
+    assert (told["type"], told["session"]) == ("session.update", booth.service.update)
+    assert asked["type"] == "response.create"
 
 
 async def test_a_session_is_held_when_it_is_asked_for_and_charged_when_the_service_has_made_it(booth):

@@ -9,7 +9,7 @@ from genmb_voice_widget.service.assemble import assemble
 from genmb_voice_widget.service.drain import Drain
 from genmb_voice_widget.service.serve import main
 from genmb_voice_widget.service.settings import Settings, SettingsError
-from genmb_voice_widget.service.settings.file import PREFIX, READERS, read_settings
+from genmb_voice_widget.service.settings.file import PREFIX, READERS, read_settings, variable_of
 from genmb_voice_widget.service.settings.provider_kinds import KINDS, make_providers
 from genmb_voice_widget.service.settings.told import ABOUT
 
@@ -144,7 +144,7 @@ def test_the_help_of_the_program_names_every_setting_and_option_with_its_variabl
     for name, about in ABOUT.items():
         assert about in said
         assert {name, f"GENMB_VOICE_{name.upper()}"} <= {*words}
-    options = {f"GENMB_VOICE_{kind}_{name}".upper() for kind, of in KINDS.items() for name in of.options}
+    options = {variable_of(kind, name) for kind, of in KINDS.items() for name in of.options}
     assert options <= {*words}
 
 
@@ -279,6 +279,8 @@ def test_a_file_that_is_not_there_is_told(tmp_path):
         ("azure", {"endpoint": "https://a.openai.azure.com", "key": Secret(CANARY), "entra": True}, "needs either"),
         ("azure", {"endpoint": f"https://{CANARY}.evil.example", "key": Secret(CANARY)}, "The voice service azure: An Azure endpoint"),
         ("openai", {}, "The voice service openai: needs a key"),
+        ("openai-compatible", {}, "The voice service openai-compatible: needs a base_url"),
+        ("openai-compatible", {"base_url": f"http://{CANARY}.example/v1"}, "begins with https://"),
         ("openai", {"key": Secret(CANARY), "safety_identifier": f"{CANARY} {CANARY}"}, "The voice service openai: A safety"),
     ],
 )  # fmt: skip
@@ -295,12 +297,13 @@ def test_services_over_the_network_share_their_connections():
         {
             "openai": {"key": Secret(CANARY)},
             "azure": {"endpoint": "https://a.openai.azure.com", "key": Secret(CANARY)},
+            "openai-compatible": {"base_url": "https://models.example/v1"},
             "local": {},
         }
     )
 
-    assert list(made) == ["openai", "azure", "local"]
-    assert made["openai"]._upstream is made["azure"]._upstream
+    assert list(made) == ["openai", "azure", "openai-compatible", "local"]
+    assert made["openai"]._upstream is made["azure"]._upstream is made["openai-compatible"]._upstream
     assert set(made) == set(KINDS)
 
 
@@ -348,6 +351,13 @@ def test_a_database_for_several_nodes_without_a_window_for_several_is_refused(sc
         assemble(Settings(access="apps", database=address), Drain())
     assert CANARY not in str(error.value)
     assemble(Settings(access="apps", database=address, redis=Secret("redis://127.0.0.1:1/0")), Drain())
+
+
+@pytest.mark.parametrize("address", ["redis://:{}@127.0.0.1:x/0", "redis://:{}@[::1/0", "unix://?db={}"])
+def test_an_address_of_redis_that_cannot_be_is_a_sentence_without_its_password(tmp_path, address):
+    with pytest.raises(SettingsError, match=r"The setting redis: The Redis URL is not understood\.") as error:
+        assemble(apps(tmp_path, redis=Secret(address.format(CANARY))), Drain())
+    assert CANARY not in str(error.value)
 
 
 def test_a_window_in_memory_is_told_at_the_start_once_and_only_where_apps_have_limits(tmp_path, caplog):

@@ -3,6 +3,7 @@ import traceback
 import httpx
 import pytest
 
+from genmb_voice_widget.client import TokenClient
 from genmb_voice_widget.errors import Refused, VoiceError
 
 SESSION = {"type": "realtime"}
@@ -39,6 +40,12 @@ async def test_whatever_else_goes_wrong_the_endpoint_is_unreachable_in_words_of_
         await endpoint.client.open("local", SESSION, "v=0")
     assert (caught.value.code, caught.value.detail) == ("endpoint_unreachable", detail)
     assert "user:pw" not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_a_name_that_the_network_cannot_have_is_an_endpoint_that_is_unreachable():
+    client = TokenClient(lambda: httpx.AsyncClient(base_url="https://xn--"))
+    with pytest.raises(VoiceError, match="endpoint_unreachable"):
+        await client.allowance()
 
 
 async def test_a_ticket_hides_its_secret(endpoint):

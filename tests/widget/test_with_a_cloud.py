@@ -4,6 +4,7 @@ import asyncio
 import wave
 
 import pytest
+from harness.lookalikes import Lookalike
 from harness.upstream import (
     ANSWER,
     AZURE_KEY,
@@ -129,6 +130,28 @@ async def test_a_pages_offer_is_relayed_and_the_page_gets_no_secret(cloud, monke
     assert (reply["result"]["sdp"], reply["result"]["provider"]) == (ANSWER, provider)
     shown = str(reply)
     assert not [each for each in ("ek_", AZURE_KEY, OPENAI_KEY, RESOURCE) if each in shown]
+
+
+async def test_a_server_of_ones_own_is_told_the_session_over_its_socket(cloud, agent, wav, monkeypatch):
+    async with Lookalike(key="canary-key").listening() as server:
+        set_up(monkeypatch, OPENAI_BASE_URL=server.base, OPENAI_API_KEY="canary-key")
+        made = agent("openai-compatible", instructions="Be brief.")
+        turns = await made.run(wav, speed=20)
+
+    assert [(turn.role, turn.text) for turn in turns] == [("user", "Hello."), ("assistant", "Good day.")]
+    [session] = server.sessions
+    assert session.session["instructions"] == "Be brief."
+    assert (made.errors, cloud.requests) == ((), [])
+    assert "canary-key" not in str(made.events)
+
+
+async def test_a_page_is_given_what_it_must_tell_such_a_server(cloud, monkeypatch):
+    async with Lookalike(signaling="sdp").listening() as server:
+        set_up(monkeypatch, GENMB_VOICE_OPENAI_COMPATIBLE_BASE_URL=server.base)
+        set_up(monkeypatch, GENMB_VOICE_OPENAI_COMPATIBLE_SIGNALING="sdp")
+        reply = await opened_for_a_page("openai-compatible", instructions="Be brief.")
+
+    assert (reply["result"]["sdp"], reply["result"]["update"]["instructions"]) == (ANSWER, "Be brief.")
 
 
 def refusing(status, *headers):

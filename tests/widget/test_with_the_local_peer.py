@@ -6,6 +6,7 @@ import pytest
 from harness.served import run_app_command, served
 
 from genmb_voice_widget import VoiceAgent, VoiceError, spoken
+from genmb_voice_widget.peer.launch import PeerProcess
 from genmb_voice_widget.service import Plan, Rate, in_process
 from genmb_voice_widget.wav import read_wav
 
@@ -107,6 +108,22 @@ async def test_a_served_endpoint_knows_the_agent_by_its_apps_key(question, tmp_p
     assert repr(left) == "Allowance(pro · 19 of 20 sessions left this hour · 7 credits, 5 a session)"
     agent.close()
     stranger.close()
+
+
+async def test_a_server_of_ones_own_is_reached_by_its_address_and_key(question, monkeypatch):
+    peer = PeerProcess()
+    address = await peer.start()
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{address.url}/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", address.secret.reveal())
+    monkeypatch.setenv("GENMB_VOICE_OPENAI_COMPATIBLE_TRANSCRIPTION", "local")
+    agent = VoiceAgent(provider="openai-compatible", model="local", instructions="Answer briefly.")
+    turns = await agent.run(question, speed=8, timeout=30)
+    assert [(turn.role, turn.status) for turn in turns] == [("user", "completed"), ("assistant", "completed")]
+    assert (turns[0].text, agent.errors) == ("Who are you?", ())
+    updates = [each.event["session"] for each in agent.events if each.event["type"] == "session.updated"]
+    assert updates[0]["instructions"] == "Answer briefly.", "the socket was not told with a secret"
+    agent.close()
+    await peer.stop()
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ NO_EVENTS = (
     '{"type": "conversation.item.added", "item": []}',
     '{"type": "response.output_audio_transcript.delta", "delta": {}}',
     '{"type": "genmb.never", "event_id": 1}',
-    f'{{"type": "error", "error": {"[" * _DEEP}{"]" * _DEEP}}}',
+    f'{{"type": "conversation.item.added", "item": {"[" * _DEEP}{"]" * _DEEP}}}',
 )
 """What `malformed` sends, in turn: no JSON, no objects, no types, no ids, wrong members, endless nesting."""
 

@@ -63,7 +63,7 @@ class PostgresDatabase:
 
     async def transact(self, work: Work[T]) -> T:
         """See `Database.transact`."""
-        return await asyncio.shield(self._flights.start(self._transact(work)))
+        return await self._flights.finish(self._transact(work))
 
     async def ready(self) -> None:
         """See `Database.ready`."""

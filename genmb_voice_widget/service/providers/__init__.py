@@ -24,6 +24,8 @@ class Answer:
 
     Attributes:
         filtered: whether the caller's own channel carries only some of the call's events.
+        observable: whether the service shows the call to a server.
+        update: what the caller must tell the service first, as a `session.update`'s `session`, if anything.
     """
 
     dialect: Dialect
@@ -32,18 +34,26 @@ class Answer:
     call_id: str
     sdp: str
     filtered: bool = False
+    observable: bool = True
+    update: Wire | None = None
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """The service will let one caller in at `url` with `token` until `expires_at` (unix seconds)."""
+    """The service will let one caller in at `url` with `token`.
+
+    Attributes:
+        expires_at: until when, in unix seconds; None: as long as it likes.
+        update: as an `Answer`'s.
+    """
 
     dialect: Dialect
     model: str | None
     voice: str | None
     url: str
     token: Secret
-    expires_at: float
+    expires_at: float | None
+    update: Wire | None = None
 
 
 class Observed(Protocol):

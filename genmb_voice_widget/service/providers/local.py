@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlencode
-
-import httpx
 
 from genmb_voice_widget.errors import VoiceError
 from genmb_voice_widget.peer.protocol.offered import LANGUAGES
@@ -28,7 +25,7 @@ from .credential import Header, bearer
 from .exchange import Link
 from .realtime_http import create_call, create_secret, hang_up
 from .sideband import CallOver, Sideband, attach, sees_the_caller
-from .ways import ByHttpx, Way
+from .ways import Way, to_this_machine
 from .wire_session import voice_of, with_model, with_transcription
 
 log = logging.getLogger(__name__)
@@ -148,14 +145,8 @@ class LocalProvider:
             raise Refusal(
                 error.code, words if words and self._candid else "The endpoint's log has the reason."
             ) from None
-        return Link(self._way(), f"{address.url}/v1", offers=OFFERS), bearer(address.secret)
-
-    def _way(self) -> Way:
-        """Keep one; loopback has no proxies and no certificates, which take 20 ms to load."""
-        if self._http is None:
-            plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            self._http = ByHttpx(httpx.AsyncHTTPTransport(verify=plain, trust_env=False))
-        return self._http
+        self._http = self._http or to_this_machine()
+        return Link(self._http, f"{address.url}/v1", offers=OFFERS), bearer(address.secret)
 
 
 def _packaged_peer() -> Peer:

@@ -10,6 +10,7 @@ import json
 import math
 import re
 import secrets
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -56,6 +57,22 @@ async def relay_offer(link: Link, auth: Header, sdp: str, *, event_filter: bool 
     path = "/calls?webrtcfilter=on" if event_filter else "/calls"
     headers = {"Accept": "application/sdp", "Content-Type": "application/sdp"}
     return _call(await post(link, path, auth, headers=headers, content=sdp.encode()))
+
+
+async def offer_as_json(link: Link, auth: Header, model: str, sdp: str) -> tuple[str, str]:
+    """Offer a call as LocalAI takes it: `{sdp, model}`, answered with `{sdp, session_id}`.
+
+    Returns:
+        The session's id, which stands for the call, and the answer's SDP.
+    """
+    content = json.dumps({"sdp": sdp, "model": model}).encode()
+    match json_of((await post(link, "/calls", auth, headers=_JSON, content=content)).body):
+        case {"sdp": str(answer), "session_id": str(call_id)}:
+            # Half of a character, which JSON can hold, could not be sent on.
+            with suppress(UnicodeEncodeError):
+                if is_call_id(call_id) and _SDP.match(answer.encode()):
+                    return call_id, answer
+    raise misunderstood()
 
 
 async def create_secret(link: Link, auth: Header, session: Wire, seconds: int | None) -> tuple[Secret, float]:

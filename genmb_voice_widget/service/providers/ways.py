@@ -125,6 +125,12 @@ class ByAiohttp:
         await self._session.close()
 
 
+def to_this_machine() -> Way:
+    """Make a way to what listens here: it has no proxies, and no certificates, which take 20 ms to load."""
+    plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return ByHttpx(httpx.AsyncHTTPTransport(verify=plain, trust_env=False))
+
+
 async def _read(chunks: AsyncIterator[bytes]) -> bytes:
     """Read a body as it comes over the wire, until it is whole or too long."""
     body = bytearray()

@@ -37,11 +37,11 @@ def with_model(session: Wire, default: str | None) -> tuple[dict[str, Any], str]
     return {**session, "model": model}, model
 
 
-def with_transcription(session: Wire, default: str) -> Wire:
-    """Give a session that asks for transcription, and names no model for it, this one."""
+def with_transcription(session: Wire, default: str | None) -> Wire:
+    """Give a session that asks for transcription without naming a model this one; None: it asks no more."""
     match session:
         case {"audio": {"input": {"transcription": dict(asked), **heard}, **audio}} if "model" not in asked:
-            chosen = {"transcription": {**asked, "model": default}}
+            chosen = {} if default is None else {"transcription": {**asked, "model": default}}
             return {**session, "audio": {**audio, "input": {**heard, **chosen}}}
         case _:
             return session

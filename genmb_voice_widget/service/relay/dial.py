@@ -5,6 +5,7 @@ It goes where the provider said and nowhere else, and logs nothing of what is se
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -25,7 +26,9 @@ LARGEST = 16 * 1024 * 1024
 
 
 async def dial(ticket: Ticket, within: float) -> ClientConnection:
-    """Open the socket, in so many seconds; closing it takes a second at the most.
+    """Open the socket, in so many seconds, and tell the service first what it was not told with the secret.
+
+    Closing it takes a second at the most.
 
     Raises:
         Refusal: `provider_unreachable`, `provider_refused` or what the status says more;
@@ -53,6 +56,8 @@ async def dial(ticket: Ticket, within: float) -> ClientConnection:
             open_timeout=within,
             close_timeout=1.0,
         )
+        if ticket.update is not None:
+            await socket.send(json.dumps({"type": "session.update", "session": ticket.update}))
     except InvalidStatus as error:
         status = error.response.status_code
     except Exception as error:  # the handshake's, the proxy's, the network's: none is a bug of ours

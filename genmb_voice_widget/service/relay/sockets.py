@@ -92,8 +92,7 @@ class Sockets:
             frames = "".join(traceback.format_tb(error.__traceback__))
             log.error("session %s: %s\n%s", session, type(error).__name__, frames)
         finally:
-            settling = self.parts.flights.start(self._settle(caller, hold, end.reason, use))
-            await asyncio.shield(settling)
+            await self.parts.flights.finish(self._settle(caller, hold, end.reason, use))
         await close(page, end, self.patience.accept)
 
     async def _admit(
@@ -224,7 +223,7 @@ class Sockets:
             waited, pause = waited + pause, min(2 * pause, _LATEST)
             # A try is not broken off, even if the endpoint stops just now.
             work = self._end(caller, hold, reason, use, again=True)
-            outcome = await asyncio.shield(self.parts.flights.start(work))
+            outcome = await self.parts.flights.finish(work)
         if outcome == _AWAY:
             log.warning("session %s is left to the sweeper: %s", hold.session, outcome)
 

@@ -6,7 +6,6 @@ its caller has gone, so that nothing is left half done. Knows the ports and no H
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -85,7 +84,7 @@ class Opening:
     async def reoffer(self, caller: Caller, hold: Hold, wire: Wire, sdp: str | None) -> Opened:
         """Put another call in the place of a session's; see `Sessions.reoffer`."""
         await self._attempt(caller)
-        return await asyncio.shield(self._parts.flights.start(self._reoffer(hold, caller.plan, wire, sdp)))
+        return await self._parts.flights.finish(self._reoffer(hold, caller.plan, wire, sdp))
 
     async def renew(self, session: str, plan: Plan, call_id: str | None) -> Hold:
         """Have a session stand (again) with this call; see `Ledger.renew`.

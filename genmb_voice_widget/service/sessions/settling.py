@@ -47,7 +47,7 @@ class Settling:
     async def expire(self, hold: Hold) -> Hold:
         """End a session whose time is over by the ledger's clock; any other stays as it is."""
         # A sweeper that is stopped between the step and its record would leave an end that nobody notes.
-        return await asyncio.shield(self._parts.flights.start(self._expire(hold)))
+        return await self._parts.flights.finish(self._expire(hold))
 
     async def _expire(self, hold: Hold) -> Hold:
         reason = "no_proof" if hold.phase == "reserved" else "time_over"
@@ -80,7 +80,7 @@ class Settling:
     async def _proof(self, session: str, provider: str, call_id: str) -> None:
         if await self._parts.legs.proven(provider, call_id):
             # What was seen is not lost, even if the watching is stopped just now.
-            await asyncio.shield(self._parts.flights.start(self._note_proof(session)))
+            await self._parts.flights.finish(self._note_proof(session))
 
     async def _note_proof(self, session: str) -> None:
         try:

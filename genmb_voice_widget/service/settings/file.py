@@ -156,7 +156,7 @@ class _Reading:
 
 def variable_of(*parts: str) -> str:
     """Name the environment variable of a setting, or of a voice service's option."""
-    return PREFIX + "_".join(parts).upper()
+    return PREFIX + "_".join(parts).replace("-", "_").upper()
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -18,9 +18,11 @@ from genmb_voice_widget.service.providers.credential import entra_is_installed
 from genmb_voice_widget.service.providers.late import LateProvider
 from genmb_voice_widget.service.providers.local import LocalProvider
 
+from .file import variable_of
 from .provider_kinds import KINDS
 
 _OPENAI = "https://api.openai.com/v1"
+_COMPATIBLE = "openai-compatible"
 
 # What else is read where a provider is set up: for the way to the services, and by Entra.
 _AROUND = ("HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -32,12 +34,12 @@ class _Kind:
     """How the environment sets one kind of service up.
 
     Attributes:
-        variables: the variable of each option.
+        variables: the variable of each option, in this environment.
         complete: what else the options need; raises `ValueError` with a sentence that says what to set.
         hints: as `Setup.hints`, for these options.
     """
 
-    variables: Mapping[str, str]
+    variables: Callable[[Mapping[str, str]], Mapping[str, str]]
     complete: Callable[[Mapping[str, Any], Mapping[str, str]], Mapping[str, Any]]
     hints: Callable[[Mapping[str, Any]], Mapping[str, str]]
 
@@ -48,6 +50,7 @@ class _Setup:
 
     kind: str
     options: tuple[tuple[str, Any], ...]
+    variables: tuple[str, ...]
     around: Secret
 
     @property
@@ -62,9 +65,7 @@ class _Setup:
         try:
             return KINDS[self.kind].make(dict(self.options), Upstream)
         except ValueError as error:
-            variables = _KINDS[self.kind].variables
-            read = [variables[option] for option, value in self.options if isinstance(value, str)]
-            why = f"{error} Read were {', '.join(read)}."
+            why = f"{error} Read were {', '.join(self.variables)}."
         raise Refusal("provider_not_set_up", why)
 
 
@@ -80,9 +81,10 @@ def _reader(kind: str, environ: Mapping[str, str]) -> Callable[[], _Setup]:
 
 def _read(kind: str, environ: Mapping[str, str]) -> _Setup:
     of, readers = _KINDS[kind], KINDS[kind].options
+    variables = of.variables(environ)
     options: dict[str, Any] = {}
     wrong: list[str] = []
-    for option, variable in of.variables.items():
+    for option, variable in variables.items():
         try:
             if text := _of(environ, variable):
                 options[option] = readers[option](text)
@@ -94,7 +96,8 @@ def _read(kind: str, environ: Mapping[str, str]) -> _Setup:
         wrong.append(str(error))
     if wrong:
         raise Refusal("provider_not_set_up", " ".join(wrong))
-    return _Setup(kind, tuple(complete.items()), _around(environ))
+    read = tuple(variables[option] for option in options)
+    return _Setup(kind, tuple(complete.items()), read, _around(environ))
 
 
 def _of(environ: Mapping[str, str], variable: str) -> str:
@@ -145,7 +148,7 @@ def _openai(options: Mapping[str, Any], environ: Mapping[str, str]) -> Mapping[s
     if _of(environ, "OPENAI_BASE_URL").rstrip("/") not in ("", _OPENAI):
         raise ValueError(
             "OPENAI_BASE_URL names another server than OpenAI's, and OPENAI_API_KEY may be for that one: "
-            "unset OPENAI_BASE_URL to talk to OpenAI."
+            "talk to it with VoiceAgent(provider='openai-compatible'), or unset OPENAI_BASE_URL."
         )
     if "key" not in options:
         raise ValueError("Set OPENAI_API_KEY to an API key of an OpenAI project.")
@@ -159,9 +162,35 @@ def _openai_hints(options: Mapping[str, Any]) -> Mapping[str, str]:
     }
 
 
+def _compatible_variables(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Read a server's key beside its address alone: neither key goes to the other address."""
+    own = {option: variable_of(_COMPATIBLE, option) for option in KINDS[_COMPATIBLE].options}
+    usual = {"base_url": "OPENAI_BASE_URL", "key": "OPENAI_API_KEY"}
+    return own if _of(environ, own["base_url"]) else own | usual
+
+
+def _compatible(options: Mapping[str, Any], environ: Mapping[str, str]) -> Mapping[str, Any]:
+    if "base_url" not in options:
+        raise ValueError(
+            "Set OPENAI_BASE_URL to the server's address, as http://127.0.0.1:8080/v1, and OPENAI_API_KEY if "
+            "it wants a key; or GENMB_VOICE_OPENAI_COMPATIBLE_BASE_URL and GENMB_VOICE_OPENAI_COMPATIBLE_KEY."
+        )
+    return {**options, "gives_key": True}  # to this kernel, whose it is
+
+
+def _compatible_hints(options: Mapping[str, Any]) -> Mapping[str, str]:
+    return {
+        "model": "Give the model's name as VoiceAgent(model=…), or in GENMB_VOICE_OPENAI_COMPATIBLE_MODEL.",
+        "deployment_missing": "The server may have no such model, or make no ephemeral secrets: then set "
+        "GENMB_VOICE_OPENAI_COMPATIBLE_SIGNALING to sdp, json or none.",
+        "provider_key_refused": "A key is read from OPENAI_API_KEY beside OPENAI_BASE_URL, or from "
+        "GENMB_VOICE_OPENAI_COMPATIBLE_KEY beside GENMB_VOICE_OPENAI_COMPATIBLE_BASE_URL.",
+    }
+
+
 _KINDS = {
     "azure": _Kind(
-        {
+        lambda _: {
             "endpoint": "AZURE_OPENAI_ENDPOINT",
             "key": "AZURE_OPENAI_API_KEY",
             "deployment": "AZURE_OPENAI_DEPLOYMENT",
@@ -170,5 +199,6 @@ _KINDS = {
         _azure,
         _azure_hints,
     ),
-    "openai": _Kind({"key": "OPENAI_API_KEY"}, _openai, _openai_hints),
+    "openai": _Kind(lambda _: {"key": "OPENAI_API_KEY"}, _openai, _openai_hints),
+    _COMPATIBLE: _Kind(_compatible_variables, _compatible, _compatible_hints),
 }

@@ -71,6 +71,14 @@ def _openai(options: Options, upstream: Callable[[], Upstream]) -> Provider:
     )
 
 
+def _compatible(options: Options, upstream: Callable[[], Upstream]) -> Provider:
+    from genmb_voice_widget.service.providers.compatible import CompatibleProvider
+
+    if "base_url" not in options:
+        raise ValueError("needs a base_url: the server's address, as http://127.0.0.1:8080/v1.")
+    return CompatibleProvider(upstream=upstream(), **options)
+
+
 KINDS: Mapping[str, Kind] = {
     "local": Kind({}, _local),
     "azure": Kind(
@@ -84,6 +92,16 @@ KINDS: Mapping[str, Kind] = {
             "event_filter": read.flag,
         },
         _azure,
+    ),
+    "openai-compatible": Kind(
+        {
+            "base_url": read.text,
+            "key": read.key,
+            "model": read.text,
+            "transcription": read.text,
+            "signaling": read.one_of("secret", "sdp", "json", "none"),
+        },
+        _compatible,
     ),
     "openai": Kind({"key": read.key, "model": read.text, "safety_identifier": read.text}, _openai),
 }

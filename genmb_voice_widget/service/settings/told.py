@@ -35,5 +35,5 @@ def settings_table(kinds: Mapping[str, Kind]) -> str:
     lines += ["", "options of the voice services, in the file's [providers.NAME] or as a variable:"]
     for kind, of in kinds.items():
         for option in of.options:
-            lines.append(f"  {kind + ' ' + option:25} {variable_of(kind, option)}")
+            lines.append(f"  {kind + ' ' + option:31} {variable_of(kind, option)}")
     return "\n".join(lines)

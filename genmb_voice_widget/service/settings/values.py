@@ -91,6 +91,17 @@ def origin(value: Any) -> str:
     return value
 
 
+def one_of(*names: str) -> Reader:
+    """Read one of these names."""
+
+    def read(value: Any) -> str:
+        if value not in names:
+            raise ValueError(f"must be one of {', '.join(names)}")
+        return str(value)
+
+    return read
+
+
 def access(value: Any) -> str:
     """Read who may ask."""
     if value not in ("open", "apps"):

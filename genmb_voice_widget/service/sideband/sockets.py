@@ -1,8 +1,8 @@
 """Who may observe a session, and for how long: admit an observer, join it to the call, part them.
 
 A server's socket and no page's: what it shows is the prompt and the tools too, which a provider may keep from
-pages. One observer a session; a newer one takes the place, for the older may hang on a connection that is
-dead. Knows the ports and, of HTTP, only the socket's handshake.
+pages. One observer a session on this node; a newer one takes the place, for the older may hang on a
+connection that is dead. Knows the ports and, of HTTP, only the socket's handshake.
 """
 
 from __future__ import annotations

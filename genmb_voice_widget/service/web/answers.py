@@ -5,7 +5,7 @@ They hold no secret and no value that a client sent; the examples are invented.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -39,6 +39,10 @@ class _Ticket(_Answer):
     model: str | None
     voice: str | None
     charge: Charge
+    update: dict[str, Any] | None = Field(
+        default=None,
+        description="The `session` of a `session.update` that the caller must send first.",
+    )
 
 
 class CallTicket(_Ticket):
@@ -60,7 +64,7 @@ class SocketTicket(_Ticket):
     transport: Literal["websocket"]
     url: str = Field(examples=["wss://service.example/v1/realtime?model=local"])
     token: str = Field(examples=["ek_…"])
-    expires_at: float
+    expires_at: float | None
 
 
 class RelayTicket(_Ticket):

@@ -25,8 +25,10 @@ def charge_of(hold: Hold) -> dict[str, Any]:
 def ticket_of(opened: Opened, observable: bool) -> dict[str, Any]:
     """Say what its caller needs to connect to the voice service, and whether it may observe the call."""
     common, leg = _common(opened), opened.leg
+    if leg.update is not None:
+        common["update"] = leg.update
     if isinstance(leg, Answer):
-        told = {"sideband": observable, "filtered": leg.filtered}
+        told = {"sideband": observable and leg.observable, "filtered": leg.filtered}
         return {**common, "call_id": leg.call_id, "sdp": leg.sdp, **told}
     return {**common, "url": leg.url, "token": leg.token.reveal(), "expires_at": leg.expires_at}
 
