@@ -110,9 +110,20 @@ def _served(turn: Turn, item: Event) -> Turn:
     return reached(turn, "failed") if isinstance(item.get("error"), dict) else turn
 
 
-def item_added(state: State, event: Event) -> None:
-    """Put an item that the conversation has got."""
+def item_sent(state: State, event: Event) -> None:
+    """Put an item that the conversation is to get."""
     fold_item(state, event.get("item"), name(event.get("previous_item_id")), None, done=False)
+
+
+def item_added(state: State, event: Event) -> None:
+    """Put an item that the conversation has got; what was typed is whole, and some services never say so."""
+    item = event.get("item")
+    fold_item(state, item, name(event.get("previous_item_id")), None, done=_typed(record(item)))
+
+
+def _typed(item: Event) -> bool:
+    content = elements(item.get("content"))
+    return bool(content) and all(record(part).get("type") == "input_text" for part in content)
 
 
 def item_done(state: State, event: Event) -> None:
@@ -207,4 +218,4 @@ IN: dict[str, Callable[[State, Event], None]] = {
     "input_audio_buffer.cleared": buffer_cleared,
     "input_audio_buffer.timeout_triggered": idle_timeout,
 }
-OUT: dict[str, Callable[[State, Event], None]] = {"conversation.item.create": item_added}
+OUT: dict[str, Callable[[State, Event], None]] = {"conversation.item.create": item_sent}

@@ -84,9 +84,19 @@ function served(turn: Turn, item: JsonRecord): Turn {
   return isRecord(item.error) ? turns.reached(after, "failed") : after;
 }
 
-/** Put an item that the conversation has got. */
-function itemAdded(state: State, event: WireEvent): void {
+/** Put an item that the conversation is to get. */
+function itemSent(state: State, event: WireEvent): void {
   foldItem(state, event.item, { previous: name(event.previous_item_id) });
+}
+
+/** Put an item that the conversation has got; what was typed is whole, and some services never say so. */
+function itemAdded(state: State, event: WireEvent): void {
+  foldItem(state, event.item, { previous: name(event.previous_item_id), done: typed(record(event.item)) });
+}
+
+function typed(item: JsonRecord): boolean {
+  const content = elements(item.content);
+  return content.length > 0 && content.every((part) => record(part).type === "input_text");
 }
 
 /** Finish an item. */
@@ -183,4 +193,4 @@ export const IN = {
   "input_audio_buffer.cleared": bufferCleared,
   "input_audio_buffer.timeout_triggered": idleTimeout,
 };
-export const OUT = { "conversation.item.create": itemAdded };
+export const OUT = { "conversation.item.create": itemSent };
