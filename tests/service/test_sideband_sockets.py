@@ -72,6 +72,18 @@ class Booth:
         async with httpx.AsyncClient(base_url=self.url, trust_env=False) as http:
             await http.post(f"/v1/sessions/{session}/ended", json={}, headers=self.register.bearer("shop"))
 
+    async def connected(self, session):
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False) as http:
+            await http.post(
+                f"/v1/sessions/{session}/connected", json={}, headers=self.register.bearer("shop")
+            )
+
+    async def renew(self, session):
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False) as http:
+            path = f"/v1/sessions/{session}/offer"
+            answer = await http.post(path, json=BODY, headers=self.register.bearer("shop"))
+            assert answer.status_code == 200, answer.text
+
     async def open(self, session, headers=None, query=""):
         address = f"ws{self.url.removeprefix('http')}/v1/sessions/{session}/events{query}"
         headers = self.register.bearer("shop") if headers is None else headers
@@ -203,6 +215,16 @@ async def test_the_end_of_the_session_ends_the_observing(booth):
     await booth.end(session)
     assert await closed(socket) == 1000
     await asyncio.wait_for(call.let_go.wait(), 5)
+
+
+async def test_a_session_that_has_another_call_is_to_be_observed_anew(booth):
+    session, socket, call = await booth.held()
+    await booth.connected(session)
+    await booth.renew(session)
+    assert await closed(socket) == 1012
+    await asyncio.wait_for(call.let_go.wait(), 5)
+    await booth.open(session)
+    assert (await asyncio.wait_for(booth.observed.get(), 5)).id == "rtc_2"
 
 
 @pytest.mark.parametrize("how", [None, Refusal("provider_unreachable", "It broke.")])
