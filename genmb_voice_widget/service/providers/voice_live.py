@@ -110,7 +110,8 @@ class VoiceLiveProvider:
                 `Provider.answer`.
         """
         if "type" in session:
-            raise Refusal("bad_request", "Voice Live takes a session in its own words, without a type.")
+            why = "Voice Live takes a session in its own words, and no plain page can speak to it."
+            raise Refusal("bad_request", why)
         wire, model, query = self._wire(session)
         auth = await self._credential.header()
         link = Link(self._upstream.way, self._base, _BY_STATUS)
