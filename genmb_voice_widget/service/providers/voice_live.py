@@ -122,9 +122,8 @@ class VoiceLiveProvider:
 
     async def mint(self, session: Wire) -> Ticket:
         """Refuse: see `Provider.mint`, which the service has no counterpart of."""
-        raise Refusal(
-            "secret_refused", "There are no short-lived secrets of Voice Live: send an offer in sdp."
-        )
+        why = "There are no short-lived secrets of Voice Live, so a session needs a page: press Start in one."
+        raise Refusal("bad_option", why, status=422)
 
     async def proven(self, call_id: str) -> bool:
         """See `Provider.proven`: by the caller's voice, where the service tells of it on the control socket.
