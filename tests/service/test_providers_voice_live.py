@@ -107,6 +107,9 @@ async def test_a_call_that_is_hung_up_is_gone_and_may_be_hung_up_again(provider,
     await asyncio.wait_for(page.closed.wait(), 10)
     assert await asyncio.wait_for(proof, 5) is False
     await provider.hang_up(answer.call_id)
+    with pytest.raises(Refusal, match="session_over"):
+        async with provider.observe(answer.call_id):
+            pass
 
 
 async def test_a_call_that_another_node_holds_is_not_said_to_be_hung_up(provider):
@@ -114,7 +117,7 @@ async def test_a_call_that_another_node_holds_is_not_said_to_be_hung_up(provider
         await provider.hang_up("rtc_of_another")
     assert refusal.value.code == "provider_unreachable"
     assert await provider.proven("rtc_of_another") is False
-    with pytest.raises(Refusal, match="session_over"):
+    with pytest.raises(Refusal, match="provider_unreachable"):
         async with provider.observe("rtc_of_another"):
             pass
 

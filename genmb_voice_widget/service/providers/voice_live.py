@@ -11,7 +11,7 @@ import re
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -118,7 +118,7 @@ class VoiceLiveProvider:
         control = Control(await dial(link, f"/calls?{urlencode(query)}", auth, self._tls, ["realtime"]))
         call_id, answer = await offered(control, wire, sdp)
         self._calls[call_id] = control
-        return Answer("beta", model, _voice(wire), call_id, answer, filtered=True)
+        return Answer("beta", model, _voice(wire), call_id, answer, filtered=True, held=True)
 
     async def mint(self, session: Wire) -> Ticket:
         """Refuse: see `Provider.mint`, which the service has no counterpart of."""
@@ -134,10 +134,12 @@ class VoiceLiveProvider:
 
     @asynccontextmanager
     async def observe(self, call_id: str) -> AsyncIterator[Observed]:
-        """See `Provider.observe`: from the session's beginning on, for who attaches first."""
-        if call_id not in self._calls:
-            raise CallOver
-        yield self._calls[call_id]
+        """See `Provider.observe`: from the session's beginning on, for who attaches first.
+
+        Raises:
+            Refusal: `provider_unreachable`, as for `hang_up`: who asks again may come to the right node.
+        """
+        yield self._held(call_id)
 
     async def hang_up(self, call_id: str) -> None:
         """See `Provider.hang_up`.
@@ -146,12 +148,10 @@ class VoiceLiveProvider:
             Refusal: `provider_unreachable`: the socket is another node's, or was one's that has died, and the
                 call with it.
         """
-        if call_id in self._calls:
-            await self._calls[call_id].close()
+        with suppress(CallOver):
+            await self._held(call_id).close()
             self._calls.pop(call_id, None)
             self._ended.append(call_id)
-        elif call_id not in self._ended:
-            raise Refusal("provider_unreachable", "The call's control socket is not here.")
 
     async def ready(self) -> None:
         """See `Provider.ready`: has a token fetched, where one is needed."""
@@ -164,6 +164,13 @@ class VoiceLiveProvider:
         self._calls.clear()
         await self._credential.close()
         await self._upstream.close()
+
+    def _held(self, call_id: str) -> Control:
+        if call_id in self._ended:
+            raise CallOver
+        if call_id not in self._calls:
+            raise Refusal("provider_unreachable", "The call's control socket is not here.")
+        return self._calls[call_id]
 
     @property
     def _tls(self) -> ssl.SSLContext | None:
