@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .client import TokenClient
 from .errors import Refused, VoiceError
-from .protocol import Event
+from .protocol import Event, load
 from .settings import Settings
 from .sideband import Sideband
 
@@ -33,6 +33,10 @@ class _Opening:
     given_up: str | None = None
 
 
+_ALONE = (
+    "This voice service takes events from servers alone, and the endpoint lets only those speak to it "
+    "who show an app's key."
+)
 _FOR_PAGES = (
     "id",
     "provider",
@@ -49,7 +53,7 @@ _FOR_PAGES = (
 
 
 class Calls:
-    """Answers `open`, `reopen`, `connected` and `ended`.
+    """Answers `open`, `reopen`, `connected`, `send` and `ended`.
 
     Args:
         client: the endpoint.
@@ -83,7 +87,7 @@ class Calls:
         Args:
             page: the client that calls.
             number: the call's id, to be repeated in the reply.
-            method: `open`, `reopen`, `connected` or `ended`.
+            method: `open`, `reopen`, `connected`, `send` or `ended`.
             params: the method's.
             refusal: the code that says why this page may not open a session, None when it may.
         """
@@ -102,6 +106,8 @@ class Calls:
             case "connected", {"session": str(session)}:
                 call_id = params.get("call_id")
                 answer = self._client.connected(session, call_id if isinstance(call_id, str) else None)
+            case "send", {"session": str(session), "event": {"type": str()}}:
+                answer = self._tell_service(session, params["event"])
             case "ended", {"session": str(session)}:
                 if page not in self._pages:  # it is there, though it was taken for gone
                     self.greet(page)
@@ -148,6 +154,9 @@ class Calls:
             await self._client.ended(session, opening.given_up)
             raise VoiceError("session_over")
         self._open = session
+        if answer.get("dialect") in load().deaf and answer.get("sideband") is not True:
+            await self._end_session(session, "not_observed")
+            raise VoiceError("unauthorized", _ALONE)
         return self._begin(opening, answer)
 
     async def _reopen_session(
@@ -164,6 +173,10 @@ class Calls:
             page = opening.page if answer.get("filtered") is True else None
             self._sideband.begin(str(answer.get("id")), opening.log_id, page)
         return {member: answer[member] for member in _FOR_PAGES if member in answer}
+
+    async def _tell_service(self, session: str, event: Event) -> dict[str, Any]:
+        self._sideband.say(session, event)
+        return {}
 
     async def _end_session(self, session: str, reason: str) -> dict[str, Any]:
         if session == self._open:

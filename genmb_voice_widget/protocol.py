@@ -37,10 +37,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """What protocol.json holds."""
+    """What protocol.json holds; `deaf` are the dialects whose services do not read a call's data channel."""
 
     aliases: Mapping[str, str]
     providers: Mapping[str, Dialect]
+    deaf: frozenset[str]
     status: Mapping[str, frozenset[str]]
     benign_errors: frozenset[str]
     urgent: frozenset[str]
@@ -54,6 +55,7 @@ def load() -> Protocol:
     return Protocol(
         aliases=data["aliases"],
         providers=data["providers"],
+        deaf=frozenset(dialect for dialect, call in data["calls"].items() if call["deaf"]),
         status={status: frozenset(following) for status, following in data["status"].items()},
         benign_errors=frozenset(data["benign_errors"]),
         urgent=frozenset(data["urgent"]),

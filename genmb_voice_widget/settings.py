@@ -46,6 +46,7 @@ class Settings:
         name = voice.name if isinstance(voice, AzureVoice) else voice
         return {
             "provider": self.provider,
+            "dialect": self._dialect,
             "model": self.session.model,
             "voice": name,
             "push_to_talk": self.session.turn_detection is None,

@@ -1,19 +1,24 @@
 """Observes a page's session from the server's side: its events reach the kernel also while a cell computes.
 
 Owns the socket's life: opened with the session, opened again when it was lost, closed at the session's end.
-Lives in the package's event loop. It must not know what the events mean, nor how a log is made of them.
+What a page has to say goes up by it, where the service does not read the page's own channel. Lives in the
+package's event loop. It must not know what the events mean, nor how a log is made of them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 from .client import TokenClient
 from .errors import VoiceError
 from .protocol import Event, canonical, strip_audio
+
+if TYPE_CHECKING:
+    from .event_socket import EventSocket
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +50,8 @@ class Sideband:
         self._hear = hear
         self._send = send
         self._observing: asyncio.Task[None] | None = None
+        self._session = ""
+        self._outbound = asyncio.Queue[Event]()
 
     def begin(self, session: str, log_id: str, page: str | None) -> None:
         """Observe a session, in the place of any other.
@@ -56,7 +63,18 @@ class Sideband:
                 all.
         """
         self.end()
+        self._session, self._outbound = session, asyncio.Queue()
         self._observing = asyncio.create_task(self._observe(session, log_id, page))
+
+    def say(self, session: str, event: Event) -> None:
+        """Tell the service an event of the page's, as soon as there is a socket; in order.
+
+        Raises:
+            VoiceError: `not_live`, when the session is not observed, or no longer.
+        """
+        if session != self._session or self._observing is None or self._observing.done():
+            raise VoiceError("not_live", "The session is not observed.")
+        self._outbound.put_nowait(event)
 
     def end(self) -> None:
         """Observe no more."""
@@ -68,7 +86,7 @@ class Sideband:
         pause, outbox = SOONEST, _Outbox(self._send, log_id, page)
         while True:
             try:
-                async with self._client.observe(session) as socket:
+                async with self._client.observe(session) as socket, self._telling(socket):
                     async for raw in socket:
                         pause = SOONEST
                         event = strip_audio(canonical(raw))
@@ -84,6 +102,18 @@ class Sideband:
                 return
             await asyncio.sleep(pause)
             pause = min(2 * pause, LATEST)
+
+    @asynccontextmanager
+    async def _telling(self, socket: EventSocket) -> AsyncIterator[None]:
+        async def tell() -> None:
+            while True:
+                await socket.send(await self._outbound.get())
+
+        telling = asyncio.create_task(tell())
+        try:
+            yield
+        finally:
+            telling.cancel()
 
 
 class _Outbox:

@@ -7,8 +7,11 @@ import json
 from pathlib import Path
 
 import pytest
+from harness import voice_live_types
 from harness.openai_types import faults
 from openai.types.realtime import RealtimeClientEvent
+
+from genmb_voice_widget.session import Session
 
 LINES = Path(__file__).with_name("outbound.jsonl").read_text(encoding="utf-8").splitlines()
 
@@ -16,6 +19,14 @@ LINES = Path(__file__).with_name("outbound.jsonl").read_text(encoding="utf-8").s
 @pytest.mark.parametrize("line", LINES, ids=lambda line: json.loads(line)["type"])
 def test_every_event_that_a_page_sends_is_one_of_the_official_types(line):
     assert faults(json.loads(line), RealtimeClientEvent) == []
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: json.loads(line)["type"])
+def test_every_event_that_a_page_sends_is_one_of_voice_lives_too(line):
+    event = json.loads(line)
+    if event["type"] == "session.update":  # its session is the kernel's to write, in the dialect's words
+        event["session"] = Session().to_wire("beta")
+    assert voice_live_types.client_faults(event) == []
 
 
 @pytest.mark.parametrize(
@@ -30,3 +41,8 @@ def test_every_event_that_a_page_sends_is_one_of_the_official_types(line):
 )
 def test_an_event_that_is_none_of_theirs_is_found(event):
     assert faults(event, RealtimeClientEvent)
+
+
+def test_an_event_that_is_none_of_voice_lives_is_found():
+    assert voice_live_types.client_faults({"type": "telepathy"}) == ["telepathy: no client event"]
+    assert voice_live_types.client_faults({"type": "response.cancel", "reason": "said so"})

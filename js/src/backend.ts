@@ -4,6 +4,7 @@
  */
 import { Failure } from "./failure";
 import { uuid } from "./preflight";
+import type { WireEvent } from "./protocol";
 import type { Ticket } from "./transport";
 
 export interface Backend {
@@ -15,6 +16,8 @@ export interface Backend {
   connected(ticket: Ticket): Promise<void>;
   /** The call is over; the endpoint hangs up. Idempotent, and never rejects: nobody is left to tell. */
   ended(ticket: Ticket, reason: string): Promise<void>;
+  /** Tell the service an event of the page's, where it does not read the call's own channel. */
+  carry?(ticket: Ticket, event: WireEvent): Promise<void>;
 }
 
 /** RFC 9457 members that the endpoint sends, or a kernel's `problem`. */

@@ -6,7 +6,7 @@ import { openMeters, openMicrophone, openSpeaker } from "./audio";
 import { onChosen } from "./devices";
 import { asFailure, Failure } from "./failure";
 import { look, obstacle, refusal } from "./preflight";
-import { problem, type WireEvent } from "./protocol";
+import { type CallForm, problem, type WireEvent } from "./protocol";
 import type { Connect, Report, Transport } from "./transport";
 
 export type Side = "user" | "agent";
@@ -14,6 +14,9 @@ export type Side = "user" | "agent";
 export interface CallOptions {
   readonly connect: Connect;
   readonly exchange: (offer: string) => Promise<string>;
+  readonly form: CallForm;
+  /** Takes events to a service that does not read its channel. */
+  readonly carry: (event: WireEvent) => void;
   readonly muted: boolean;
   readonly report: (report: Report) => void;
   readonly onSoundBlocked: (blocked: boolean) => void;
@@ -134,6 +137,8 @@ export function openCall(options: CallOptions): Call {
     };
     if (!line) take();
     const connecting = connect({
+      form: options.form,
+      carry: options.carry,
       exchange: async (offer) => {
         const answer = await exchange(offer);
         if (line !== own) take();

@@ -200,6 +200,9 @@ export function openKernel(options: KernelOptions): Kernel {
     connected: async ({ id, call_id }) => {
       await call("connected", { session: id, call_id: call_id ?? null });
     },
+    carry: async ({ id }, event) => {
+      await call("send", { session: id, event });
+    },
     ended: async ({ id }, reason) => {
       // A local peer dies with its kernel: then the call ends with nobody left to hear of it.
       doubted = now();

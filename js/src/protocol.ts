@@ -12,6 +12,18 @@ export type Direction = "in" | "out" | "own";
 export type SessionStatus = keyof typeof protocol.status;
 export type ErrorCode = keyof typeof protocol.errors;
 
+/** How the services of a dialect take calls by WebRTC. */
+export interface CallForm {
+  /** The label of the data channel. */
+  readonly channel: string;
+  /** The offer must hold all its candidates (Voice Live by WebRTC: there is no trickle). */
+  readonly whole_offer: boolean;
+  /** What a page says on the data channel is not read: its events go by another way. */
+  readonly deaf: boolean;
+  /** The type of a text that is put into an assistant's mouth. */
+  readonly reply_text: string;
+}
+
 /** A realtime event as JSON: its type and the members that the type has. */
 export interface WireEvent {
   readonly type: string;
@@ -40,6 +52,16 @@ export interface Problem {
 const ALIASES: ReadonlyMap<string, string> = new Map(Object.entries(protocol.aliases));
 const STATUS: ReadonlyMap<string, readonly string[]> = new Map(Object.entries(protocol.status));
 const BENIGN: ReadonlySet<string> = new Set(protocol.benign_errors);
+
+const FORMS: Readonly<Record<string, CallForm>> = protocol.calls;
+export const GA_CALLS: CallForm = protocol.calls.ga;
+
+/** The form of a dialect's calls; by default GA's. */
+export function callForm(dialect: unknown): CallForm {
+  return typeof dialect === "string" && Object.hasOwn(FORMS, dialect)
+    ? (FORMS[dialect] ?? GA_CALLS)
+    : GA_CALLS;
+}
 
 export function isStatus(value: unknown): value is SessionStatus {
   return typeof value === "string" && STATUS.has(value);

@@ -6,7 +6,7 @@ import type { Call } from "./call";
 import { asFailure, type Failure } from "./failure";
 import { type Log, note } from "./log";
 import { persevere } from "./persevere";
-import type { WireEvent } from "./protocol";
+import type { CallForm, WireEvent } from "./protocol";
 import { seeds } from "./seed";
 import type { State } from "./state";
 import type { Ticket } from "./transport";
@@ -20,6 +20,7 @@ const AGAIN_MS = 10_000;
 
 export interface ReopeningOptions {
   readonly call: Call;
+  readonly form: CallForm;
   readonly log: Log;
   readonly signal: AbortSignal;
   /** Have another offer for the session answered. */
@@ -59,7 +60,7 @@ export function createReopening(options: ReopeningOptions): Reopening {
     signal.throwIfAborted();
     const waiting = held ?? [];
     held = null;
-    options.onStanding([...seeds(log.state.turns), ...waiting]);
+    options.onStanding([...seeds(log.state.turns, options.form.reply_text), ...waiting]);
     if (log.state.status === "reconnecting") note(log, "status", { status: "live" });
   };
   const recover = async () => {

@@ -18,12 +18,15 @@ const LONGEST = 8_000;
 
 type Item = Readonly<Record<string, unknown>>;
 
-/** The events that tell a new call what these turns said, in order. An event has its item's id for an id. */
-export function seeds(turns: readonly Turn[]): WireEvent[] {
+/**
+ * The events that tell a new call what these turns said, in order. An event has its item's id for an id. `replyText` is
+ * the type of what an assistant's message holds.
+ */
+export function seeds(turns: readonly Turn[], replyText: string): WireEvent[] {
   const chosen: Item[] = [];
   let characters = 0;
   for (const turn of turns.toReversed()) {
-    const items = itemsOf(turn);
+    const items = itemsOf(turn, replyText);
     characters += items.reduce((sum, item) => sum + JSON.stringify(item).length, 0);
     if (chosen.length + items.length > MOST_ITEMS || characters > MOST_CHARACTERS) break;
     chosen.unshift(...items);
@@ -34,7 +37,7 @@ export function seeds(turns: readonly Turn[]): WireEvent[] {
   });
 }
 
-function itemsOf({ role, status, text, heard, call }: Turn): Item[] {
+function itemsOf({ role, status, text, heard, call }: Turn, replyText: string): Item[] {
   if (status !== "completed" && !(role === "assistant" && status === "interrupted")) return [];
   if (role === "tool") {
     if (!call?.call_id || !call.name || call.arguments.length > LONGEST) return [];
@@ -46,7 +49,7 @@ function itemsOf({ role, status, text, heard, call }: Turn): Item[] {
   }
   const words = cut(status === "interrupted" ? (heard ?? text) : text);
   if (words.trim() === "") return [];
-  const type = role === "assistant" ? "output_text" : "input_text";
+  const type = role === "assistant" ? replyText : "input_text";
   return [{ type: "message", role, content: [{ type, text: words }] }];
 }
 

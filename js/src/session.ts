@@ -9,7 +9,7 @@ import type { Session } from "./driver";
 import { asFailure, Failure } from "./failure";
 import { type Log, note, noteFailure, openLog } from "./log";
 import { uuid } from "./preflight";
-import type { Envelope, WireEvent } from "./protocol";
+import { type CallForm, type Envelope, GA_CALLS, type WireEvent } from "./protocol";
 import { createPushToTalk } from "./push_to_talk";
 import { createReopening, isAged, type Reopening } from "./reopening";
 import { createSequencer, type Sequencer } from "./sequencer";
@@ -19,6 +19,8 @@ import type { Connect, Report, Ticket } from "./transport";
 export interface SessionOptions {
   readonly backend: Backend;
   readonly connect: Connect;
+  /** What calls are like with the service that is set up now; by default GA's. */
+  readonly form?: () => CallForm;
   /** Sees every envelope, in order: the bridge to the kernel. */
   readonly onEnvelope?: (log: string, envelope: Envelope) => void;
 }
@@ -37,7 +39,7 @@ interface Attempt {
 /** Why an attempt is over that nobody minds. */
 const STOPPED = new Failure("not_live", "The session was stopped before it was live.");
 
-export function createSession({ backend, connect, onEnvelope }: SessionOptions): Session {
+export function createSession({ backend, connect, form, onEnvelope }: SessionOptions): Session {
   const listeners = new Set<() => void>();
   let attempt: Attempt | null = null;
   let log: Log | null = null;
@@ -105,6 +107,14 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
 
   const update = (session: object) => send({ type: "session.update", event_id: uuid(), session });
 
+  const carry = (event: WireEvent) => {
+    const [its, ticket] = [attempt?.log, attempt?.ticket];
+    if (!its || !ticket) return;
+    backend.carry?.(ticket, event).catch((thrown: unknown) => {
+      if (attempt?.log === its) noteFailure(its, asFailure(thrown));
+    });
+  };
+
   const settle = async (abort: AbortController, call: Call) => {
     try {
       await call.ready;
@@ -131,6 +141,7 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
       onEnvelope?.(id, envelope);
       changed();
     });
+    const like = form?.() ?? GA_CALLS;
     const call = openCall({
       connect,
       muted: muted || !button.open(),
@@ -141,6 +152,8 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
         note(its, "session", { id: session, provider, transport, model, voice, call_id });
         return answer;
       },
+      form: like,
+      carry,
       report: hear,
       onMicrophoneLost: (failure) => noteFailure(its, failure),
       onSoundBlocked: (blocked) => {
@@ -154,6 +167,7 @@ export function createSession({ backend, connect, onEnvelope }: SessionOptions):
     log = its;
     state = its.state;
     const reopening = createReopening({
+      form: like,
       call,
       log: its,
       signal: abort.signal,

@@ -3,7 +3,7 @@
  * Types only: how a connection is made belongs to `webrtc.ts`, what its events mean to `state.ts`.
  */
 import type { Failure } from "./failure";
-import type { WireEvent } from "./protocol";
+import type { CallForm, WireEvent } from "./protocol";
 
 /** The endpoint's answer to an offer. Members keep their wire names. */
 export interface Ticket {
@@ -30,6 +30,9 @@ export type Report =
 export interface ConnectOptions {
   /** The offer in, the answer out (both SDP). */
   readonly exchange: (offer: string) => Promise<string>;
+  readonly form: CallForm;
+  /** Takes events to a service that does not read its channel. */
+  readonly carry: (event: WireEvent) => void;
   readonly microphone: Promise<MediaStream>;
   /** Send the offer while the microphone still opens; right only when no permission prompt can come. */
   readonly eager: boolean;

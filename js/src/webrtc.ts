@@ -1,10 +1,10 @@
 /**
- * One WebRTC call: a peer connection, the microphone's sender and the `oai-events` data channel.
+ * One WebRTC call: a peer connection, the microphone's sender and the data channel for events.
  * Owns the peer connection from creation to close. It must not know the endpoint (the offer goes out through
  * `exchange`), the meaning of an event, or who opened the microphone.
  *
  * Protocol facts: OpenAI Realtime API, "Realtime API with WebRTC" (the channel is created before the offer, the offer
- * is posted without waiting for candidates, no ICE servers are needed).
+ * is posted without waiting for candidates, no ICE servers are needed). Voice Live waits for them (`whole_offer`).
  */
 import { abortable, Failure } from "./failure";
 import type { WireEvent } from "./protocol";
@@ -13,6 +13,8 @@ import type { Connect, ConnectOptions, Transport } from "./transport";
 
 /** How long an accepted call may take to connect, and a wavering one to heal (Chromium itself gives up after 15 s). */
 export const PATIENCE_MS = 15_000;
+/** How long an offer waits for candidates, where it must hold them (Voice Live's own sample). */
+export const GATHERING_MS = 3_000;
 /** How often it is looked whether the other side is still there: when something had come, and when nothing had. */
 const LOOK_MS = 500;
 const LOOK_AGAIN_MS = 200;
@@ -42,9 +44,10 @@ export const connect: Connect = async (options) => {
   return dial(options);
 };
 
-async function dial({ exchange, microphone, report, signal }: ConnectOptions): Promise<Transport> {
+async function dial(options: ConnectOptions): Promise<Transport> {
+  const { exchange, form, microphone, report, signal } = options;
   const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
-  const channel = pc.createDataChannel("oai-events");
+  const channel = pc.createDataChannel(form.channel);
   const { sender } = pc.addTransceiver("audio", { direction: "sendrecv" });
   let call: Call = { phase: "idle" };
   let parting: ReturnType<typeof setTimeout> | undefined;
@@ -141,6 +144,7 @@ async function dial({ exchange, microphone, report, signal }: ConnectOptions): P
   });
   const negotiate = async () => {
     await pc.setLocalDescription();
+    if (form.whole_offer) await abortable(gathered(pc, signal), signal);
     const answer = await exchange(pc.localDescription?.sdp ?? "");
     signal.throwIfAborted();
     await pc.setRemoteDescription({ type: "answer", sdp: answer });
@@ -172,10 +176,25 @@ async function dial({ exchange, microphone, report, signal }: ConnectOptions): P
     objection,
     send: (event) => {
       const found = objection(event);
-      if (!found) channel.send(JSON.stringify(event));
+      if (!found) form.deaf ? options.carry(event) : channel.send(JSON.stringify(event));
       return found;
     },
   };
+}
+
+/** Resolves when the offer holds all its candidates, or as many as came in time. */
+function gathered(pc: RTCPeerConnection, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(waiting);
+      pc.onicegatheringstatechange = null;
+      resolve();
+    };
+    const waiting = setTimeout(done, GATHERING_MS);
+    signal.addEventListener("abort", done, { once: true });
+    pc.onicegatheringstatechange = () => pc.iceGatheringState === "complete" && done();
+    if (pc.iceGatheringState === "complete") done();
+  });
 }
 
 function parse(data: unknown): unknown {

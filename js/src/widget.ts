@@ -9,7 +9,7 @@ import { createAudience } from "./audience";
 import type { Session } from "./driver";
 import { type Command, type Kernel, type Link, type Model, openKernel, type Settings } from "./kernel";
 import { inspect } from "./preflight";
-import { problem } from "./protocol";
+import { callForm, problem } from "./protocol";
 import { isRecord } from "./reading";
 import { createSession } from "./session";
 import { State } from "./state";
@@ -68,7 +68,12 @@ function createAgent(model: Model): Agent {
     onLost: () => session.stop("kernel_gone"),
     onChange: () => store.refresh(),
   });
-  const session: Session = createSession({ connect, backend: kernel.backend, onEnvelope: kernel.push });
+  const session: Session = createSession({
+    connect,
+    form: () => callForm(settings.dialect),
+    backend: kernel.backend,
+    onEnvelope: kernel.push,
+  });
   const store: Store = createStore(session, () => ({
     provider: text(settings.provider),
     model: text(settings.model),

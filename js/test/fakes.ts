@@ -51,6 +51,7 @@ export class FakePeerConnection {
     return last;
   }
   connectionState = "new";
+  iceGatheringState = "new";
   localDescription: { sdp: string } | null = null;
   remoteDescription: { sdp: string } | null = null;
   readonly dtls = { state: "connected", onstatechange: null as (() => void) | null };
@@ -71,6 +72,7 @@ export class FakePeerConnection {
     },
   };
   onconnectionstatechange: (() => void) | null = null;
+  onicegatheringstatechange: (() => void) | null = null;
   ontrack: ((event: { track: FakeTrack; streams: FakeStream[] }) => void) | null = null;
   constructor(readonly configuration: object) {
     FakePeerConnection.all.push(this);
@@ -111,6 +113,12 @@ export class FakePeerConnection {
   become(state: string, told = true) {
     this.connectionState = state;
     if (told) this.onconnectionstatechange?.();
+  }
+  /** The offer holds all its candidates. */
+  gathered() {
+    this.iceGatheringState = "complete";
+    this.localDescription = { sdp: "v=0 whole offer" };
+    this.onicegatheringstatechange?.();
   }
   /** Media and events both flow. */
   connect() {

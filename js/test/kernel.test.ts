@@ -247,15 +247,22 @@ it("carries the calls to the endpoint and gives back what the kernel answers", a
   });
   model.reply("connected", { result: {} });
   await standing;
-  const ending = kernel.backend.ended(ticket, "stopped");
+  const carried = kernel.backend.carry?.(ticket, { type: "response.create" });
   expect(model.ops("call")[2]).toMatchObject({
+    method: "send",
+    params: { session: "ses_1", event: { type: "response.create" } },
+  });
+  model.reply("send", { result: {} });
+  await carried;
+  const ending = kernel.backend.ended(ticket, "stopped");
+  expect(model.ops("call")[3]).toMatchObject({
     method: "ended",
     params: { session: "ses_1", reason: "stopped" },
   });
   model.reply("ended", { problem: { code: "session_not_found" } });
   await ending;
   const again = kernel.backend.reopen(ticket, "v=0");
-  expect(model.ops("call")[3]).toMatchObject({ method: "reopen", params: { session: "ses_1", sdp: "v=0" } });
+  expect(model.ops("call")[4]).toMatchObject({ method: "reopen", params: { session: "ses_1", sdp: "v=0" } });
   model.reply("reopen", { result: ticket });
   expect(await again).toEqual(ticket);
 });

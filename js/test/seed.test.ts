@@ -9,7 +9,7 @@ const turn = (role: Turn["role"], text: string, more: Partial<Turn> = {}): Turn 
   text,
   ...more,
 });
-const items = (...turns: Turn[]) => seeds(turns).map(({ item }) => item);
+const items = (...turns: Turn[]) => seeds(turns, "output_text").map(({ item }) => item);
 
 it("puts each side's words into the form that a client may send", () => {
   expect(items(turn("system", "Be brief."), turn("user", "Hi"), turn("assistant", "Hello"))).toMatchObject([
@@ -62,7 +62,12 @@ it("keeps the newest of a long conversation, and the beginning of a long text", 
 });
 
 it("names each event like its item, so that a refusal is known, by an id that the folds know for a seed's", () => {
-  const [told] = seeds([turn("user", "Hi")]);
+  const [told] = seeds([turn("user", "Hi")], "output_text");
   expect(told?.event_id).toMatch(/^seed_[0-9a-f]{24}$/);
   expect(told).toMatchObject({ item: { id: told?.event_id } });
+});
+
+it("calls the text of a reply as the dialect does", () => {
+  const content = (type: string) => seeds([turn("assistant", "Hi")], type)[0]?.item;
+  expect(content("text")).toMatchObject({ content: [{ type: "text", text: "Hi" }] });
 });

@@ -3,7 +3,7 @@ import { beforeEach, expect, it, vi } from "vitest";
 import type { Backend } from "../src/backend";
 import type { Session } from "../src/driver";
 import { Failure } from "../src/failure";
-import type { Envelope } from "../src/protocol";
+import { callForm, type Envelope } from "../src/protocol";
 import { TAIL_MS, TAP_MS } from "../src/push_to_talk";
 import { createSession } from "../src/session";
 import type { ConnectOptions } from "../src/transport";
@@ -682,4 +682,25 @@ it("lets go of the button with the call, and minds none outside one or under a m
   session.mute(true);
   session.talk(true);
   expect([session.view().held, enabled()]).toEqual([false, false]);
+});
+
+it("has the backend carry its events where the service does not read the channel, and logs a failure", async () => {
+  const carry = vi.fn<NonNullable<Backend["carry"]>>().mockResolvedValue();
+  session = createSession({ backend: { ...backend, carry }, connect, form: () => callForm("beta") });
+  const started = session.start();
+  await settle();
+  FakePeerConnection.last.gathered();
+  await settle();
+  FakePeerConnection.last.connect();
+  await started;
+  expect(session.say("hello")).toBeNull();
+  expect(carry.mock.calls.map(([{ id }, { type }]) => [id, type])).toEqual([
+    [ticket.id, "conversation.item.create"],
+    [ticket.id, "response.create"],
+  ]);
+  expect(channel().sent).toEqual([]);
+  carry.mockRejectedValue(new Failure("not_live"));
+  session.update({ voice: "ash" });
+  await settle();
+  expect(errors()).toEqual(["not_live"]);
 });

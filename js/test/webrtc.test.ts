@@ -1,8 +1,9 @@
 // @vitest-environment jsdom
 import { beforeEach, expect, it, vi } from "vitest";
 import { openMicrophone } from "../src/audio";
+import { callForm } from "../src/protocol";
 import type { Report } from "../src/transport";
-import { connect, PATIENCE_MS } from "../src/webrtc";
+import { connect, GATHERING_MS, PATIENCE_MS } from "../src/webrtc";
 import { deferred, FakePeerConnection, FakeStream, installBrowser } from "./fakes";
 
 let reports: Report[];
@@ -23,9 +24,13 @@ function dial({
   eager = true,
   microphone = openMicrophone(abort.signal, "mic_denied"),
   exchange = vi.fn(async () => "v=0 answer"),
+  dialect = "ga",
+  carry = vi.fn(),
 } = {}) {
   const opening = connect({
     exchange,
+    form: callForm(dialect),
+    carry,
     microphone,
     eager,
     report: (report) => reports.push(report),
@@ -61,6 +66,45 @@ it("makes the oai-events channel before the offer and sends the offer without ca
   expect(FakePeerConnection.last.channel.label).toBe("oai-events");
   expect(FakePeerConnection.last.configuration).toEqual({ bundlePolicy: "max-bundle" });
   expect(exchange).toHaveBeenCalledExactlyOnceWith("v=0 offer");
+});
+
+it("waits for the candidates where the dialect wants a whole offer, and names its channel", async () => {
+  const { exchange } = dial({ dialect: "beta" });
+  await settle();
+  expect(FakePeerConnection.last.channel.label).toBe("voice-live-events");
+  expect(exchange).not.toHaveBeenCalled();
+  FakePeerConnection.last.gathered();
+  await settle();
+  expect(exchange).toHaveBeenCalledExactlyOnceWith("v=0 whole offer");
+});
+
+it("offers what candidates there are after 3 s", async () => {
+  const { exchange } = dial({ dialect: "beta" });
+  await vi.advanceTimersByTimeAsync(GATHERING_MS);
+  expect(exchange).toHaveBeenCalledExactlyOnceWith("v=0 offer");
+});
+
+it("offers nothing when it is stopped while it waits for candidates", async () => {
+  const { exchange, opening } = dial({ dialect: "beta" });
+  await settle();
+  abort.abort(new Error("stopped"));
+  await expect(opening).rejects.toThrow("stopped");
+  await settle();
+  expect(exchange).not.toHaveBeenCalled();
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+it("hands events over where the channel is not read, and still says what cannot be sent", async () => {
+  const carry = vi.fn();
+  const { opening } = dial({ dialect: "beta", carry });
+  FakePeerConnection.last.gathered();
+  await settle();
+  FakePeerConnection.last.connect();
+  const call = await opening;
+  expect(call.send({ type: "response.create" })).toBeNull();
+  expect(call.send({ type: "response.create", pad: "x".repeat(2000) })?.code).toBe("message_too_long");
+  expect(carry).toHaveBeenCalledExactlyOnceWith({ type: "response.create" });
+  expect(FakePeerConnection.last.channel.sent).toEqual([]);
 });
 
 it("sends the offer while the microphone opens when permission was given before", async () => {

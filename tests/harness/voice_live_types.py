@@ -49,6 +49,12 @@ def faults(value: Any, wanted: Any, path: str = "") -> list[str]:
     raise TypeError(f"{path}: {wanted!r} is an annotation of no known kind")
 
 
+def client_faults(event: dict[str, Any]) -> list[str]:
+    """List what is wrong with a client event; one that there is not is wrong as a whole."""
+    known = event["type"] in models.ClientEvent.__mapping__
+    return faults(event, models.ClientEvent) if known else [f"{event['type']}: no client event"]
+
+
 def _of_model(value: Any, model: type, path: str) -> list[str]:
     if not isinstance(value, dict):
         return [f"{path}: no object"]

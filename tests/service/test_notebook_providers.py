@@ -30,6 +30,10 @@ AZURE = {
     "AZURE_OPENAI_API_KEY": AZURE_KEY,
     "AZURE_OPENAI_DEPLOYMENT": DEPLOYMENT,
 }
+VOICE_LIVE = {
+    "AZURE_VOICELIVE_ENDPOINT": "https://canary.services.ai.azure.com",
+    "AZURE_VOICELIVE_API_KEY": "canary-key",
+}
 
 
 @pytest.fixture
@@ -68,6 +72,10 @@ async def refused(provider):
         ("azure", AZURE | {"AZURE_OPENAI_DEPLOYMENT": "canary canary"}, "The name of a model or a deployment has no"),
         ("azure", AZURE | {"AZURE_OPENAI_DEPLOYMENT": ""}, "Set AZURE_OPENAI_DEPLOYMENT to the name of"),
         ("azure", AZURE | {"AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT": "a canary"}, "AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT."),
+        ("voice-live", {}, "Set AZURE_VOICELIVE_ENDPOINT to the resource's address"),
+        ("voice-live", VOICE_LIVE | {"AZURE_VOICELIVE_ENDPOINT": "https://canary.example"}, "Read were AZURE_VOICELIVE_"),
+        ("voice-live", VOICE_LIVE | {"AZURE_VOICELIVE_API_VERSION": "canary"}, "An API version looks like"),
+        ("voice-live", VOICE_LIVE | {"AZURE_VOICELIVE_AGENT_NAME": "a"}, "unset AZURE_VOICELIVE_API_KEY"),
         ("openai", {}, "Set OPENAI_API_KEY to an API key of an OpenAI project."),
         ("openai", {"OPENAI_API_KEY": "sk canary"}, "OPENAI_API_KEY must be a key"),
     ],

@@ -15,6 +15,8 @@ from genmb_voice_widget.service.settings.told import ABOUT
 
 CANARY = "canary-5b21"
 KEY = f"{CANARY}-0123456789abcdef0123456789"
+VOICE_LIVE = "https://a.services.ai.azure.com"
+AN_AGENT = {"agent_name": "a", "agent_project_name": "p"}
 APPS = {"GENMB_VOICE_ACCESS": "apps", "GENMB_VOICE_DATABASE": "voice.db"}
 
 
@@ -276,6 +278,14 @@ def test_a_file_that_is_not_there_is_told(tmp_path):
     [
         ("azure", {"key": Secret(CANARY)}, "The voice service azure: needs an endpoint"),
         ("azure", {"endpoint": "https://a.openai.azure.com"}, "needs either a key, or entra = true"),
+        ("voice-live", {"key": Secret(CANARY)}, "needs an endpoint"),
+        ("voice-live", {"endpoint": VOICE_LIVE}, "needs either a key, or entra = true"),
+        ("voice-live", {"endpoint": VOICE_LIVE, "entra": True, "agent_name": "a"}, "agent_project_name"),
+        ("voice-live", {"endpoint": VOICE_LIVE, "entra": True, "agent_version": "1"}, "agent_project_name"),
+        ("voice-live", {"endpoint": VOICE_LIVE, "key": Secret(CANARY)} | AN_AGENT, "by Entra alone"),
+        ("voice-live", {"endpoint": VOICE_LIVE, "entra": True, "model": "m"} | AN_AGENT, "a model or an agent"),
+        ("voice-live", {"endpoint": VOICE_LIVE, "key": Secret(CANARY), "api_version": "1"}, "API version"),
+        ("voice-live", {"endpoint": "https://a.example", "key": Secret(CANARY)}, "the resource's address alone"),
         ("azure", {"endpoint": "https://a.openai.azure.com", "key": Secret(CANARY), "entra": True}, "needs either"),
         ("azure", {"endpoint": f"https://{CANARY}.evil.example", "key": Secret(CANARY)}, "The voice service azure: An Azure endpoint"),
         ("openai", {}, "The voice service openai: needs a key"),
@@ -298,12 +308,14 @@ def test_services_over_the_network_share_their_connections():
             "openai": {"key": Secret(CANARY)},
             "azure": {"endpoint": "https://a.openai.azure.com", "key": Secret(CANARY)},
             "openai-compatible": {"base_url": "https://models.example/v1"},
+            "voice-live": {"endpoint": VOICE_LIVE, "key": Secret(CANARY)},
             "local": {},
         }
     )
 
-    assert list(made) == ["openai", "azure", "openai-compatible", "local"]
-    assert made["openai"]._upstream is made["azure"]._upstream is made["openai-compatible"]._upstream
+    assert list(made)[:3] == ["openai", "azure", "openai-compatible"]
+    *others, _ = made.values()
+    assert len({id(provider._upstream) for provider in others}) == 1
     assert set(made) == set(KINDS)
 
 

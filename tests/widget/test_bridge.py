@@ -21,6 +21,7 @@ async def test_a_page_is_welcomed_with_the_state_and_the_settings(rig):
         "snapshot": None,
         "settings": {
             "provider": "local",
+            "dialect": "ga",
             "model": None,
             "voice": None,
             "push_to_talk": False,

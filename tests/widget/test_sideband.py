@@ -18,7 +18,7 @@ class Sockets:
     """The endpoint's sockets: `opened` are their paths, `said` what comes out of the newest; `fail` refuses the next."""
 
     def __init__(self):
-        self.opened, self.closed, self.fail = [], 0, []
+        self.opened, self.closed, self.fail, self.sent = [], 0, [], []
         self.said = asyncio.Queue()
 
     @asynccontextmanager
@@ -27,9 +27,12 @@ class Sockets:
         if self.fail:
             raise self.fail.pop(0)
         try:
-            yield EventSocket(self.said.get, None)
+            yield EventSocket(self.said.get, self.send)
         finally:
             self.closed += 1
+
+    async def send(self, text):
+        self.sent.append(json.loads(text)["event_id"])
 
     def say(self, *events):
         for event in events:
@@ -183,3 +186,39 @@ async def test_what_only_the_lost_calls_sideband_told_stands_before_the_next_cal
     kinds = [envelope.event["type"] for envelope in rig.conversation.events[2:]]
     assert kinds.index("response.created") < kinds.index("genmb.reopened") == len(kinds) - 2
     assert [turn.text for turn in rig.conversation.state.turns] == ["Hi."]
+
+
+async def test_what_a_page_has_carried_goes_up_in_order_also_over_a_socket_that_was_lost(
+    rig, endpoint, sockets
+):
+    sockets.fail = [VoiceError("endpoint_unreachable")]
+    await start(rig, endpoint)
+    for number in range(3):
+        event = {"type": "response.create", "event_id": f"p{number}"}
+        rig.call("a", f"s{number}", "send", session="vs_1", event=event)
+    assert "result" in await rig.replied("s2")
+    await until(lambda: sockets.sent == ["p0", "p1", "p2"])
+    sockets.said.put_nowait(1011)
+    rig.call("a", "s3", "send", session="vs_1", event={"type": "response.create", "event_id": "p3"})
+    await until(lambda: sockets.sent == ["p0", "p1", "p2", "p3"])
+
+
+@pytest.mark.parametrize("session", ["vs_1", "vs_of_another"])
+async def test_nothing_is_carried_to_a_session_that_is_over_or_not_the_agents(
+    rig, endpoint, sockets, session
+):
+    await start(rig, endpoint)
+    if session == "vs_1":
+        rig.call("a", "2", "ended", session="vs_1", reason="stopped")
+    rig.call("a", "3", "send", session=session, event={"type": "response.create", "event_id": "p0"})
+    assert (await rig.replied("3"))["problem"]["code"] == "not_live"
+    rig.call("a", "4", "send", session=session, event={"event_id": "p0"})
+    assert (await rig.replied("4"))["problem"]["code"] == "bad_request"
+
+
+async def test_a_call_whose_service_hears_servers_alone_is_ended_where_the_endpoint_lets_us_not_observe(
+    rig, endpoint, sockets
+):
+    await start(rig, endpoint, dialect="beta", sideband=False)
+    assert (await rig.replied("1"))["problem"]["code"] == "unauthorized"
+    assert "/v1/sessions/vs_1/ended" in endpoint.paths()

@@ -15,7 +15,8 @@ from genmb_voice_widget.protocol import Dialect
 from genmb_voice_widget.secret import Secret
 
 Wire = Mapping[str, Any]
-"""A GA session object (OpenAI Realtime API reference, `session`): `type`, `model`, `audio`, `tools` …"""
+"""A GA session object (OpenAI Realtime API reference, `session`): `type`, `model`, `audio`, `tools` …; for a
+service of the dialect "beta" a flat one (Azure Voice Live API reference)."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Answer:
         filtered: whether the caller's own channel carries only some of the call's events.
         observable: whether the service shows the call to a server.
         update: what the caller must tell the service first, as a `session.update`'s `session`, if anything.
+        held: whether nobody but the one that has it can end the call.
     """
 
     dialect: Dialect
@@ -36,6 +38,7 @@ class Answer:
     filtered: bool = False
     observable: bool = True
     update: Wire | None = None
+    held: bool = False
 
 
 @dataclass(frozen=True)

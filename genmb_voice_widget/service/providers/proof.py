@@ -61,6 +61,22 @@ class Proof:
                 return False
 
 
+def spoken(event: Any) -> bool:
+    """Tell whether an event shows the caller's voice, where the caller's own events come by another way.
+
+    Then what was typed, and a reply to it, show nothing of the call.
+    """
+    match event:
+        case {"type": "input_audio_buffer.speech_started" | "input_audio_buffer.speech_stopped"}:
+            return True
+        case {"type": str(kind), "item": {"role": "user", "content": [{"type": "input_audio"}, *_]}}:
+            return kind in _ITEMS
+        case {"type": str(kind)}:
+            return kind.startswith("conversation.item.input_audio_transcription.")
+        case _:
+            return False
+
+
 def _sent_by_the_caller(item: Any) -> bool:
     """Tell whether an item can only have come by `conversation.item.create`."""
     match item:

@@ -16,18 +16,15 @@ from typing import TYPE_CHECKING
 from genmb_voice_widget.service.problems import Refusal
 
 from .credential import Header
-from .exchange import Link, refused
+from .dial import NotInstalled, NotThere, broken, dial
+from .exchange import Link
 from .proof import Proof
 from .realtime_http import is_call_id
-from .straight import silent, straight
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
 log = logging.getLogger(__name__)
-
-LARGEST = 4 * 1024 * 1024
-"""Bytes of one event: a data channel's client cannot have sent more than a quarter of a MiB."""
 
 
 class CallOver(Refusal):
@@ -35,13 +32,6 @@ class CallOver(Refusal):
 
     def __init__(self) -> None:
         super().__init__("session_over", "The voice service knows no such call, or no longer.")
-
-
-class NotInstalled(Refusal):
-    """The package that talks WebSocket is missing."""
-
-    def __init__(self) -> None:
-        super().__init__("service_unavailable", "websockets is not installed.")
 
 
 class Sideband:
@@ -63,7 +53,7 @@ class Sideband:
         except ConnectionClosedOK:
             raise StopAsyncIteration from None
         except ConnectionClosed:
-            raise _unreachable("ConnectionClosed") from None
+            raise broken("ConnectionClosed") from None
 
     async def send(self, text: str) -> None:
         """See `Observed.send`."""
@@ -72,7 +62,7 @@ class Sideband:
         try:
             await self._socket.send(text)
         except ConnectionClosed:
-            raise _unreachable("ConnectionClosed") from None
+            raise broken("ConnectionClosed") from None
 
 
 @asynccontextmanager
@@ -89,35 +79,9 @@ async def attach(
     if not is_call_id(call_id):
         raise CallOver
     try:
-        connect = straight()
-        from websockets.exceptions import InvalidStatus
-    except ImportError:
-        raise NotInstalled from None
-
-    socket, status, failure = None, None, ""
-    try:
-        socket = await connect(
-            f"ws{link.base.removeprefix('http')}/realtime?call_id={call_id}",
-            additional_headers=auth.field(),
-            ssl=tls,
-            proxy=None if tls is None else True,
-            logger=silent,
-            max_size=LARGEST,
-            compression=None,
-            open_timeout=None,
-            close_timeout=1.0,
-        )
-    except InvalidStatus as error:
-        status = error.response.status_code
-    except Exception as error:  # the handshake's, the proxy's, the network's: none is a bug of ours
-        failure = type(error).__name__
-    # Raised out of the handlers, whose exceptions hold the request with its credential.
-    if status == 404:
-        raise CallOver
-    if status is not None:
-        raise refused(link, status)
-    if socket is None:
-        raise _unreachable(failure)
+        socket = await dial(link, f"?call_id={call_id}", auth, tls)
+    except NotThere:
+        raise CallOver from None
     try:
         yield Sideband(socket)
     finally:
@@ -150,7 +114,3 @@ async def _shown(call: Sideband) -> bool:
             if proof.shown_by(message):
                 return True
     return False
-
-
-def _unreachable(failure: str) -> Refusal:
-    return Refusal("provider_unreachable", f"The socket ended with {failure}.")

@@ -171,7 +171,7 @@ class Opening:
         if hold.phase != "reserved":
             await self._settling.drop(hold.session, hold.provider, call_id)
             raise Refusal("session_over", "It was ended while the voice service was still answering.")
-        self._settling.watch(hold)
+        self._settling.watch(hold, _is_held(leg))
         return hold
 
     async def _reoffer(self, hold: Hold, plan: Plan, wire: Wire, sdp: str | None) -> Opened:
@@ -188,7 +188,7 @@ class Opening:
         async with self._storing(hold, call_id):
             renewed = await self.renew(hold.session, plan, call_id)
         self._parts.flights.start(self._settling.tidy(renewed))
-        self._settling.watch(renewed)
+        self._settling.watch(renewed, _is_held(leg))
         return Opened(renewed, leg, None)
 
     @asynccontextmanager
@@ -206,6 +206,10 @@ class Opening:
 
 def _call(leg: Answer | Ticket) -> str | None:
     return leg.call_id if isinstance(leg, Answer) else None
+
+
+def _is_held(leg: Answer | Ticket) -> bool:
+    return isinstance(leg, Answer) and leg.held
 
 
 def _refusal(deny: Deny) -> Refusal:

@@ -56,10 +56,15 @@ class Settling:
             self._record("expired", "sweeper", after)
         return await self._finish(after)
 
-    def watch(self, hold: Hold) -> None:
-        """Capture as soon as the provider itself has seen the caller's media."""
+    def watch(self, hold: Hold, held: bool) -> None:
+        """Capture as soon as the provider itself has seen the caller's media; end a call that is `held` here.
+
+        The session's end may be told to another node, which cannot.
+        """
         if self._parts.watch and hold.call_id is not None:
             self._parts.flights.watch(self._proof(hold.session, hold.provider, hold.call_id))
+            if held:
+                self._parts.flights.watch(self._hold(hold.session, hold.provider, hold.call_id))
 
     async def tidy(self, hold: Hold) -> None:
         """Hang up the calls that are not the session's any more, now or, where that fails, by the sweeper."""
@@ -81,6 +86,20 @@ class Settling:
         if await self._parts.legs.proven(provider, call_id):
             # What was seen is not lost, even if the watching is stopped just now.
             await self._parts.flights.finish(self._note_proof(session))
+
+    async def _hold(self, session: str, provider: str, call_id: str) -> None:
+        """End a call that only this node can end, as soon as its session is over or has another one."""
+        while True:
+            await asyncio.sleep(self._parts.timing.look_every)
+            try:
+                hold = await self._parts.ledger.find(session)
+                if hold is not None and hold.phase in ("closing", "ending"):
+                    hold = await self._finish(hold)
+            except Refusal:
+                continue
+            if hold is None or hold.phase not in ("reserved", "live") or hold.call_id != call_id:
+                await self._parts.legs.hang_up(provider, call_id)
+                return
 
     async def _note_proof(self, session: str) -> None:
         try:

@@ -24,6 +24,7 @@ class Timing:
         open_within: a provider's whole time to answer an offer, a local peer's first start included.
         connect_within: the caller's time, from the answer on, to prove the handshake.
         hang_up_within: a provider's time to end a call.
+        look_every: pause between two looks whether a session was ended elsewhere whose call is held here.
         sweep_every: pause between two looks for sessions whose time is over.
         grace: how long after its end a session may still be given another call.
         give_up_after: how long hanging up is tried again before a session is settled without it.
@@ -33,6 +34,7 @@ class Timing:
     open_within: float = 15.0
     connect_within: float = 30.0
     hang_up_within: float = 5.0
+    look_every: float = 5.0
     sweep_every: float = 2.0
     grace: float = 60.0
     give_up_after: float = 300.0

@@ -18,6 +18,7 @@ from genmb_voice_widget.service.providers.credential import entra_is_installed
 from genmb_voice_widget.service.providers.late import LateProvider
 from genmb_voice_widget.service.providers.local import LocalProvider
 
+from . import notebook_voice_live
 from .file import variable_of
 from .provider_kinds import KINDS
 
@@ -201,4 +202,7 @@ _KINDS = {
     ),
     "openai": _Kind(lambda _: {"key": "OPENAI_API_KEY"}, _openai, _openai_hints),
     _COMPATIBLE: _Kind(_compatible_variables, _compatible, _compatible_hints),
+    "voice-live": _Kind(
+        notebook_voice_live.variables, notebook_voice_live.complete, notebook_voice_live.hints
+    ),
 }

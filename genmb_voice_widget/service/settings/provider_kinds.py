@@ -79,6 +79,32 @@ def _compatible(options: Options, upstream: Callable[[], Upstream]) -> Provider:
     return CompatibleProvider(upstream=upstream(), **options)
 
 
+def _voice_live(options: Options, upstream: Callable[[], Upstream]) -> Provider:
+    from genmb_voice_widget.service.providers.credential import Entra, Key, api_key
+    from genmb_voice_widget.service.providers.voice_live import API_VERSION, SCOPE, Agent, VoiceLiveProvider
+
+    if "endpoint" not in options:
+        raise ValueError("needs an endpoint: the resource's address, as https://NAME.services.ai.azure.com.")
+    if ("key" in options) == options.get("entra", False):
+        raise ValueError("needs either a key, or entra = true.")
+    name, project, version = (options.get(f"agent_{part}") for part in ("name", "project_name", "version"))
+    agent = Agent(name, project, version) if name and project else None
+    if agent is None and (name or project or version):
+        raise ValueError("needs agent_name and agent_project_name, if an agent is to answer.")
+    if agent and "key" in options:
+        raise ValueError("lets agents in by Entra alone: set entra = true in the place of the key.")
+    if agent and "model" in options:
+        raise ValueError("has either a model or an agent, which brings its own.")
+    return VoiceLiveProvider(
+        options["endpoint"],
+        Key(api_key(options["key"])) if "key" in options else Entra(options.get("scope", SCOPE)),
+        upstream(),
+        model=options.get("model"),
+        api_version=options.get("api_version", API_VERSION),
+        agent=agent,
+    )
+
+
 KINDS: Mapping[str, Kind] = {
     "local": Kind({}, _local),
     "azure": Kind(
@@ -104,6 +130,20 @@ KINDS: Mapping[str, Kind] = {
         _compatible,
     ),
     "openai": Kind({"key": read.key, "model": read.text, "safety_identifier": read.text}, _openai),
+    "voice-live": Kind(
+        {
+            "endpoint": read.text,
+            "key": read.key,
+            "entra": read.flag,
+            "scope": read.text,
+            "model": read.text,
+            "api_version": read.text,
+            "agent_name": read.text,
+            "agent_project_name": read.text,
+            "agent_version": read.text,
+        },
+        _voice_live,
+    ),
 }
 
 

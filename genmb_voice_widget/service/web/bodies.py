@@ -35,7 +35,14 @@ _OFFERED: list[Any] = [
 # What the validators below check, in the words of JSON Schema, so that the description is the whole truth.
 Session = Annotated[
     dict[str, Any],
-    Field(json_schema_extra={"required": ["type"], "properties": {"type": {"const": "realtime"}}}),
+    Field(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["type"], "properties": {"type": {"const": "realtime"}}},
+                {"required": ["modalities"], "not": {"required": ["type"]}},
+            ]
+        }
+    ),
 ]
 Sdp = Annotated[str | None, Field(json_schema_extra={"pattern": "^v=0"})]
 _EITHER: dict[str, Any] = {
@@ -55,7 +62,7 @@ class _Body(BaseModel):
 
 
 def _check(session: dict[str, Any], sdp: str | None) -> None:
-    if session.get("type") != "realtime":
+    if session.get("type") != "realtime" and ("type" in session or "modalities" not in session):
         raise PydanticCustomError("session_type", 'session.type must be "realtime"')
     if sdp is not None and not sdp.startswith("v=0"):
         raise PydanticCustomError("not_sdp", "sdp is not a session description")
@@ -81,7 +88,8 @@ def _is_deeper(value: Any, levels: int) -> bool:
 class Start(_Body):
     """`POST /v1/sessions`: an offer to relay, or the wish for a WebSocket: its secret, or a relay of it.
 
-    `session` is a GA session object (OpenAI Realtime API reference); its members are the provider's to judge.
+    `session` is a GA session object (OpenAI Realtime API reference) or, where the provider's `dialect` is
+    `beta`, a flat one (Azure Voice Live API reference); its members are the provider's to judge.
     Without `provider` it is the endpoint's first.
     """
 
