@@ -59,7 +59,7 @@ async function dial({ exchange, microphone, report, signal }: ConnectOptions): P
     clearTimeout(looking);
     clearTimeout(parting);
     window.removeEventListener("online", hasten);
-    pc.onconnectionstatechange = pc.ontrack = null;
+    pc.onconnectionstatechange = pc.onicegatheringstatechange = pc.ontrack = null;
     channel.onopen = channel.onclose = channel.onmessage = null;
     channel.close();
     pc.close();
@@ -139,11 +139,18 @@ async function dial({ exchange, microphone, report, signal }: ConnectOptions): P
   const opened = new Promise<void>((resolve, reject) => {
     call = { phase: "opening", opened: resolve, failed: reject };
   });
+  /** A browser that may send no UDP finds no address to offer: the services answer on nothing else. */
+  const giveUpWithoutUdp = () => {
+    if (pc.iceGatheringState !== "complete") return;
+    if (!/^a=candidate:\S+ \d+ udp /im.test(pc.localDescription?.sdp ?? "")) over("network");
+  };
   const negotiate = async () => {
     await pc.setLocalDescription();
     const answer = await exchange(pc.localDescription?.sdp ?? "");
     signal.throwIfAborted();
     await pc.setRemoteDescription({ type: "answer", sdp: answer });
+    pc.onicegatheringstatechange = giveUpWithoutUdp;
+    giveUpWithoutUdp();
     const deadline = setTimeout(() => over("network"), PATIENCE_MS);
     await opened.finally(() => clearTimeout(deadline));
   };

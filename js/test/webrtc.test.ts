@@ -290,3 +290,19 @@ it("refuses an event that is larger than the connection carries", async () => {
   channel.readyState = "closed";
   expect(transport.send({ type: "x" })).toMatchObject({ code: "not_live" });
 });
+
+it("gives up at once where the browser may send no UDP, and not where it only says so later", async () => {
+  const { opening } = dial();
+  await settle();
+  const pc = FakePeerConnection.last;
+  pc.localDescription = { sdp: "v=0\r\na=candidate:1 1 udp 2113937151 a.local 5000 typ host\r\n" };
+  pc.iceGatheringState = "complete";
+  pc.onicegatheringstatechange?.();
+  await settle();
+  expect(pc.connectionState).not.toBe("closed");
+  pc.localDescription = {
+    sdp: "v=0\r\na=candidate:1 1 tcp 1518280447 a.local 9 typ host tcptype active\r\n",
+  };
+  pc.onicegatheringstatechange?.();
+  await expect(opening).rejects.toMatchObject({ code: "handshake_timeout" });
+});
