@@ -372,13 +372,17 @@ async def test_with_no_turn_detection_the_end_of_what_is_said_is_the_end_of_the_
     await asyncio.wait_for(speaking, 5)
 
 
-async def test_a_turn_that_is_not_to_be_answered_at_once_is_committed_and_nothing_more(call, service):
+async def test_a_turn_that_is_not_to_be_answered_at_once_is_said_when_it_stands_in_the_conversation(
+    call, service
+):
     one = await call(session=Session(turn_detection=None, auto_respond=False)).live()
-    speaking = asyncio.create_task(one.session.speak(SECOND))
-    await service.got("input_audio_buffer.commit")
-    await one.until(lambda: "input_audio_buffer.commit" in one.types("out"))
+    for number in (1, 2):
+        speaking = asyncio.create_task(one.session.speak(SECOND))
+        await service.got("input_audio_buffer.commit", number)
+        await service.send(*user_turn(f"u{number}")[2:])
+        await asyncio.wait_for(speaking, 5)
+    assert [turn.role for turn in one.conversation.state.turns] == ["user", "user"]
     assert "response.create" not in one.types("out")
-    speaking.cancel()
 
 
 async def test_an_answer_is_made_when_it_is_asked_for_and_after_the_reply_under_way(call, service):
