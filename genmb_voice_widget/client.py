@@ -37,7 +37,8 @@ _WHO_MAY = (
 class Ticket:
     """Where and with what to open a WebSocket session, and what the endpoint said about it.
 
-    `update` is what must be told first, the `session` of a `session.update`, if anything.
+    `update` is what must be told first, the `session` of a `session.update`, if anything. `lasting`: the
+    token does not expire, as a server's own key does not.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Ticket:
     url: str
     token: Secret
     update: dict[str, Any] | None
+    lasting: bool = False
 
 
 class TokenClient:
@@ -104,6 +106,7 @@ class TokenClient:
                 url=str(answer["url"]),
                 token=Secret(answer.pop("token")),
                 update=answer.get("update"),
+                lasting=answer.get("expires_at", 0) is None,
             )
         except KeyError as missing:
             raise VoiceError("endpoint_unreachable", f"The endpoint's answer has no {missing}.") from None

@@ -27,7 +27,8 @@ BATCH = 0.05
 SOONEST, LATEST = 0.5, 30.0
 """Seconds to the second try to open a socket, and between any two at the most."""
 
-_FINAL = ("session_over", "session_not_found", "unauthorized", "origin_refused", "peer_not_installed")
+_FINAL = ("session_not_found", "unauthorized", "origin_refused", "peer_not_installed")
+# Not `session_over`: a call that is lost may be given another one.
 
 
 class Sideband:

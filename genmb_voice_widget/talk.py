@@ -58,8 +58,10 @@ class Talk:
     @property
     def quiet(self) -> bool:
         """Whether nobody speaks and no reply is wanted, being made or being played."""
-        listening = self._conversation.state.activity == "listening"
-        return listening and not self._sequencer.busy and not self._playback.playing
+        activity = self._conversation.state.activity
+        # Where nobody answers by himself, a turn may stay without an answer.
+        still = activity == "listening" or (activity == "thinking" and not self._session().auto_respond)
+        return still and not self._sequencer.busy and not self._playback.playing
 
     @property
     def said(self) -> bool:
@@ -106,6 +108,8 @@ class Talk:
     def answered(self, turns: int, errors: int) -> bool:
         """Tell whether the turn of the user that was spoken last has been answered and the reply played.
 
+        Where turns are not answered by themselves, it is enough that it stands in the conversation.
+
         Args:
             turns: how many turns there were before it.
             errors: how many errors.
@@ -120,6 +124,8 @@ class Talk:
         new = state.turns[turns:]
         if not self.quiet or not any(turn.role == "user" for turn in new):
             return False
+        if not self._session().auto_respond:
+            return all(turn.status != "in_progress" for turn in new)
         since = takewhile(lambda turn: turn.role != "user", reversed(new))
         reply = next((turn for turn in since if turn.role == "assistant"), None)
         if reply is None and isinstance(self._last, Unanswered):

@@ -35,6 +35,14 @@ _BY_STATUS = {
 }
 """What a service means by refusing the socket, which was to be opened with a short-lived secret."""
 
+_TO_A_KEY = {401: "provider_key_refused", 404: "deployment_missing", 429: "provider_busy"}
+"""The same where a key was shown: to a server of anybody's, which knows no regions."""
+_HINTS = {
+    400: "It may want a model: VoiceAgent(model=…).",
+    403: "Its address may lack a part, such as /v1 at its end, or the key may not open it.",
+}
+"""Why such a server may have refused; Starlette says 403 of a WebSocket at a path that it does not have."""
+
 # At DEBUG the library logs every header, the secret's too, and every chunk of audio.
 library_log = logging.getLogger(f"{__name__}.library")
 library_log.setLevel(logging.WARNING)
@@ -63,15 +71,21 @@ async def open_socket(ticket: Ticket) -> AsyncIterator[ClientConnection]:
             proxy=None if is_loopback(urlsplit(ticket.url).hostname or "") else True,
         )
     except InvalidStatus as refusal:
-        status = refusal.response.status_code
-        code = _BY_STATUS.get(status, "provider_refused")
-        raise VoiceError(code, f"The voice service answered with HTTP status {status}.") from None
+        raise _refused(ticket, refusal.response.status_code) from None
     except (OSError, TimeoutError, InvalidHandshake) as error:
         raise VoiceError("provider_unreachable", f"{type(error).__name__}.") from None
     try:
         yield socket
     finally:
         await socket.close()
+
+
+def _refused(ticket: Ticket, status: int) -> VoiceError:
+    said = f"The voice service answered with HTTP status {status}."
+    if not ticket.lasting:
+        return VoiceError(_BY_STATUS.get(status, "provider_refused"), said)
+    hint = None if status == 400 and ticket.model is not None else _HINTS.get(status)
+    return VoiceError(_TO_A_KEY.get(status, "provider_refused"), said if hint is None else f"{said} {hint}")
 
 
 async def received(socket: ClientConnection) -> AsyncIterator[dict[str, Any]]:

@@ -5,10 +5,11 @@
 import { Failure } from "./failure";
 import { uuid } from "./preflight";
 import type { WireEvent } from "./protocol";
+import { record } from "./reading";
 import type { Ticket } from "./transport";
 
 export interface Backend {
-  /** The offer for a ticket with the answer. Rejects with a `Failure`. */
+  /** The offer for a ticket with the answer; no offer, '', for one with the address of a WebSocket. Rejects with a `Failure`. */
   open(sdp: string): Promise<Ticket>;
   /** Another offer for a session whose call was lost, or nears its end: another ticket, at no charge. */
   reopen(ticket: Ticket, sdp: string): Promise<Ticket>;
@@ -89,8 +90,12 @@ export function createHttpBackend(options: HttpOptions): Backend {
 
   return {
     // Should the browser send it twice, it is still one session and one charge.
-    open: (sdp) =>
-      ask("", { ...(provider ? { provider } : {}), session, sdp }, { "Idempotency-Key": uuid() }),
+    open: async (sdp) => {
+      const way = sdp ? { sdp } : { transport: "relay" };
+      const body = { ...(provider ? { provider } : {}), session, ...way };
+      const ticket = await ask("", body, { "Idempotency-Key": uuid() });
+      return ticket.url ? { ...ticket, update: untold(session) } : ticket;
+    },
     reopen: ({ id }, sdp) => ask(`/${encodeURIComponent(id)}/offer`, { session, sdp }),
     connected: async ({ id, call_id }) => {
       await post(`/${encodeURIComponent(id)}/connected`, call_id ? { call_id } : {});
@@ -114,7 +119,14 @@ function hint(base: string): string | undefined {
 
 export function isTicket(value: unknown): value is Ticket {
   const ticket = value as Partial<Ticket> | null;
-  return typeof ticket?.id === "string" && typeof ticket.sdp === "string";
+  return typeof ticket?.id === "string" && typeof (ticket.sdp ?? ticket.url) === "string";
+}
+
+/** A relay's address says no more than the model and the voice, which cannot change (OpenAI Realtime API, session.update). */
+function untold({ model: _model, ...session }: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { output, ...audio } = record(session.audio);
+  const { voice: _voice, ...spoken } = record(output);
+  return { ...session, audio: { ...audio, ...(Object.keys(spoken).length ? { output: spoken } : {}) } };
 }
 
 function refusal(response: Response, body: unknown): Failure {

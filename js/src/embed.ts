@@ -3,6 +3,7 @@
  * The page's own interface is the page's business; this file only calls back.
  */
 import { type Backend, createHttpBackend } from "./backend";
+import { automatic, CARRIERS, type Carrier } from "./carrier";
 import type { Session } from "./driver";
 import { Failure } from "./failure";
 import type { Turn } from "./fold/turn";
@@ -10,7 +11,6 @@ import { type Problem, problem, type SessionStatus } from "./protocol";
 import { record } from "./reading";
 import { createSession } from "./session";
 import type { Activity } from "./state";
-import { connect } from "./webrtc";
 
 export interface StartOptions {
   /** The token endpoint; by default the place that this script came from. */
@@ -27,6 +27,8 @@ export interface StartOptions {
   readonly model?: string;
   /** The user's turns begin and end with `talk`: the microphone is closed in between. */
   readonly pushToTalk?: boolean;
+  /** What carries the call; by default WebRTC and, where no connection comes about, a WebSocket to the endpoint. */
+  readonly transport?: Carrier;
   /** More of the session, in the wire form of the GA Realtime API; it wins over the words above. */
   readonly session?: Readonly<Record<string, unknown>>;
 }
@@ -41,6 +43,7 @@ const OPTIONS: Readonly<Record<keyof StartOptions, true>> = {
   voice: true,
   model: true,
   pushToTalk: true,
+  transport: true,
   session: true,
 };
 
@@ -86,6 +89,8 @@ export function createVoice(tag: HTMLOrSVGScriptElement | null = document.curren
     start: async (options = {}) => {
       const unknown = Object.keys(options).filter((name) => !Object.hasOwn(OPTIONS, name));
       if (unknown.length > 0) throw asError(unknownOptions(unknown));
+      if (options.transport !== undefined && !Object.hasOwn(CARRIERS, options.transport))
+        throw asError(new Failure("bad_option", `transport must be ${Object.keys(CARRIERS).join(" or ")}.`));
       if (!session?.view().busy) {
         session = open(voice, place, options);
         session.mute(muted);
@@ -131,6 +136,7 @@ function open(voice: Voice, place: Place, options: StartOptions): Session {
     ...(provider ? { provider } : {}),
     ...(signedIn ? { signedIn } : {}),
   });
+  const connect = options.transport ? CARRIERS[options.transport] : automatic;
   const session = createSession({ backend: noting(backend, waits), connect });
   session.pushToTalk(endsByButton(wire) ? { autoRespond: true } : null);
   session.subscribe(watch(voice, session, waits));

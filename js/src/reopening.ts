@@ -51,7 +51,7 @@ export function createReopening(options: ReopeningOptions): Reopening {
 
   const replace = async () => {
     await call.redial(async (offer) => {
-      const { sdp, call_id } = await options.ask(offer);
+      const { sdp = "", call_id } = await options.ask(offer);
       note(log, "reopened", { call_id });
       held ??= [];
       options.onReplaced();

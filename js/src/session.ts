@@ -83,6 +83,7 @@ export function createSession({ backend, connect, form, onEnvelope }: SessionOpt
   };
   const again = async (sdp: string): Promise<Ticket> => {
     if (!attempt?.ticket) throw STOPPED;
+    if (!sdp) throw new Failure("handshake_timeout"); // a relay is a session of its own
     return backend.reopen(attempt.ticket, sdp);
   };
   const hear = (told: Report) => {
@@ -92,10 +93,13 @@ export function createSession({ backend, connect, form, onEnvelope }: SessionOpt
       attempt.sequencer.observe(event);
       button.observe(event);
     }
+    if (told.type === "sent") attempt.log.append("out", told.event);
+    if (told.type === "detour") note(attempt.log, "detour", { code: told.code });
     if (told.type === "wavering") note(attempt.log, "status", { status: "reconnecting" });
     if (told.type === "steady") note(attempt.log, "status", { status: "live" });
     if (told.type === "over" && !attempt.reopening.busy()) {
-      if (told.by === "network") attempt.reopening.recover();
+      if (told.by === "network" && attempt.ticket?.url) failed(new Failure("connection_lost"));
+      else if (told.by === "network") attempt.reopening.recover();
       else if (isAged(state)) finish("ended", "session_expired", new Failure("session_expired"));
       else finish("ended", "hung_up");
     }
@@ -104,7 +108,6 @@ export function createSession({ backend, connect, form, onEnvelope }: SessionOpt
     if (attempt?.reopening.holding()) attempt.reopening.hold(event);
     else if (attempt && !attempt.call.send(event)) attempt.log.append("out", event);
   };
-
   const update = (session: object) => send({ type: "session.update", event_id: uuid(), session });
 
   const carry = (event: WireEvent) => {
@@ -147,10 +150,12 @@ export function createSession({ backend, connect, form, onEnvelope }: SessionOpt
       muted: muted || !button.open(),
       signal: abort.signal,
       exchange: async (sdp) => {
-        const { sdp: answer, ...ticket } = await exchange(abort.signal, () => backend.open(sdp));
+        // What could not be connected takes no second place.
+        if (attempt?.ticket) await backend.ended(attempt.ticket, "handshake_timeout");
+        const { sdp: answer, url, ...ticket } = await exchange(abort.signal, () => backend.open(sdp));
         const { id: session, provider, transport, model, voice, call_id } = ticket;
         note(its, "session", { id: session, provider, transport, model, voice, call_id });
-        return answer;
+        return answer ?? url ?? "";
       },
       form: like,
       carry,

@@ -5,13 +5,15 @@
 import type { Failure } from "./failure";
 import type { CallForm, WireEvent } from "./protocol";
 
-/** The endpoint's answer to an offer. Members keep their wire names. */
+/** The endpoint's answer to an offer, or to none: then it has an address in the place of an SDP. Members keep their wire names. */
 export interface Ticket {
   readonly id: string;
   readonly provider: string;
   readonly dialect: string;
   readonly transport: string;
-  readonly sdp: string;
+  readonly sdp?: string;
+  /** Of a WebSocket, good for one opening. */
+  readonly url?: string;
   readonly model?: string | null;
   readonly voice?: string | null;
   readonly call_id?: string | null;
@@ -22,13 +24,17 @@ export interface Ticket {
 /** What an open or opening connection reports. */
 export type Report =
   | { readonly type: "event"; readonly event: unknown }
+  /** What the transport itself had to say to the service. */
+  | { readonly type: "sent"; readonly event: WireEvent }
   | { readonly type: "sound"; readonly stream: MediaStream }
+  /** This failed; another way is tried. */
+  | { readonly type: "detour"; readonly code: string }
   | { readonly type: "wavering" }
   | { readonly type: "steady" }
   | { readonly type: "over"; readonly by: "service" | "network" };
 
 export interface ConnectOptions {
-  /** The offer in, the answer out (both SDP). */
+  /** The offer in, the answer out (both SDP); to an empty offer, the address of a WebSocket. */
   readonly exchange: (offer: string) => Promise<string>;
   readonly form: CallForm;
   /** Takes events to a service that does not read its channel. */

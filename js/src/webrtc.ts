@@ -62,7 +62,7 @@ async function dial(options: ConnectOptions): Promise<Transport> {
     clearTimeout(looking);
     clearTimeout(parting);
     window.removeEventListener("online", hasten);
-    pc.onconnectionstatechange = pc.ontrack = null;
+    pc.onconnectionstatechange = pc.onicegatheringstatechange = pc.ontrack = null;
     channel.onopen = channel.onclose = channel.onmessage = null;
     channel.close();
     pc.close();
@@ -142,12 +142,19 @@ async function dial(options: ConnectOptions): Promise<Transport> {
   const opened = new Promise<void>((resolve, reject) => {
     call = { phase: "opening", opened: resolve, failed: reject };
   });
+  /** A browser that may send no UDP finds no address to offer: the services answer on nothing else. */
+  const giveUpWithoutUdp = () => {
+    if (pc.iceGatheringState !== "complete") return;
+    if (!/^a=candidate:\S+ \d+ udp /im.test(pc.localDescription?.sdp ?? "")) over("network");
+  };
   const negotiate = async () => {
     await pc.setLocalDescription();
     if (form.whole_offer) await abortable(gathered(pc, signal), signal);
     const answer = await exchange(pc.localDescription?.sdp ?? "");
     signal.throwIfAborted();
     await pc.setRemoteDescription({ type: "answer", sdp: answer });
+    pc.onicegatheringstatechange = giveUpWithoutUdp;
+    giveUpWithoutUdp();
     const deadline = setTimeout(() => over("network"), PATIENCE_MS);
     await opened.finally(() => clearTimeout(deadline));
   };

@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { beforeEach, expect, it, vi } from "vitest";
 import { createVoice, type Voice } from "../src/embed";
-import { FakePeerConnection, installBrowser, ticket } from "./fakes";
+import { FakePeerConnection, FakeSocket, installBrowser, installSocket, ticket } from "./fakes";
 
 let voice: Voice;
 let browser: ReturnType<typeof installBrowser>;
@@ -320,3 +320,94 @@ it.each([{ pushToTalk: true }, { session: { audio: { input: { turn_detection: nu
     expect(FakePeerConnection.last.channel.types()).toContain("input_audio_buffer.commit");
   },
 );
+
+it("goes over a socket where it shall, and tells the service there what the address did not", async () => {
+  installSocket();
+  http.mockImplementation(async () =>
+    answer(201, { ...ticket, sdp: undefined, transport: "relay", url: "wss://v/s" }),
+  );
+  const started = voice.start({
+    transport: "websocket",
+    voice: "marin",
+    model: "m",
+    instructions: "Be brief.",
+  });
+  await settle();
+  FakeSocket.last.receive({ type: "session.created", session: {} });
+  await started;
+  expect(requests()[0]?.[1]).toMatchObject({ transport: "relay", session: { instructions: "Be brief." } });
+  expect(FakeSocket.last.sent).toMatchObject([
+    {
+      type: "session.update",
+      session: {
+        type: "realtime",
+        instructions: "Be brief.",
+        audio: { input: { transcription: { model: "gpt-realtime-whisper" } } },
+      },
+    },
+  ]);
+  expect(JSON.stringify(FakeSocket.last.sent)).not.toMatch(/marin|"model":"m"/);
+});
+
+it("tries a socket once when no connection comes about, and gives the first session back before", async () => {
+  installSocket();
+  http.mockImplementation(async (url, { body }) => {
+    const relay = String(body).includes('"relay"');
+    return answer(
+      /\/sessions(\?|$)/.test(url) ? 201 : 200,
+      relay ? { id: "ses_2", url: "wss://v/s" } : ticket,
+    );
+  });
+  const statuses: string[] = [];
+  voice.onstatus = (status) => statuses.push(status);
+  const started = voice.start();
+  await settle();
+  FakePeerConnection.last.become("failed");
+  await settle();
+  FakeSocket.last.receive({ type: "session.created", session: {} });
+  await started;
+  expect(requests().map(([url, body]) => [url.split("/v1/")[1], body.reason ?? body.transport])).toEqual([
+    ["sessions", undefined],
+    ["sessions/ses_1/ended", "handshake_timeout"],
+    ["sessions", "relay"],
+    ["sessions/ses_2/connected", undefined],
+  ]);
+  expect(statuses).toEqual(["connecting", "live"]);
+});
+
+it("fails of what the first way met when the socket fails too, and of nothing else twice", async () => {
+  installSocket();
+  const started = voice.start();
+  started.catch(() => undefined);
+  await settle();
+  FakePeerConnection.last.become("failed");
+  await settle();
+  FakeSocket.last.hangUp(1006);
+  await expect(started).rejects.toMatchObject({ code: "handshake_timeout" });
+  http.mockResolvedValue(answer(402, { code: "credits_exhausted" }));
+  const before = http.mock.calls.length;
+  await expect(voice.start()).rejects.toMatchObject({ code: "credits_exhausted" });
+  expect(http.mock.calls.length).toBe(before + 1);
+});
+
+it("refuses a transport that there is not, and says which there are", async () => {
+  await expect(voice.start({ transport: "pigeon" as "webrtc" })).rejects.toMatchObject({
+    code: "bad_option",
+    detail: "transport must be webrtc or websocket.",
+  });
+});
+
+it("ends with a socket that is lost: a relay is one session and one socket", async () => {
+  installSocket();
+  http.mockImplementation(async () => answer(201, { id: "ses_2", url: "wss://v/s" }));
+  const problems: string[] = [];
+  voice.onerror = ({ code }) => problems.push(code);
+  const started = voice.start({ transport: "websocket" });
+  await settle();
+  FakeSocket.last.receive({ type: "session.created", session: {} });
+  await started;
+  FakeSocket.last.hangUp(1006);
+  await settle();
+  expect(problems).toEqual(["connection_lost"]);
+  expect(requests().map(([url]) => url.split("/v1/")[1])).not.toContain("sessions/ses_2/offer");
+});

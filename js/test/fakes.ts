@@ -41,6 +41,9 @@ export class FakeChannel {
   types = () => this.sent.map(({ type }) => type);
 }
 
+/** An offer with its candidates: one that no UDP can reach would be given up. */
+export const WHOLE_OFFER = "v=0\r\na=candidate:1 1 udp 2113937151 a.local 5000 typ host\r\n";
+
 export class FakePeerConnection {
   static all: FakePeerConnection[] = [];
   /** What the making of an offer waits for. */
@@ -51,7 +54,7 @@ export class FakePeerConnection {
     return last;
   }
   connectionState = "new";
-  iceGatheringState = "new";
+  iceGatheringState = "gathering";
   localDescription: { sdp: string } | null = null;
   remoteDescription: { sdp: string } | null = null;
   readonly dtls = { state: "connected", onstatechange: null as (() => void) | null };
@@ -117,7 +120,7 @@ export class FakePeerConnection {
   /** The offer holds all its candidates. */
   gathered() {
     this.iceGatheringState = "complete";
-    this.localDescription = { sdp: "v=0 whole offer" };
+    this.localDescription = { sdp: WHOLE_OFFER };
     this.onicegatheringstatechange?.();
   }
   /** Media and events both flow. */
@@ -249,4 +252,92 @@ export class FakeModel implements Model {
         .at(-1)?.id,
       ...answer,
     });
+}
+
+/** A socket whose other end is the test. */
+export class FakeSocket extends EventTarget {
+  static readonly OPEN = 1;
+  static all: FakeSocket[] = [];
+  static get last(): FakeSocket {
+    const last = FakeSocket.all.at(-1);
+    if (!last) throw new Error("no socket has been opened");
+    return last;
+  }
+  readyState = 1;
+  bufferedAmount = 0;
+  sent: Array<Record<string, unknown>> = [];
+  closedWith: number | null = null;
+  onmessage: ((message: { data: unknown }) => void) | null = null;
+  onclose: ((event: { code: number }) => void) | null = null;
+  constructor(readonly url: string) {
+    super();
+    FakeSocket.all.push(this);
+  }
+  send = (text: string) => this.sent.push(JSON.parse(text));
+  close = (code: number) => {
+    this.readyState = 3;
+    this.closedWith = code;
+  };
+  receive = (event: object) => {
+    this.onmessage?.({ data: JSON.stringify(event) });
+    this.dispatchEvent(new Event("message"));
+  };
+  hangUp = (code: number) => {
+    this.readyState = 3;
+    this.onclose?.({ code });
+    this.dispatchEvent(new Event("close"));
+  };
+  types = () => this.sent.map(({ type }) => type);
+}
+
+/** The audio thread, whose time the test brings: `play` plays so many samples. */
+export class FakeWorklet {
+  static all = new Map<string, FakeWorklet>();
+  static of(name: string): FakeWorklet {
+    const node = FakeWorklet.all.get(name);
+    if (!node) throw new Error(`there is no ${name}`);
+    return node;
+  }
+  posted: unknown[] = [];
+  port = {
+    onmessage: null as ((message: { data: unknown }) => void) | null,
+    postMessage: (message: unknown) => this.posted.push(message),
+  };
+  constructor(_context: unknown, name: string) {
+    FakeWorklet.all.set(name, this);
+  }
+  connect = () => undefined;
+  tell = (data: unknown) => this.port.onmessage?.({ data });
+}
+
+/** Put a socket and an audio thread where a browser has the real ones; returns the contexts as they are opened. */
+export function installSocket() {
+  const contexts: Array<{ closed: boolean; heard: unknown[] }> = [];
+  FakeSocket.all = [];
+  FakeWorklet.all.clear();
+  vi.stubGlobal("WebSocket", FakeSocket);
+  vi.stubGlobal("AudioWorkletNode", FakeWorklet);
+  vi.stubGlobal(
+    "AudioContext",
+    class {
+      closed = false;
+      heard: unknown[] = [];
+      audioWorklet = { addModule: async () => undefined };
+      constructor() {
+        contexts.push(this);
+      }
+      resume = async () => undefined;
+      close = async () => {
+        this.closed = true;
+      };
+      createMediaStreamDestination = () => ({ stream: new FakeStream() });
+      createMediaStreamSource = (stream: unknown) => {
+        this.heard.push(stream);
+        return { connect: () => undefined, disconnect: () => undefined };
+      };
+    },
+  );
+  URL.createObjectURL = () => "blob:worklets";
+  URL.revokeObjectURL = () => undefined;
+  return contexts;
 }

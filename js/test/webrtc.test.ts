@@ -4,7 +4,7 @@ import { openMicrophone } from "../src/audio";
 import { callForm } from "../src/protocol";
 import type { Report } from "../src/transport";
 import { connect, GATHERING_MS, PATIENCE_MS } from "../src/webrtc";
-import { deferred, FakePeerConnection, FakeStream, installBrowser } from "./fakes";
+import { deferred, FakePeerConnection, FakeStream, installBrowser, WHOLE_OFFER } from "./fakes";
 
 let reports: Report[];
 let abort: AbortController;
@@ -75,7 +75,7 @@ it("waits for the candidates where the dialect wants a whole offer, and names it
   expect(exchange).not.toHaveBeenCalled();
   FakePeerConnection.last.gathered();
   await settle();
-  expect(exchange).toHaveBeenCalledExactlyOnceWith("v=0 whole offer");
+  expect(exchange).toHaveBeenCalledExactlyOnceWith(WHOLE_OFFER);
 });
 
 it("offers what candidates there are after 3 s", async () => {
@@ -97,6 +97,7 @@ it("offers nothing when it is stopped while it waits for candidates", async () =
 it("hands events over where the channel is not read, and still says what cannot be sent", async () => {
   const carry = vi.fn();
   const { opening } = dial({ dialect: "beta", carry });
+  await settle();
   FakePeerConnection.last.gathered();
   await settle();
   FakePeerConnection.last.connect();
@@ -333,4 +334,20 @@ it("refuses an event that is larger than the connection carries", async () => {
   expect(channel.sent).toHaveLength(1);
   channel.readyState = "closed";
   expect(transport.send({ type: "x" })).toMatchObject({ code: "not_live" });
+});
+
+it("gives up at once where the browser may send no UDP, and not where it only says so later", async () => {
+  const { opening } = dial();
+  await settle();
+  const pc = FakePeerConnection.last;
+  pc.localDescription = { sdp: "v=0\r\na=candidate:1 1 udp 2113937151 a.local 5000 typ host\r\n" };
+  pc.iceGatheringState = "complete";
+  pc.onicegatheringstatechange?.();
+  await settle();
+  expect(pc.connectionState).not.toBe("closed");
+  pc.localDescription = {
+    sdp: "v=0\r\na=candidate:1 1 tcp 1518280447 a.local 9 typ host tcptype active\r\n",
+  };
+  pc.onicegatheringstatechange?.();
+  await expect(opening).rejects.toMatchObject({ code: "handshake_timeout" });
 });

@@ -68,7 +68,7 @@ def client(request, app):
         yield token_client(app.asgi)
         return
     server, started = (
-        uvicorn.Server(uvicorn.Config(app.asgi, port=0, log_level="critical")),
+        uvicorn.Server(uvicorn.Config(app.asgi, port=0, log_config=None)),
         threading.Event(),
     )
     thread = threading.Thread(target=lambda: asyncio.run(_serve(server, started)))

@@ -9,12 +9,16 @@ import httpx
 import pytest
 from websockets.asyncio.server import serve
 
+from genmb_voice_widget.client import Ticket
 from genmb_voice_widget.conversation import Conversation
 from genmb_voice_widget.errors import VoiceError
 from genmb_voice_widget.headless import Headless
+from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.session import Session
 from genmb_voice_widget.settings import Settings
+from genmb_voice_widget.wire_socket import open_socket
 
+AT_ANOTHER_PATH = "Its address may lack a part, such as /v1 at its end, or the key may not open it."
 SECOND = struct.pack("<h", 1000) * 24_000
 
 
@@ -368,13 +372,17 @@ async def test_with_no_turn_detection_the_end_of_what_is_said_is_the_end_of_the_
     await asyncio.wait_for(speaking, 5)
 
 
-async def test_a_turn_that_is_not_to_be_answered_at_once_is_committed_and_nothing_more(call, service):
+async def test_a_turn_that_is_not_to_be_answered_at_once_is_said_when_it_stands_in_the_conversation(
+    call, service
+):
     one = await call(session=Session(turn_detection=None, auto_respond=False)).live()
-    speaking = asyncio.create_task(one.session.speak(SECOND))
-    await service.got("input_audio_buffer.commit")
-    await one.until(lambda: "input_audio_buffer.commit" in one.types("out"))
+    for number in (1, 2):
+        speaking = asyncio.create_task(one.session.speak(SECOND))
+        await service.got("input_audio_buffer.commit", number)
+        await service.send(*user_turn(f"u{number}")[2:])
+        await asyncio.wait_for(speaking, 5)
+    assert [turn.role for turn in one.conversation.state.turns] == ["user", "user"]
     assert "response.create" not in one.types("out")
-    speaking.cancel()
 
 
 async def test_an_answer_is_made_when_it_is_asked_for_and_after_the_reply_under_way(call, service):
@@ -430,6 +438,31 @@ async def test_a_service_that_refuses_the_socket_is_told_by_its_status(endpoint,
     [error] = state.errors
     assert (state.status, error.code) == ("failed", code)
     assert error.detail == f"The voice service answered with HTTP status {status}."
+
+
+@pytest.mark.parametrize(
+    ("status", "model", "code", "hint"),
+    [
+        (400, None, "provider_refused", " It may want a model: VoiceAgent(model=…)."),
+        (400, "m", "provider_refused", ""),
+        (401, "m", "provider_key_refused", ""),
+        (403, "m", "provider_refused", f" {AT_ANOTHER_PATH}"),
+    ],
+)
+async def test_a_server_that_was_shown_a_key_of_its_own_is_not_told_of_secrets_or_regions(
+    status, model, code, hint
+):
+    def refuse(connection, request):
+        return connection.respond(status, "canary body")
+
+    async with serve(_nothing, "127.0.0.1", 0, process_request=refuse) as server:
+        url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+        ticket = Ticket("vs_1", "openai-compatible", model, None, url, Secret("key"), None, lasting=True)
+        with pytest.raises(VoiceError) as caught:
+            async with open_socket(ticket):
+                pass
+    assert caught.value.code == code
+    assert caught.value.detail == f"The voice service answered with HTTP status {status}.{hint}"
 
 
 async def _nothing(socket):

@@ -43,6 +43,7 @@ NOT_TEXT = End("not_text", 1003, "Events are sent as text.")
 TOO_SLOW = End("too_slow", 1008, "The observer does not read.")
 TOO_LARGE = End("too_large", 1009, f"An event may have {LARGEST} characters.")
 LOST = End("service_lost", 1011, "The connection to the voice service was lost.")
+MOVED = End("moved", 1012, "The session has another call now.")
 DISPLACED = End("displaced", 4001, "Another one observes the session now.")
 
 

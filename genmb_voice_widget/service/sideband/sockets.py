@@ -29,7 +29,7 @@ from genmb_voice_widget.service.sessions import Sessions
 from genmb_voice_widget.service.sessions.parts import Parts
 from genmb_voice_widget.service.sessions.settling import over
 
-from .observer import DISPLACED, LOST, OVER, STOPPING, Patience, join
+from .observer import DISPLACED, LOST, MOVED, OVER, STOPPING, Patience, join
 
 log = logging.getLogger(__name__)
 
@@ -119,8 +119,8 @@ class Observers:
                     return STOPPING
                 if now() >= look:
                     look = now() + self.patience.look
-                    if await self._why(session, call_id) is OVER:
-                        return OVER
+                    if (end := await self._why(session, call_id)) is not LOST:
+                        return end
         return DISPLACED
 
     async def _why(self, session: str, call_id: str) -> End:
@@ -129,8 +129,9 @@ class Observers:
             hold = await self.parts.ledger.find(session)
         except Refusal:
             return LOST
-        stands = hold is not None and hold.phase in ("reserved", "live") and hold.call_id == call_id
-        return LOST if stands else OVER
+        if hold is None or hold.phase not in ("reserved", "live"):
+            return OVER
+        return LOST if hold.call_id == call_id else MOVED
 
     def _note(self, outcome: str, caller: Caller | None, session: str | None) -> None:
         app, via = (caller.app, caller.via) if caller else (None, None)
