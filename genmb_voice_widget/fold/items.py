@@ -184,12 +184,13 @@ def speech_stopped(state: State, event: Event) -> None:
 
 
 def buffer_committed(state: State, event: Event) -> None:
-    """Put what the user said where the provider puts it."""
+    """Put what the user said where the provider puts it. Told late, it may come behind its own reply."""
     turn = open_turn(state, event.get("item_id"), "user")
     if turn is not None:
         state.place(turn.id, name(event.get("previous_item_id")))
         state.speech = None if state.speech == turn.id else state.speech
-        state.awaiting = True
+        answered = any(not each.done and not each.outside for each in state.responses.values())
+        state.awaiting = state.awaiting or not answered
 
 
 def buffer_cleared(state: State, event: Event) -> None:

@@ -159,13 +159,13 @@ function speechStopped(state: State): void {
   state.awaiting = true;
 }
 
-/** Put what the user said where the provider puts it. */
+/** Put what the user said where the provider puts it. Told late, by another way, it may come behind its own reply. */
 function bufferCommitted(state: State, event: WireEvent): void {
   const turn = openTurn(state, event.item_id, "user");
   if (!turn) return;
   state.place(turn.id, name(event.previous_item_id));
   if (state.speech === turn.id) state.speech = null;
-  state.awaiting = true;
+  state.awaiting ||= ![...state.responses.values()].some(({ done, outside }) => !done && !outside);
 }
 
 /** Forget what the user was saying. */
