@@ -32,6 +32,7 @@ async def test_the_widget_fits_the_theme(open_notebook, tmp_path, request, theme
             "element => getComputedStyle(element).color.match(/\\d+/g).map(Number)"
         )
         assert abs(sum(text[:3]) - sum(background)) > 300, "the captions can hardly be read"
+        await page.locator(".jp-WindowedPanel-outer").evaluate("panel => { panel.scrollTop = 0 }")
         await page.screenshot(path=Path(folder) / f"conversation-{theme}.png")
 
 
