@@ -19,7 +19,7 @@ SHOW = "from genmb_voice_widget import VoiceAgent\nagent = VoiceAgent(provider='
 PEER = """
 import gc
 from genmb_voice_widget.peer.launch import PeerProcess
-address = next(found for found in gc.get_objects() if isinstance(found, PeerProcess)).start_now()
+address = next(found for found in gc.get_objects() if type(found) is PeerProcess).start_now()
 print(address.url, address.secret.reveal())
 """
 MINT = """
