@@ -25,6 +25,8 @@ from .wav import BYTES_PER_MS
 
 CHUNK_MS = 20
 CHUNK = CHUNK_MS * BYTES_PER_MS
+REMEMBERED = 1000
+"""So many events back a repeated one is known; more than come in a reply of half a minute."""
 
 
 class Talk:
@@ -54,6 +56,7 @@ class Talk:
         self._last: Said | Unanswered = Said()
         self._muted = False
         self._updates = 0
+        self._heard: dict[str, None] = {}
 
     @property
     def quiet(self) -> bool:
@@ -149,7 +152,9 @@ class Talk:
             self._played("stopped", response_id)
 
     def hear(self, raw: dict[str, Any]) -> None:
-        """Take an event of the service."""
+        """Take an event of the service, once, however often it comes."""
+        if self._repeats(raw.get("event_id")):
+            return
         event = strip_audio(canonical(raw))
         match event:
             case {"type": "response.output_audio.delta", "delta_bytes": int(size)}:
@@ -166,6 +171,17 @@ class Talk:
             case {"type": "input_audio_buffer.speech_started"} if self._session().interruptible:
                 self._cut()
         self._conversation.feed()  # whoever waits for `quiet` looks again
+
+    def _repeats(self, event_id: object) -> bool:
+        """Tell whether an event of this id has been heard lately; its sound would be played twice."""
+        if not isinstance(event_id, str) or not event_id:
+            return False
+        if event_id in self._heard:
+            return True
+        self._heard[event_id] = None
+        if len(self._heard) > REMEMBERED:
+            del self._heard[next(iter(self._heard))]
+        return False
 
     def _commit(self) -> None:
         """End the user's turn: with no turn detection nobody else does."""

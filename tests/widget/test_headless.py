@@ -120,6 +120,16 @@ async def test_a_spoken_file_is_one_turn_and_its_reply_is_waited_for_until_it_ha
     assert 2000 <= times["output_audio_buffer.stopped"] - times["output_audio_buffer.started"] < 2600
 
 
+async def test_an_event_that_comes_twice_is_heard_once(call, service):
+    one = await call().live()
+    events = [{**event, "event_id": f"event_{number}"} for number, event in enumerate(reply(1000))]
+    await service.send(*(event for event in events for _ in range(2)))
+    await one.until(lambda: "output_audio_buffer.stopped" in one.types("in"))
+    times = {e.event["type"]: e.t for e in one.conversation.events}
+    assert 1000 <= times["output_audio_buffer.stopped"] - times["output_audio_buffer.started"] < 1600
+    assert one.types("in").count("response.done") == 1
+
+
 async def test_speech_over_a_reply_cuts_it_where_it_was_heard(call, service):
     one = await call(speed=1.0).live()
     await service.send(*reply(4000))
