@@ -60,6 +60,11 @@ export function uuid(): string {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
+/** An id for an item: at most 32 characters (Realtime API reference, conversation.item.create). */
+export function newItemId(): string {
+  return `item_${uuid().replaceAll("-", "").slice(0, 24)}`;
+}
+
 interface PolicyDocument {
   readonly featurePolicy?: { allowsFeature(feature: string): boolean };
 }

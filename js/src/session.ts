@@ -7,8 +7,9 @@ import type { Backend } from "./backend";
 import { type Call, openCall } from "./call";
 import type { Session } from "./driver";
 import { asFailure, Failure } from "./failure";
+import { createListeners } from "./listeners";
 import { type Log, note, noteFailure, openLog } from "./log";
-import { uuid } from "./preflight";
+import { newItemId, uuid } from "./preflight";
 import { type CallForm, type Envelope, GA_CALLS, type WireEvent } from "./protocol";
 import { createPushToTalk } from "./push_to_talk";
 import { createReopening, isAged, type Reopening } from "./reopening";
@@ -40,22 +41,13 @@ interface Attempt {
 const STOPPED = new Failure("not_live", "The session was stopped before it was live.");
 
 export function createSession({ backend, connect, form, onEnvelope }: SessionOptions): Session {
-  const listeners = new Set<() => void>();
+  const { add: subscribe, tell: changed } = createListeners();
   let attempt: Attempt | null = null;
   let log: Log | null = null;
   let state = new State();
   let muted = false;
   let soundBlocked = false;
 
-  const changed = () => {
-    for (const listener of listeners) {
-      try {
-        listener();
-      } catch (error) {
-        reportError(error); // a listener's mistake is the page's, and must not keep a microphone open
-      }
-    }
-  };
   /** Release everything first, then write down why. */
   const finish = (status: "ended" | "failed", reason: string, failure?: Failure) => {
     if (!attempt) return;
@@ -214,10 +206,7 @@ export function createSession({ backend, connect, form, onEnvelope }: SessionOpt
       soundBlocked,
     }),
     log: () => log,
-    subscribe: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    subscribe,
     start: (id = uuid()) => (attempt ?? open(id)).started,
     stop: (code) => finish("ended", code ?? "stopped", code ? new Failure(code) : undefined),
     say: (text, itemId = newItemId()) => {
@@ -257,9 +246,4 @@ export function createSession({ backend, connect, form, onEnvelope }: SessionOpt
     },
     level: (side) => attempt?.call.level(side) ?? 0,
   };
-}
-
-/** Realtime API reference, conversation.item.create: an id has at most 32 characters. */
-function newItemId(): string {
-  return `item_${uuid().replaceAll("-", "").slice(0, 24)}`;
 }
