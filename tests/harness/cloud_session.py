@@ -5,6 +5,7 @@ deployment).
 """
 
 import base64
+import itertools
 import json
 import logging
 import time
@@ -115,9 +116,11 @@ async def hold(session, raw, reader, writer):
     [handshake] = protocol.events_received()
     protocol.send_response(protocol.accept(handshake))
 
+    numbers = itertools.count()
+
     def say(events):
-        for number, event in enumerate(events):
-            protocol.send_text(json.dumps(event | {"event_id": f"event_{number}"}).encode())
+        for event in events:
+            protocol.send_text(json.dumps(event | {"event_id": f"event_{next(numbers)}"}).encode())
 
     say(session.begin())
     writer.write(b"".join(protocol.data_to_send()))
