@@ -18,7 +18,7 @@ from .conversation import Conversation
 from .errors import Refused, VoiceError
 from .settings import Settings
 from .talk import CHUNK_MS, Talk
-from .waiting import while_running
+from .waiting import in_session
 from .wire_socket import open_socket, received, send
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ class Headless:
         await self._until(lambda: self._talk.answered(turns, errors))
 
     async def _until(self, holds: Callable[[], bool]) -> None:
-        await asyncio.wrap_future(self._conversation.wait(while_running(self._conversation, holds)))
+        conversation = self._conversation
+        await asyncio.wrap_future(conversation.wait(in_session(conversation, self.log_id, holds)))
 
     async def _converse(self, ticket: Ticket) -> None:
         """Talk from the open socket to its end."""

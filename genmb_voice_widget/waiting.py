@@ -76,6 +76,10 @@ def failure(conversation: Conversation) -> VoiceError:
     errors = conversation.state.errors
     if conversation.state.status == "failed" and errors:
         return voice_error(errors[-1].code, errors[-1].detail)
+    return _ended()
+
+
+def _ended() -> VoiceError:
     return VoiceError("not_live", "The session has ended.")
 
 
@@ -89,6 +93,26 @@ def while_running(conversation: Conversation, holds: Callable[[], T | None]) -> 
         if not value and ran and conversation.state.status in OVER:
             raise failure(conversation)
         ran = conversation.running
+        return value
+
+    return check
+
+
+def in_session(
+    conversation: Conversation, log_id: str, holds: Callable[[], T | None]
+) -> Callable[[], T | None]:
+    """Make a condition that is `holds`, and that fails when the session of this log is over before it holds.
+
+    Also when it was over before anybody looked, or the next one has begun: a thread that was told of a live
+    session is late to ask about it.
+    """
+
+    def check() -> T | None:
+        if conversation.log_id != log_id:
+            raise _ended()
+        value = holds()
+        if not value and conversation.state.status in OVER:
+            raise failure(conversation)
         return value
 
     return check

@@ -34,7 +34,7 @@ from .settings import Settings
 from .shell import this_shell
 from .starting import Starter
 from .state import Turn
-from .waiting import Asked, moment, ticked, while_running
+from .waiting import Asked, in_session, moment, ticked, while_running
 
 if TYPE_CHECKING:
     from .allowance import Allowance
@@ -129,9 +129,10 @@ class VoiceAgent(SessionOptions):
                 before its first word; `provider_error` with the service's words when it refuses to reply;
                 `not_live`, `message_too_long`, `wait_impossible`, or why the session ended before.
         """
+        log_id = self._conversation.log_id
         self._check_live()
         self._link.check_wait()
-        reply = while_running(self._conversation, self._say(text))
+        reply = in_session(self._conversation, log_id, self._say(text))
         return await self._wait(self._conversation.wait(reply), timeout)
 
     async def until(self, what: str | Callable[[Self], object], timeout: float | None = None) -> None:

@@ -120,6 +120,14 @@ async def test_a_spoken_file_is_one_turn_and_its_reply_is_waited_for_until_it_ha
     assert 2000 <= times["output_audio_buffer.stopped"] - times["output_audio_buffer.started"] < 2600
 
 
+async def test_speaking_in_a_session_that_is_over_fails_at_once(call, service):
+    one = await call().live()
+    one.session.stop()
+    await one.over()
+    with pytest.raises(VoiceError, match="not_live"):
+        await asyncio.wait_for(one.session.speak(SECOND), 5)
+
+
 async def test_an_event_that_comes_twice_is_heard_once(call, service):
     one = await call().live()
     events = [{**event, "event_id": f"event_{number}"} for number, event in enumerate(reply(1000))]

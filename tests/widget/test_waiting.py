@@ -6,7 +6,7 @@ import pytest
 from genmb_voice_widget.conversation import Conversation
 from genmb_voice_widget.errors import VoiceError, WaitTimeout
 from genmb_voice_widget.starting import started
-from genmb_voice_widget.waiting import Asked, moment, ticked, while_running
+from genmb_voice_widget.waiting import Asked, in_session, moment, ticked, while_running
 
 
 @pytest.fixture
@@ -96,6 +96,26 @@ def test_a_wait_begun_when_no_session_runs_waits_for_the_next_one(conversation):
     conversation.begin("next")
     become(conversation, "connecting", "live")
     assert live.result(0) is True
+
+
+def test_a_wait_in_a_session_that_is_over_already_fails_at_once(conversation):
+    become(conversation, "connecting", "live", "ended")
+    ended = conversation.log_id
+    late = conversation.wait(in_session(conversation, ended, lambda: False))
+    with pytest.raises(VoiceError, match="not_live"):
+        late.result(0)
+    conversation.begin("next")
+    become(conversation, "connecting", "live")
+    later = conversation.wait(in_session(conversation, ended, lambda: True))
+    with pytest.raises(VoiceError, match="not_live"):
+        later.result(0)
+
+
+def test_a_wait_in_a_session_has_what_came_before_its_end(conversation):
+    become(conversation, "connecting", "live")
+    came = conversation.wait(in_session(conversation, conversation.log_id, moment(conversation, "ended")))
+    become(conversation, "ended")
+    assert came.result(0) is True
 
 
 def test_a_start_is_about_the_next_session_only(conversation):
