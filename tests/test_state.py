@@ -179,7 +179,7 @@ SUMMARY = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.permutations(range(len(SCRIPT))))
 def test_every_order_that_the_protocol_allows_gives_the_same_turns(ranks: list[int]) -> None:
     state = fold(envelopes(list(in_some_order(SCRIPT, ranks))))
@@ -191,7 +191,7 @@ def test_every_order_that_the_protocol_allows_gives_the_same_turns(ranks: list[i
     assert not state.responses
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.booleans(), min_size=2 * len(SCRIPT), max_size=2 * len(SCRIPT)))
 def test_a_page_whose_own_channel_is_filtered_ends_with_the_same_state_however_late_it_hears_the_rest(
     turns: list[bool],
@@ -226,7 +226,7 @@ def test_a_copy_of_a_state_is_equal_and_goes_its_own_way() -> None:
 IDS = st.sampled_from([*"abcdefgh", "constructor", "__proto__"])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(st.tuples(IDS, st.none() | IDS), max_size=25))
 def test_the_order_of_items_is_a_function_of_its_sequence_whatever_the_predecessors(
     places: list[tuple[str, str | None]],
@@ -290,7 +290,7 @@ EVENTS = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.tuples(st.sampled_from(["in", "out", "own"]), EVENTS), max_size=12))
 def test_no_event_whatever_its_members_raises(events: list[tuple[Any, Event]]) -> None:
     state = in_mid_conversation()

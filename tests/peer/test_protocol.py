@@ -796,7 +796,7 @@ MEMBERS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.sampled_from(sorted(CLIENT_EVENTS)), MEMBERS), max_size=6), st.booleans())
 def test_whatever_a_client_sends_the_machine_answers_and_goes_on(sent, spoken):
     machine = Machine("webrtc" if spoken else "websocket")

@@ -341,9 +341,7 @@ class Account(RuleBasedStateMachine):
 
 def prove(make, examples):
     kind = type("Account", (Account,), {"make": staticmethod(make)})
-    ours = settings(
-        max_examples=examples, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-    )
+    ours = settings(max_examples=examples, stateful_step_count=40, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(kind, settings=ours)
 
 

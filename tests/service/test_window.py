@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import redis
 from harness.redis_server import redis_server
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from limits import RateLimitItemPerSecond
 from limits.storage import RedisStorage
@@ -130,7 +130,6 @@ STEPS = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(steps=st.lists(STEPS, max_size=60))
 def test_every_answer_is_that_of_a_list_of_all_that_was_ever_taken(subject, steps):
     log, model = new_log(), Model(RATE)
@@ -145,7 +144,6 @@ def test_every_answer_is_that_of_a_list_of_all_that_was_ever_taken(subject, step
         assert subject.ages(log) == model.ages(subject.now)
 
 
-@settings(deadline=None)
 @given(steps=st.lists(st.tuples(PAUSES, st.booleans()), max_size=60))
 def test_no_stretch_of_the_windows_length_ever_holds_more_than_the_limit(subject, steps):
     log, kept = new_log(), []
@@ -159,7 +157,6 @@ def test_no_stretch_of_the_windows_length_ever_holds_more_than_the_limit(subject
     assert all(sum(start <= at < start + RATE.seconds for at in times) <= RATE.sessions for start in times)
 
 
-@settings(deadline=None)
 @given(pauses=st.lists(PAUSES, min_size=5, max_size=40))
 def test_when_it_says_come_back_there_is_a_slot_and_a_moment_before_there_is_none(subject, pauses):
     log = new_log()
@@ -173,7 +170,6 @@ def test_when_it_says_come_back_there_is_a_slot_and_a_moment_before_there_is_non
             assert isinstance(subject.take(log, f"{number} again"), Taken)
 
 
-@settings(deadline=None)
 @given(pauses=st.lists(PAUSES, max_size=60))
 def test_it_admits_exactly_whom_the_moving_window_of_limits_admits(subject, server, pauses):
     log, item = new_log(), RateLimitItemPerSecond(RATE.sessions, int(RATE.seconds))

@@ -39,7 +39,7 @@ def test_loud_sound_is_limited_and_does_not_wrap_around():
     assert np.abs(np.diff(np.sign(made.astype(np.int32)))).sum() // 2 == 4_000 // 50 - 1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(cuts=st.lists(st.integers(0, 3_000), max_size=12), length=st.integers(0, 3_000))
 def test_the_pieces_in_which_sound_arrives_change_nothing(cuts, length):
     pcm = tone(440, 22_050, length)

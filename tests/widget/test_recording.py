@@ -24,7 +24,7 @@ def test_a_recording_is_a_header_and_the_log_one_object_a_line(tmp_path, envelop
     ]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(events=st.lists(st.dictionaries(st.text(), JSON), max_size=4))
 def test_what_was_saved_is_loaded_whatever_the_events_say(tmp_path_factory, events):
     path = tmp_path_factory.mktemp("recordings") / "talk.jsonl"

@@ -3,7 +3,7 @@
 import pytest
 from azure.ai.voicelive.models import ClientEventSessionUpdate
 from harness import openai_types, voice_live_types
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.realtime import SessionUpdateEvent
 from widget.test_session import IN_BOTH, IN_GA, IN_VOICE_LIVE
@@ -100,7 +100,6 @@ def without_fixed(*groups):
     ]
 
 
-@settings(deadline=None)
 @given(sessions(*without_fixed(IN_BOTH, IN_GA)), sessions(*without_fixed(IN_BOTH, IN_GA)))
 def test_every_change_of_a_ga_session_is_an_event_of_the_official_types(before, after):
     update = moved("openai", before, after)
@@ -108,7 +107,6 @@ def test_every_change_of_a_ga_session_is_an_event_of_the_official_types(before, 
     assert update == {} or openai_types.faults(event, SessionUpdateEvent) == []
 
 
-@settings(deadline=None)
 @given(sessions(*without_fixed(IN_BOTH, IN_VOICE_LIVE)), sessions(*without_fixed(IN_BOTH, IN_VOICE_LIVE)))
 def test_every_change_of_a_voice_live_session_is_an_event_of_azures_types(before, after):
     event = {"type": "session.update", "session": moved("voice-live", before, after)}

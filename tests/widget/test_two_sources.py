@@ -1,7 +1,7 @@
 """A page and a sideband tell of one session: the log and the state are right whoever is first, late or missing."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from genmb_voice_widget.conversation import Conversation
@@ -89,7 +89,6 @@ def two_tellings(draw):
     return [next(pages) if page else next(others) for page in order]
 
 
-@settings(deadline=None)
 @given(two_tellings())
 def test_whoever_is_first_the_log_is_the_pages_and_the_state_its_fold_at_every_moment(steps):
     conversation = Conversation()
@@ -105,7 +104,6 @@ def test_whoever_is_first_the_log_is_the_pages_and_the_state_its_fold_at_every_m
     assert same(conversation.state, LOG)
 
 
-@settings(deadline=None)
 @given(two_tellings(), st.integers(2, len(LOG)))
 def test_a_page_that_falls_silent_leaves_the_union_of_what_both_have_told(steps, cut):
     conversation = Conversation()
