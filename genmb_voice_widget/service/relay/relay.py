@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket
 
+from genmb_voice_widget.service.joined import End, event_of, first_end, send, tell
 from genmb_voice_widget.service.sessions.settling import STOPPED
 
 from .dialect import to_beta, to_ga
@@ -27,8 +27,6 @@ from .replies import Replies
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
-
-log = logging.getLogger(__name__)
 
 LARGEST = 1024 * 1024
 """Characters of one message of a page, all ASCII as a rule: sixteen seconds of its sound at once."""
@@ -53,15 +51,6 @@ class Patience:
     found: float = 0.3
     pause: float = 1.0
     look: float = 5.0
-
-
-@dataclass(frozen=True)
-class End:
-    """How a relay ended: a word for the account, and what a page is told that is there (RFC 6455 §7.4)."""
-
-    reason: str
-    code: int = 1000
-    said: str = ""
 
 
 PAGE_CLOSED = End("page_closed")
@@ -106,16 +95,8 @@ class Relay:
 
     async def run(self) -> End:
         """Relay until the end."""
-        works = (self._upwards(), self._downwards(), self._silence(), self._over())
-        tasks = [asyncio.ensure_future(work) for work in works]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            # The page's own end goes before what it causes.
-            return next(task for task in tasks if task in done).result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        # The page's own end goes before what it causes.
+        return await first_end(self._upwards(), self._downwards(), self._silence(), self._over())
 
     async def _upwards(self) -> End:
         """Take what the page says to the service."""
@@ -208,41 +189,3 @@ class Relay:
         except (ConnectionClosed, TimeoutError):
             return False
         return True
-
-
-async def send(page: WebSocket, event: dict[str, Any], within: float) -> bool:
-    """Send the page an event; False when it does not take it in time."""
-    try:
-        async with asyncio.timeout(within):
-            await page.send_text(json.dumps(event))
-    except TimeoutError:
-        return False
-    except (WebSocketDisconnect, RuntimeError):
-        pass  # It is gone: whoever reads from it is told.
-    return True
-
-
-async def tell(page: WebSocket, code: str, why: str, within: float) -> bool:
-    """Send the page an `error` (OpenAI Realtime API reference, error event) in words of ours."""
-    error = {"type": "invalid_request_error", "code": code, "message": why, "param": None, "event_id": None}
-    return await send(page, {"type": "error", "error": error}, within)
-
-
-async def close(page: WebSocket, end: End, within: float) -> None:
-    """Close the page's socket, unless it has."""
-    if WebSocketState.DISCONNECTED in (page.client_state, page.application_state):
-        return
-    try:
-        async with asyncio.timeout(within):
-            await page.close(end.code, end.said)
-    except (TimeoutError, WebSocketDisconnect, RuntimeError):
-        log.info("a page's socket was not closed in good order")
-
-
-def event_of(text: str | bytes) -> dict[str, Any] | None:
-    """Read an event; None for what is none."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) and isinstance(value.get("type"), str) else None

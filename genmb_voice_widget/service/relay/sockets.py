@@ -10,7 +10,6 @@ import asyncio
 import hmac
 import logging
 import secrets
-import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -22,7 +21,9 @@ from genmb_voice_widget.service.access.origins import origin_of, refused
 from genmb_voice_widget.service.audit import Decision, Record
 from genmb_voice_widget.service.caller import Caller
 from genmb_voice_widget.service.drain import Drain
+from genmb_voice_widget.service.joined import End, close, tell
 from genmb_voice_widget.service.ledger import Hold
+from genmb_voice_widget.service.places import places
 from genmb_voice_widget.service.policy import NOTEBOOK, Rate
 from genmb_voice_widget.service.problems import Refusal
 from genmb_voice_widget.service.providers import Ticket, Wire
@@ -33,7 +34,7 @@ from genmb_voice_widget.service.sessions.settling import STOPPED, over
 from genmb_voice_widget.service.window import Full
 
 from .dial import dial
-from .relay import PAGE_CLOSED, STOPPING, TIME_OVER, End, Patience, Relay, close, tell
+from .relay import PAGE_CLOSED, STOPPING, TIME_OVER, Patience, Relay
 from .shape import Admission, wire_session
 
 log = logging.getLogger(__name__)
@@ -88,9 +89,7 @@ class Sockets:
             if end is PAGE_CLOSED and self.drain.closed:  # by the server, which hangs up on everybody
                 end = STOPPING
         except Exception as error:
-            # An exception's own text may hold what was said: only its kind and its places are logged.
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            log.error("session %s: %s\n%s", session, type(error).__name__, frames)
+            log.error("session %s: %s", session, places(error))
         finally:
             await self.parts.flights.finish(self._settle(caller, hold, end.reason, use))
         await close(page, end, self.patience.accept)

@@ -14,15 +14,16 @@ from typing import Any
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.problems import Refusal
 from genmb_voice_widget.service.providers import Provider
-from genmb_voice_widget.service.providers.credential import entra_is_installed
 from genmb_voice_widget.service.providers.late import LateProvider
 from genmb_voice_widget.service.providers.local import LocalProvider
 
 from . import notebook_voice_live
+from .azure_resource import opened, shown
 from .file import variable_of
 from .provider_kinds import KINDS
 
 _OPENAI = "https://api.openai.com/v1"
+_AZURE_KEY = "AZURE_OPENAI_API_KEY"
 _COMPATIBLE = "openai-compatible"
 
 # What else is read where a provider is set up: for the way to the services, and by Entra.
@@ -118,28 +119,16 @@ def _azure(options: Mapping[str, Any], environ: Mapping[str, str]) -> Mapping[st
             "AZURE_OPENAI_DEPLOYMENT to the name of a realtime deployment there, and AZURE_OPENAI_API_KEY to "
             "a key of the resource, unless Microsoft Entra (az login) opens it."
         )
-    if "key" in options:
-        return options
-    if not entra_is_installed():
-        raise ValueError(
-            "Set AZURE_OPENAI_API_KEY to a key of the resource; for Microsoft Entra (az login) in its place: "
-            "pip install 'genmb-voice-widget[azure]'."
-        )
-    return {**options, "entra": True}
+    return opened(options, _AZURE_KEY)
 
 
 def _azure_hints(options: Mapping[str, Any]) -> Mapping[str, str]:
-    shown = (
-        "It was shown the key in AZURE_OPENAI_API_KEY."
-        if "key" in options
-        else "There is no AZURE_OPENAI_API_KEY, so Microsoft Entra was asked who you are: see az login."
-    )
     return {
         "model": "Set AZURE_OPENAI_DEPLOYMENT to the name of a realtime deployment of the resource, or give "
         "that name as VoiceAgent(model=…).",
         "deployment_missing": "The name is that in VoiceAgent(model=…) or else in AZURE_OPENAI_DEPLOYMENT, "
         "the address that in AZURE_OPENAI_ENDPOINT.",
-        "provider_key_refused": shown,
+        "provider_key_refused": shown(options, _AZURE_KEY),
         "provider_region": "The resource is the one in AZURE_OPENAI_ENDPOINT.",
     }
 
@@ -193,7 +182,7 @@ _KINDS = {
     "azure": _Kind(
         lambda _: {
             "endpoint": "AZURE_OPENAI_ENDPOINT",
-            "key": "AZURE_OPENAI_API_KEY",
+            "key": _AZURE_KEY,
             "deployment": "AZURE_OPENAI_DEPLOYMENT",
             "transcription": "AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT",
         },

@@ -1,6 +1,7 @@
 """What a notebook's environment says about Azure Voice Live: the variables, and what else they need.
 
-The names are those of the samples of azure-ai-voicelive, and others like them. No sentence holds a value.
+`AZURE_VOICELIVE_ENDPOINT` is what the samples of azure-ai-voicelive read; the others are named like it. No
+sentence holds a value.
 """
 
 from __future__ import annotations
@@ -8,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from genmb_voice_widget.service.providers.credential import entra_is_installed
+from .azure_resource import opened, shown
 
 _PREFIX = "AZURE_VOICELIVE_"
+_KEY = f"{_PREFIX}API_KEY"
 
 
 def variables(environ: Mapping[str, str]) -> Mapping[str, str]:
     """Name the variable of each option."""
     named = ("endpoint", "model", "api_version", "agent_name", "agent_project_name", "agent_version")
-    return {"key": f"{_PREFIX}API_KEY"} | {option: f"{_PREFIX}{option.upper()}" for option in named}
+    return {"key": _KEY} | {option: f"{_PREFIX}{option.upper()}" for option in named}
 
 
 def complete(options: Mapping[str, Any], environ: Mapping[str, str]) -> Mapping[str, Any]:
@@ -32,25 +34,13 @@ def complete(options: Mapping[str, Any], environ: Mapping[str, str]) -> Mapping[
         )
     if "key" in options and "agent_name" in options:
         raise ValueError("Agents are let in by Microsoft Entra alone: unset AZURE_VOICELIVE_API_KEY.")
-    if "key" in options:
-        return options
-    if not entra_is_installed():
-        raise ValueError(
-            "Set AZURE_VOICELIVE_API_KEY to a key of the resource; for Microsoft Entra (az login) in its "
-            "place: pip install 'genmb-voice-widget[azure]'."
-        )
-    return {**options, "entra": True}
+    return opened(options, _KEY)
 
 
 def hints(options: Mapping[str, Any]) -> Mapping[str, str]:
     """Give, by the code of a refusal, the sentence that says where to mend it."""
-    shown = (
-        "It was shown the key in AZURE_VOICELIVE_API_KEY."
-        if "key" in options
-        else "There is no AZURE_VOICELIVE_API_KEY, so Microsoft Entra was asked who you are: see az login."
-    )
     return {
-        "provider_key_refused": shown,
+        "provider_key_refused": shown(options, _KEY),
         "provider_region": "The resource is the one in AZURE_VOICELIVE_ENDPOINT.",
         "provider_refused": "The model is that in VoiceAgent(model=…) or else in AZURE_VOICELIVE_MODEL, the "
         "version of the API that in AZURE_VOICELIVE_API_VERSION, if there is one.",

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from starlette.websockets import WebSocket
 
+from genmb_voice_widget.service.joined import End, event_of, first_end, send, tell
 from genmb_voice_widget.service.problems import Refusal
 from genmb_voice_widget.service.providers import Observed
-from genmb_voice_widget.service.relay.relay import End, event_of, send, tell
 
 LARGEST = 256 * 1024
 """Characters of one client event: what a data channel takes at the most."""
@@ -51,16 +51,8 @@ async def join(
     observer: WebSocket, call: Observed, until: Callable[[], Awaitable[End]], patience: Patience
 ) -> End:
     """Join the two until either closes, or `until` returns why they must part."""
-    works = (_upwards(observer, call, patience), _downwards(observer, call, patience), until())
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        # The observer's own end goes before what it causes.
-        return next(task for task in tasks if task in done).result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    # The observer's own end goes before what it causes.
+    return await first_end(_upwards(observer, call, patience), _downwards(observer, call, patience), until())
 
 
 async def _upwards(observer: WebSocket, call: Observed, patience: Patience) -> End:

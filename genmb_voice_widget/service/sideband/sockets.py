@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -22,9 +21,10 @@ from genmb_voice_widget.service.access.origins import refused
 from genmb_voice_widget.service.audit import Decision, Record
 from genmb_voice_widget.service.caller import TRUSTED, Caller
 from genmb_voice_widget.service.drain import Drain
+from genmb_voice_widget.service.joined import End, close
 from genmb_voice_widget.service.ledger import Hold
+from genmb_voice_widget.service.places import places
 from genmb_voice_widget.service.problems import MEDIA_TYPE, Refusal
-from genmb_voice_widget.service.relay.relay import End, close
 from genmb_voice_widget.service.sessions import Sessions
 from genmb_voice_widget.service.sessions.parts import Parts
 from genmb_voice_widget.service.sessions.settling import over
@@ -48,7 +48,7 @@ class Observers:
     drain: Drain
     records: Sequence[Record] = ()
     patience: Patience = field(default_factory=Patience)
-    places: dict[str, asyncio.Event] = field(default_factory=dict)
+    observed: dict[str, asyncio.Event] = field(default_factory=dict)
 
     async def serve(self, socket: WebSocket, session: str) -> None:
         """Hold an observer's socket that has not been accepted yet."""
@@ -65,13 +65,11 @@ class Observers:
                     if end in (OVER, LOST):
                         end = await self._why(session, call_id)
                 except Exception as error:
-                    # An exception's own text may hold what was said: only its kind and its places are logged.
-                    frames = "".join(traceback.format_tb(error.__traceback__))
-                    log.error("session %s: %s\n%s", session, type(error).__name__, frames)
+                    log.error("session %s: %s", session, places(error))
                     end = _FAILED
                 finally:
-                    if self.places.get(session) is place:
-                        del self.places[session]
+                    if self.observed.get(session) is place:
+                        del self.observed[session]
         except Refusal as refusal:
             self._note(refusal.code, caller, session if caller else None)
             await _deny(socket, refusal)
@@ -101,9 +99,9 @@ class Observers:
 
     def _take_place(self, session: str) -> asyncio.Event:
         """Take the session's place from whoever has it; the event tells that another one has taken it."""
-        if (former := self.places.get(session)) is not None:
+        if (former := self.observed.get(session)) is not None:
             former.set()
-        place = self.places[session] = asyncio.Event()
+        place = self.observed[session] = asyncio.Event()
         return place
 
     async def _over(self, session: str, call_id: str, place: asyncio.Event) -> End:

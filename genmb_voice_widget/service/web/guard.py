@@ -11,12 +11,12 @@ import asyncio
 import json
 import logging
 import re
-import traceback
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from genmb_voice_widget.service.drain import Drain
+from genmb_voice_widget.service.places import places
 from genmb_voice_widget.service.problems import MEDIA_TYPE, Refusal
 from genmb_voice_widget.service.verdict import verdict
 
@@ -73,11 +73,9 @@ class Guard:
             verdict(scope).outcome = stopping.code
             await send_problem(stopping, send_uncached)
         except Exception as error:
-            # An exception's own text may carry what a provider or a caller wrote: only the places are logged.
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            # So is the route, as it was declared: the address itself is the caller's text.
+            # The route as it was declared: the address itself is the caller's text.
             route = getattr(scope.get("route"), "path", "no route")
-            log.error("%s %s: %s\n%s", scope["method"], route, type(error).__name__, frames)
+            log.error("%s %s: %s", scope["method"], route, places(error))
             verdict(scope).outcome = "internal"
             if not answering:
                 await send_problem(Refusal("internal", "The endpoint's log says where."), send_uncached)

@@ -8,7 +8,8 @@ the exception's text and the frames, which hold the request. It knows no route.
 from __future__ import annotations
 
 import logging
-import traceback
+
+from genmb_voice_widget.service.places import places
 
 
 def keep_callers_out() -> None:
@@ -24,7 +25,6 @@ def _of_no_caller(record: logging.LogRecord) -> bool:
         return False
     error = record.exc_info[1] if record.exc_info else None
     if error is not None:
-        frames = "".join(traceback.format_tb(error.__traceback__))
-        record.args = (record.getMessage().strip(), type(error).__name__, frames)
-        record.msg, record.exc_info = "%s: %s\n%s", None
+        record.args = (record.getMessage().strip(), places(error))
+        record.msg, record.exc_info = "%s: %s", None
     return True
