@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import type { Left } from "../allowance";
 import { uuid } from "../preflight";
 import { Devices } from "./Devices";
+import { Icon } from "./Icon";
 import { Meter } from "./Meter";
 import type { Shown, Store } from "./store";
 
@@ -74,18 +75,10 @@ function LeftLine({ id, words, room }: Left & { readonly id: string }) {
 
 export function MicrophoneIcon({ off }: { off: boolean }) {
   return (
-    <svg
-      class="gv-icon"
-      viewBox="0 0 16 16"
-      aria-hidden="true"
-      fill="none"
-      stroke="currentColor"
-      stroke-width="1.5"
-      stroke-linecap="round"
-    >
+    <Icon>
       <rect x="5.75" y="1.5" width="4.5" height="8" rx="2.25" />
       <path d="M3 7.5a5 5 0 0 0 10 0M8 12.5v2" />
       {off && <path d="M2 2l12 12" />}
-    </svg>
+    </Icon>
   );
 }

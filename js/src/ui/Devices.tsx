@@ -1,6 +1,7 @@
 /** Which microphone and which loudspeaker: a small menu, whose lists are read when it is opened and as devices come and go. */
 import { useEffect, useState } from "preact/hooks";
 import { ANY, canChoose, choose, chosen, type Device, type Kind, list } from "../devices";
+import { Icon } from "./Icon";
 
 const LABELS: ReadonlyArray<readonly [Kind, string]> = [
   ["audioinput", "Microphone"],
@@ -61,18 +62,10 @@ function Choice({ kind, label }: { kind: Kind; label: string }) {
 
 function SlidersIcon() {
   return (
-    <svg
-      class="gv-icon"
-      viewBox="0 0 16 16"
-      aria-hidden="true"
-      fill="none"
-      stroke="currentColor"
-      stroke-width="1.5"
-      stroke-linecap="round"
-    >
+    <Icon>
       <path d="M2 5h7M13 5h1M2 11h1M7 11h7" />
       <circle cx="11" cy="5" r="1.75" />
       <circle cx="5" cy="11" r="1.75" />
-    </svg>
+    </Icon>
   );
 }
