@@ -148,20 +148,21 @@ class Talk:
         elif self._session().turn_detection is not None:
             # The service needs silence to find the end of a turn; the log does not.
             self._transmit(event)
-        for response_id in self._playback.finished(self._clock.now()):
-            self._played("stopped", response_id)
+        now = self._clock.now()
+        for response_id in self._playback.finished(now):
+            self._played("stopped", response_id, now)
 
     def hear(self, raw: dict[str, Any]) -> None:
         """Take an event of the service, once, however often it comes."""
         if self._repeats(raw.get("event_id")):
             return
-        event = strip_audio(canonical(raw))
+        event, now = strip_audio(canonical(raw)), self._clock.now()
         match event:
             case {"type": "response.output_audio.delta", "delta_bytes": int(size)}:
-                first = self._playback.add(self._clock.now(), event, size)
+                first = self._playback.add(now, event, size)
                 if first is not None:
-                    self._played("started", first)
-        self._conversation.append(event, "in", self._clock.now())
+                    self._played("started", first, now)
+        self._conversation.append(event, "in", now)
         self._sequencer.observe(event)
         match event:
             case {"type": "response.done", "response": {"id": str(response_id), **response}}:
@@ -205,12 +206,12 @@ class Talk:
                 }
             )
         for response_id in cut.response_ids:
-            self._played("cleared", response_id)
+            self._played("cleared", response_id, self._clock.now())
 
-    def _played(self, what: str, response_id: str) -> None:
+    def _played(self, what: str, response_id: str, t: int) -> None:
         """Write what a service that plays the sound itself, as over WebRTC, would have told us."""
         event = {"type": f"output_audio_buffer.{what}", "response_id": response_id}
-        self._conversation.append(event, "in", self._clock.now())
+        self._conversation.append(event, "in", t)
 
     def _send(self, event: dict[str, Any]) -> None:
         self._transmit(event)

@@ -117,7 +117,7 @@ async def test_a_spoken_file_is_one_turn_and_its_reply_is_waited_for_until_it_ha
         ("assistant", "One two three four", "completed"),
     ]
     times = {e.event["type"]: e.t for e in one.conversation.events}
-    assert 2000 <= times["output_audio_buffer.stopped"] - times["output_audio_buffer.started"] < 2600
+    assert times["output_audio_buffer.stopped"] - times["output_audio_buffer.started"] >= 2000
 
 
 async def test_speaking_in_a_session_that_is_over_fails_at_once(call, service):
