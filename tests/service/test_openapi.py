@@ -40,7 +40,7 @@ async def fuzz(monkeypatch, register, make_provider, running, tmp_path):
                 cwd=tmp_path,
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=300,
             )
         return done.returncode, done.stdout
 
