@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +88,11 @@ class Headless:
     def say(self, text: str, item_id: str) -> None:
         """Put a message of the user into the conversation, under this id, and have it answered."""
         self._talk.say(text, item_id)
+
+    def answer(self, log_id: str, items: Iterable[Mapping[str, Any]]) -> None:
+        """Answer the calls of one response with these items, if they are of this session."""
+        if log_id == self.log_id:
+            self._talk.answer(items)
 
     def interrupt(self) -> None:
         """Stop the reply that is being made or played."""

@@ -13,6 +13,7 @@ from .comm_widget import CommWidget
 from .conversation import Conversation
 from .session import Modality, NoiseReduction
 from .session.azure_voice import AzureVoice
+from .session.functions import Function
 from .session.prompt import Prompt
 from .session.turn_detection import TurnDetection
 from .settings import Settings
@@ -59,6 +60,8 @@ class SessionOptions(CommWidget):
     max_output_tokens = Option[int | None]()
     truncation = Option[Literal["auto", "disabled"] | float | None]()
     prompt = Option[Prompt | None]()
+    tools = Option[tuple[Function, ...]]()
+    tool_choice = Option[str]()
 
     _settings: Settings
     _conversation: Conversation

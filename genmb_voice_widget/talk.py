@@ -9,7 +9,7 @@ truncates what was not heard.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import takewhile
 from typing import Any
 
@@ -87,6 +87,12 @@ class Talk:
         content = [{"type": "input_text", "text": text}]
         item = {"id": item_id, "type": "message", "role": "user", "content": content}
         self._send({"type": "conversation.item.create", "event_id": item_id, "item": item})
+        self._sequencer.request()
+
+    def answer(self, items: Iterable[Mapping[str, Any]]) -> None:
+        """Put what the tools gave back into the conversation, and have it answered, once."""
+        for item in items:
+            self._send({"type": "conversation.item.create", "event_id": item["id"], "item": dict(item)})
         self._sequencer.request()
 
     def interrupt(self) -> None:

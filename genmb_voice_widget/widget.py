@@ -29,11 +29,11 @@ from .loop import submit
 from .protocol import Envelope
 from .run import File, speak_files
 from .session import make_session, nameless
-from .session_options import SessionOptions
 from .settings import Settings
 from .shell import this_shell
 from .starting import Starter
 from .state import Turn
+from .tools.registering import ToolUser
 from .waiting import Asked, in_session, moment, ticked, while_running
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class VoiceAgent(SessionOptions):
+class VoiceAgent(ToolUser):
     """An agent to talk to, in a cell: show it and press Start, or `await agent.start()`; then read `turns`.
 
     Args:
@@ -73,7 +73,7 @@ class VoiceAgent(SessionOptions):
         self._recorded = self._muted = False
         self._conversation = Conversation(lambda log_id: self._link.do(lambda bridge: bridge.resync(log_id)))
         self._conversation.listen(lambda: self._publish(self._conversation.state))
-        calls = Calls(client, settings, self._post, self._conversation.hear)
+        calls = Calls(client, settings, self._post, self._hear)
         bridge = Bridge(self._conversation, calls, self._post, settings)
         self._link = Link(bridge, shell, self._conversation, copy_context())
         self._starter = Starter(self._conversation, self._link, shell.has_pages, client, settings)

@@ -17,6 +17,7 @@ from genmb_voice_widget.spelling import corrected
 
 from .azure_voice import AzureVoice
 from .checks import check, check_flag, check_number, check_one_of, check_text, check_whole
+from .functions import Function, check_tools
 from .ga import to_ga
 from .prompt import Prompt
 from .turn_detection import ServerVad, TurnDetection, turn_detection
@@ -55,6 +56,9 @@ class Session:
         truncation: what becomes of a conversation that is too long: `auto`, `disabled`, or the part of it to
             keep, from 0 to 1.
         prompt: a `Prompt` that is kept with the service.
+        tools: the functions that the model may call, as `agent.tool` describes them.
+        tool_choice: whether it may (`auto`), may not (`none`) or must (`required`), or the name of the one
+            that it must call.
     """
 
     instructions: str = "You are a friendly voice assistant. Answer in one or two short sentences."
@@ -74,6 +78,8 @@ class Session:
     max_output_tokens: int | None = None
     truncation: Literal["auto", "disabled"] | float | None = None
     prompt: Prompt | None = None
+    tools: tuple[Function, ...] = ()
+    tool_choice: str = "auto"
 
     def __post_init__(self) -> None:
         check_text("instructions", self.instructions)
@@ -102,6 +108,8 @@ class Session:
         else:
             check_one_of("truncation", self.truncation, ("auto", "disabled"))
         check("prompt", self.prompt is None or isinstance(self.prompt, Prompt), "a Prompt, or None")
+        check_tools(self.tools, self.tool_choice)
+        object.__setattr__(self, "tools", tuple(self.tools))
 
     def to_wire(self, dialect: Dialect = "ga") -> dict[str, Any]:
         """Render the session object of a dialect.

@@ -19,6 +19,8 @@ _NOTHING: Mapping[str, Any] = {
     "truncation": "auto",
     "speed": 1.0,
     "temperature": 0.8,
+    "tools": [],
+    "tool_choice": "auto",
 }
 """The services' own defaults, where null is none."""
 _PARTS = frozenset({"audio", "input", "output"})

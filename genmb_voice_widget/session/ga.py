@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .azure_voice import AzureVoice
+from .functions import tools_to_wire
 from .offers import Offer
 from .turn_detection import SemanticVad, ServerVad
 
@@ -38,6 +39,7 @@ def to_ga(session: Session) -> dict[str, Any]:
         "max_output_tokens": session.max_output_tokens,
         "truncation": _truncation(session.truncation),
         "prompt": None if session.prompt is None else session.prompt.to_wire(),
+        **tools_to_wire(session.tools, session.tool_choice),
     }
     return {name: value for name, value in wire.items() if value is not None} | {
         "audio": {"input": _input(session), "output": _output(session)}

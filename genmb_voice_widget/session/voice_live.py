@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .azure_voice import AzureVoice
+from .functions import tools_to_wire
 from .offers import Offer
 from .turn_detection import AzureSemanticVad, ServerVad
 
@@ -48,6 +49,7 @@ def to_voice_live(session: Session) -> dict[str, Any]:
         "input_audio_echo_cancellation": {"type": "server_echo_cancellation"}
         if session.echo_cancellation
         else None,
+        **tools_to_wire(session.tools, session.tool_choice),
     }
     return {name: value for name, value in wire.items() if value is not None} | {
         "input_audio_format": "pcm16",

@@ -8,9 +8,12 @@ from openai.types.realtime import RealtimeSessionCreateRequest
 from genmb_voice_widget.errors import VoiceError
 from genmb_voice_widget.session import OPTIONS, Session, make_session
 from genmb_voice_widget.session.azure_voice import AzureVoice
+from genmb_voice_widget.session.functions import Function
 from genmb_voice_widget.session.prompt import Prompt
 from genmb_voice_widget.session.turn_detection import AzureSemanticVad, SemanticVad, ServerVad
 
+LOOK_UP = Function("look-up", "Look it up.", {"type": "object", "properties": {"what": {"type": "string"}}})
+NOW = Function("now", "", {"type": "object", "properties": {}})
 IN_BOTH = [
     {},
     {"instructions": "Be kind.", "voice": "alloy", "model": "gpt-realtime", "language": "de"},
@@ -23,6 +26,10 @@ IN_BOTH = [
     {"noise_reduction": "far_field"},
     {"modality": "text"},
     {"max_output_tokens": 300},
+    {"tools": [LOOK_UP, NOW]},
+    {"tools": (NOW,), "tool_choice": "none"},
+    {"tools": (NOW,), "tool_choice": "required"},
+    {"tools": (LOOK_UP, NOW), "tool_choice": "now"},
 ]
 IN_GA = [
     {"turn_detection": "semantic_vad"},
@@ -200,6 +207,14 @@ def test_an_unknown_option_is_refused_with_the_list_of_those_there_are():
         {"truncation": "none"},
         {"truncation": 1.5},
         {"prompt": "pmpt_1"},
+        {"tools": "now"},
+        {"tools": None},
+        {"tools": [print]},
+        {"tools": [{"type": "function", "name": "now"}]},
+        {"tools": [NOW, NOW]},
+        {"tool_choice": "now"},
+        {"tool_choice": None},
+        {"tool_choice": "sometimes", "tools": [NOW]},
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused_by_its_name(options):
@@ -222,6 +237,13 @@ def test_a_value_of_the_wrong_kind_is_refused_by_its_name(options):
         (lambda: AzureVoice("x", rate=3), "voice.rate"),
         (lambda: AzureVoice("x", endpoint_id="e", model="m"), "A voice has"),
         (lambda: Prompt(""), "prompt.id"),
+        (lambda: Function("", "", {"type": "object"}), "A tool's name"),
+        (lambda: Function("my tool", "", {"type": "object"}), "A tool's name"),
+        (lambda: Function("n" * 65, "", {"type": "object"}), "A tool's name"),
+        (lambda: Function("now", None, {"type": "object"}), "The description of now"),
+        (lambda: Function("now", "", {}), "The parameters of now"),
+        (lambda: Function("now", "", [{"type": "object"}]), "The parameters of now"),
+        (lambda: Function("now", "", {"type": "object", "default": print}), "The parameters of now"),
         (lambda: Prompt("x", variables=["y"]), "prompt.variables"),
     ],
 )

@@ -117,6 +117,7 @@ def moved(provider, before, after):
     """All changes from one session to another, in one update."""
     settings = Settings(provider, before)
     settings.begin()
+    settings.change("tool_choice", "auto", running=True)  # a tool that must be called cannot be taken away
     for name in vars(after):
         settings.change(name, getattr(after, name), running=True)
     return settings.update()

@@ -1,0 +1,73 @@
+"""One call of a tool, from the model's arguments to what the model is told: something, whatever happens.
+
+Lives in the package's event loop. What is not a coroutine runs in a thread of its own, which nothing can end:
+one that takes too long goes on, unheard. It must not know sessions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from contextvars import copy_context
+from inspect import isawaitable, iscoroutinefunction
+from typing import Any
+
+from .outputs import failed, raised, said
+from .tool import Tool, complaint
+
+log = logging.getLogger(__name__)
+
+
+async def output_of(tool: Tool, arguments: str) -> str:
+    """Call a tool with the arguments that the model sent, a JSON text, and say what came of it."""
+    call = asyncio.get_running_loop().create_task(_called(tool, arguments), context=tool.context.copy())
+    try:
+        await asyncio.wait({call}, timeout=tool.timeout)
+    finally:
+        call.cancel()
+    if not call.done():
+        return failed(f"It took longer than {tool.timeout:g} s.")
+    return failed("It was cancelled.") if call.cancelled() else call.result()
+
+
+async def _called(tool: Tool, arguments: str) -> str:
+    try:
+        call = tool.bound(arguments)
+    except ValueError as error:
+        return failed(f"These arguments are not valid: {complaint(error)}")
+    try:
+        is_async = iscoroutinefunction(tool.function)
+        result = call() if is_async else await _in_thread(call)
+        while isawaitable(result):
+            result = await result
+        return str(await _in_thread(lambda: said(result)))
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # SystemExit too would end the package's loop
+        log.warning("The tool %s failed.", tool.described.name, exc_info=error)
+        return failed(raised(error))
+
+
+async def _in_thread(work: Callable[[], Any]) -> Any:
+    """Do work in a daemon thread, in our context: a pool's threads would keep the interpreter alive."""
+    loop, context = asyncio.get_running_loop(), copy_context()
+    done: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if not done.done():
+            done.set_result((result, error))
+
+    def run() -> None:
+        try:
+            result, error = context.run(work), None
+        except BaseException as raised:
+            result, error = None, raised
+        loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=run, name="genmb-voice-tool", daemon=True).start()
+    result, error = await done
+    if error is not None:
+        raise error
+    return result
