@@ -102,10 +102,10 @@ class Bridge:
         """Have a message of the user put into the conversation, under this id, and answered."""
         self._tell_leader("say", text=text, item_id=item_id)
 
-    def answer(self, log_id: str, items: list[Message]) -> None:
-        """Have the calls of one response answered with these items, if they are of this session."""
+    def answer(self, log_id: str, items: list[Message], response: Message) -> None:
+        """Have the calls of one response answered, as by `Talk.answer`, if they are of this session."""
         if log_id == self._conversation.log_id:
-            self._tell_leader("answer", log=log_id, items=items)
+            self._tell_leader("answer", log=log_id, items=items, response=response)
 
     def interrupt(self) -> None:
         """Have the reply stopped."""

@@ -89,10 +89,10 @@ class Headless:
         """Put a message of the user into the conversation, under this id, and have it answered."""
         self._talk.say(text, item_id)
 
-    def answer(self, log_id: str, items: Iterable[Mapping[str, Any]]) -> None:
-        """Answer the calls of one response with these items, if they are of this session."""
+    def answer(self, log_id: str, items: Iterable[Mapping[str, Any]], response: Mapping[str, Any]) -> None:
+        """Answer the calls of one response, as `Talk.answer`, if they are of this session."""
         if log_id == self.log_id:
-            self._talk.answer(items)
+            self._talk.answer(items, response)
 
     def interrupt(self) -> None:
         """Stop the reply that is being made or played."""

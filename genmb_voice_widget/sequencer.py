@@ -28,18 +28,19 @@ class Sequencer:
     def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
         self._send = send
         self._phase: Phase = "free"
-        self._wanted = False
+        self._wanted: dict[str, Any] | None = None
+        self._asked: dict[str, Any] = {}
         self._cancelled = False
         self._number = 0
 
     @property
     def busy(self) -> bool:
         """Whether a response is wanted, on its way, or running."""
-        return self._wanted or self._phase != "free"
+        return self._wanted is not None or self._phase != "free"
 
-    def request(self) -> None:
-        """Have the model answer what is in the conversation now."""
-        self._wanted = True
+    def request(self, response: Mapping[str, Any] | None = None) -> None:
+        """Have the model answer what is there now; `response`: in what not as the session says."""
+        self._wanted = {**(self._wanted or {}), **(response or {})}
         self._proceed()
 
     def cancel(self) -> None:
@@ -77,7 +78,8 @@ class Sequencer:
 
     def _refused(self, busy: bool) -> None:
         if busy and self._phase != "free" and not self._cancelled:
-            self._wanted = True  # the response that won the race may have been heard of before the refusal
+            # The response that won the race may have been heard of before the refusal.
+            self._wanted = {**self._asked, **(self._wanted or {})}
         if self._phase != "asked":
             return
         if busy:
@@ -89,9 +91,10 @@ class Sequencer:
             self._proceed()
 
     def _proceed(self) -> None:
-        if not self._wanted or self._phase != "free":
+        if self._wanted is None or self._phase != "free":
             return
-        self._wanted = False
+        self._asked, self._wanted = self._wanted, None
         self._phase = "asked"
         self._number += 1
-        self._send({"type": "response.create", "event_id": self._event_id})
+        response = {"response": self._asked} if self._asked else {}
+        self._send({"type": "response.create", "event_id": self._event_id, **response})

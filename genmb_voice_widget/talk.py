@@ -89,11 +89,16 @@ class Talk:
         self._send({"type": "conversation.item.create", "event_id": item_id, "item": item})
         self._sequencer.request()
 
-    def answer(self, items: Iterable[Mapping[str, Any]]) -> None:
-        """Put what the tools gave back into the conversation, and have it answered, once."""
+    def answer(self, items: Iterable[Mapping[str, Any]], response: Mapping[str, Any]) -> None:
+        """Put what tools gave back into the conversation, and have it answered, once.
+
+        Args:
+            items: the outputs of one response's tools.
+            response: in what the answer differs from what the session says.
+        """
         for item in items:
             self._send({"type": "conversation.item.create", "event_id": item["id"], "item": dict(item)})
-        self._sequencer.request()
+        self._sequencer.request(response)
 
     def interrupt(self) -> None:
         """Stop the reply that is being made or played."""

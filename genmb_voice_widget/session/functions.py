@@ -72,6 +72,11 @@ def tools_to_wire(tools: Iterable[Function], choice: str) -> dict[str, Any]:
     return {"tools": described, "tool_choice": chosen}
 
 
+def after_tools(choice: str) -> dict[str, Any]:
+    """Give the members of the `response` that answers tools: one that must call would never come to words."""
+    return {} if choice in ("auto", "none") else {"tool_choice": "auto"}
+
+
 def _is_json(value: object) -> bool:
     try:
         json.dumps(value, allow_nan=False)

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from genmb_voice_widget.conversation import Conversation
@@ -19,6 +20,7 @@ from genmb_voice_widget.fold.replies import OUTCOMES
 from genmb_voice_widget.loop import submit
 from genmb_voice_widget.protocol import Event
 from genmb_voice_widget.reading import elements, name, record, text
+from genmb_voice_widget.state import State
 
 from .outputs import failed
 from .running import output_of
@@ -62,9 +64,11 @@ class ToolCalls:
 
     def hear(self, log_id: str, event: Event) -> None:
         """Take an event of the service, told by whom ever, as often as it is; on any thread."""
-        if not self._runs(log_id) or self._recorded():
-            return
-        calls = [call for call in calls_of(event) if call.call_id not in self._taken]
+        if self._runs(log_id) and not self._recorded():
+            self._begin(log_id, calls_of(event))
+
+    def _begin(self, log_id: str, asked: list[Call]) -> None:
+        calls = [call for call in asked if call.call_id not in self._taken]
         if calls:
             self._taken.update(call.call_id for call in calls)
             running = submit(self._make(log_id, calls))
@@ -81,6 +85,8 @@ class ToolCalls:
         for envelope in self._conversation.after(seq):
             if envelope.dir == "in":
                 self.hear(log_id, envelope.event)
+            elif envelope.event["type"] == "genmb.snapshot" and self._runs(log_id) and not self._recorded():
+                self._begin(log_id, unanswered(self._conversation.state))  # what asked for them was lost
 
     async def _make(self, log_id: str, calls: list[Call]) -> None:
         outputs = await asyncio.gather(*map(self._output, calls))
@@ -110,6 +116,18 @@ def calls_of(event: Event) -> list[Call]:
         if item.get("type") == "function_call" and call_id is not None and function is not None:
             calls.setdefault(call_id, Call(call_id, function, text(item.get("arguments")) or ""))
     return list(calls.values())
+
+
+def unanswered(state: State) -> list[Call]:
+    """Give the calls that a conversation waits for, where what told to make them is not known."""
+    calls: list[Call] = []
+    for turn in takewhile(lambda turn: turn.role in ("tool", "user"), reversed(state.turns)):
+        if turn.call is None or turn.call.output is not None or turn.response_id in state.responses:
+            continue
+        call_id, function = turn.call.call_id, turn.call.name
+        if call_id and function and turn.status == "completed":
+            calls.insert(0, Call(call_id, function, turn.call.arguments))
+    return calls if state.awaiting else []
 
 
 def _item(call: Call, output: str) -> dict[str, Any]:

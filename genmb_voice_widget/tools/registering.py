@@ -11,6 +11,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from genmb_voice_widget.protocol import Event
+from genmb_voice_widget.session.functions import after_tools
 from genmb_voice_widget.session_options import SessionOptions
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ class ToolUser(SessionOptions):
         return self._tool_calls
 
     def _answer(self, log_id: str, items: Items) -> None:
-        self._link.tell(lambda end: end.answer(log_id, items))
+        response = after_tools(self.tool_choice)
+        self._link.tell(lambda end: end.answer(log_id, items, response))
 
     def _hear(self, log_id: str, event: Event) -> None:
         """Take what a sideband tells of a session."""

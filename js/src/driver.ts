@@ -4,6 +4,7 @@
  */
 import type { Side } from "./call";
 import type { Failure } from "./failure";
+import type { Item } from "./items";
 import type { Log } from "./log";
 import type { ByButton } from "./push_to_talk";
 import type { State } from "./state";
@@ -38,6 +39,11 @@ export interface Session {
    * is not sent interrupts nobody.
    */
   say(text: string, itemId?: string): Failure | null;
+  /**
+   * Answer the calls of one response with these items and have that answered, if the running log is this one;
+   * `response`: in what the answer differs from what the session says.
+   */
+  answer(log: string, items: readonly Item[], response: Item): void;
   /** Take events of the service that came to somebody else who observes the call of this log. */
   overhear(log: string, events: readonly unknown[]): void;
   /** Silence the agent and drop the rest of what it was going to say. */

@@ -21,9 +21,12 @@ type Turn =
       readonly cancelled: boolean;
     };
 
+/** Members of the `response` of a `response.create`. */
+type Wish = Readonly<Record<string, unknown>>;
+
 export interface Sequencer {
-  /** The model shall answer what is in the conversation now. */
-  request(): void;
+  /** The model shall answer what is in the conversation now; `response`: not as the session says, in this. */
+  request(response?: Wish): void;
   /** Stop the running response, or the one on its way as soon as it runs. */
   cancel(): void;
   /** Show every event of the service, with its canonical name. */
@@ -32,14 +35,17 @@ export interface Sequencer {
 
 export function createSequencer(send: (event: WireEvent) => void, newId: () => string): Sequencer {
   let turn: Turn = { phase: "free" };
-  let wanted = false;
+  let wanted: Wish | null = null;
+  let asked: Wish = {};
 
   const proceed = () => {
     if (!wanted || turn.phase !== "free") return;
-    wanted = false;
+    asked = wanted;
+    wanted = null;
     const eventId = newId();
     turn = { phase: "asked", eventId, cancelled: false };
-    send({ type: "response.create", event_id: eventId });
+    const response = Object.keys(asked).length > 0 ? { response: asked } : {};
+    send({ type: "response.create", event_id: eventId, ...response });
   };
   const stop = (id: string | null) => {
     send(id ? { type: "response.cancel", response_id: id } : { type: "response.cancel" });
@@ -60,7 +66,7 @@ export function createSequencer(send: (event: WireEvent) => void, newId: () => s
     const busy = code === BUSY;
     if (eventId === null ? !busy && isBenign(code) : eventId !== turn.eventId) return;
     // The response that won the race may have been heard of, and cancelled, before the refusal.
-    if (busy && !turn.cancelled) wanted = true;
+    if (busy && !turn.cancelled) wanted = { ...asked, ...wanted };
     if (turn.phase === "running") return;
     if (busy && turn.cancelled) stop(null);
     turn = busy ? { ...turn, phase: "running", id: null } : { phase: "free" };
@@ -68,8 +74,8 @@ export function createSequencer(send: (event: WireEvent) => void, newId: () => s
   };
 
   return {
-    request: () => {
-      wanted = true;
+    request: (response = {}) => {
+      wanted = { ...wanted, ...response };
       proceed();
     },
     cancel: () => {

@@ -7,9 +7,10 @@ import type { Backend } from "./backend";
 import { type Call, openCall } from "./call";
 import type { Session } from "./driver";
 import { asFailure, Failure } from "./failure";
+import { createItems } from "./items";
 import { createListeners } from "./listeners";
 import { type Log, note, noteFailure, openLog } from "./log";
-import { newItemId, uuid } from "./preflight";
+import { uuid } from "./preflight";
 import { type CallForm, type Envelope, GA_CALLS, type WireEvent } from "./protocol";
 import { createPushToTalk } from "./push_to_talk";
 import { createReopening, isAged, type Reopening } from "./reopening";
@@ -175,6 +176,7 @@ export function createSession({ backend, connect, form, onEnvelope }: SessionOpt
       onStanding: (events) => {
         if (attempt) confirm(attempt);
         events.forEach(send);
+        items.flush();
       },
       onLost: ({ detail }) => failed(new Failure("connection_lost", detail)),
     });
@@ -190,6 +192,7 @@ export function createSession({ backend, connect, form, onEnvelope }: SessionOpt
   };
 
   const respond = () => attempt?.sequencer.request();
+  const items = createItems({ running: () => attempt, send, interrupt });
   const applyMute = () => {
     attempt?.call.mute(muted || !button.open());
     changed();
@@ -209,20 +212,8 @@ export function createSession({ backend, connect, form, onEnvelope }: SessionOpt
     subscribe,
     start: (id = uuid()) => (attempt ?? open(id)).started,
     stop: (code) => finish("ended", code ?? "stopped", code ? new Failure(code) : undefined),
-    say: (text, itemId = newItemId()) => {
-      if (!attempt) return new Failure("not_live");
-      const item = { id: itemId, type: "message", role: "user", content: [{ type: "input_text", text }] };
-      const event = { type: "conversation.item.create", event_id: itemId, item };
-      const found = attempt.reopening.holding() ? null : attempt.call.objection(event);
-      if (found) {
-        noteFailure(attempt.log, found, { item_id: itemId });
-        return found;
-      }
-      interrupt();
-      send(event);
-      attempt.sequencer.request();
-      return null;
-    },
+    say: items.say,
+    answer: items.answer,
     overhear: (id, events) => {
       for (const event of events) if (attempt?.log.id === id) hear({ type: "event", event });
     },

@@ -10,7 +10,7 @@ import type { Session } from "./driver";
 import { type Command, type Kernel, type Link, type Model, openKernel, type Settings } from "./kernel";
 import { inspect } from "./preflight";
 import { callForm, problem } from "./protocol";
-import { isRecord } from "./reading";
+import { elements, isRecord, record } from "./reading";
 import { createSession } from "./session";
 import { State } from "./state";
 import { mount } from "./ui/mount";
@@ -116,6 +116,12 @@ function obey(session: Session, command: Command): void {
   if (command.do === "stop") session.stop();
   if (command.do === "interrupt") session.interrupt();
   if (command.do === "respond") session.respond();
+  if (command.do === "answer")
+    session.answer(
+      text(command.log) ?? "",
+      elements(command.items).filter(isRecord),
+      record(command.response),
+    );
   if (command.do === "update" && isRecord(command.session)) session.update(command.session);
   if (command.do === "mute") session.mute(command.muted === true);
   if (command.do === "say") session.say(text(command.text) ?? "", text(command.item_id) ?? undefined);

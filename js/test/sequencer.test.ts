@@ -206,3 +206,20 @@ it.each([null, undefined, 3, "x", [], {}, { type: "response.done" }, { type: "er
     expect(() => sequencer.observe(event)).not.toThrow();
   },
 );
+
+it("asks once for all wishes, with what any of them differs in, and again with the same when it lost the race", () => {
+  created("r1");
+  sequencer.request({ tool_choice: "auto" });
+  sequencer.request();
+  done("r1");
+  refuse("e1", "conversation_already_has_active_response");
+  done("r-other");
+  created("r2");
+  sequencer.request();
+  done("r2");
+  expect(sent).toEqual([
+    { type: "response.create", event_id: "e1", response: { tool_choice: "auto" } },
+    { type: "response.create", event_id: "e2", response: { tool_choice: "auto" } },
+    { type: "response.create", event_id: "e3" },
+  ]);
+});

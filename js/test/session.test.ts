@@ -704,3 +704,42 @@ it("has the backend carry its events where the service does not read the channel
   await settle();
   expect(errors()).toEqual(["not_live"]);
 });
+
+const output = (call: string) => ({
+  id: `item_${call}`,
+  type: "function_call_output",
+  call_id: call,
+  output: "{}",
+});
+
+it("answers the calls of one response with an item each and asks for one response, once the running one is over", async () => {
+  await live();
+  channel().receive({ type: "response.created", response: response("r1") });
+  session.answer(session.log()?.id ?? "", [output("c1"), output("c2")], {});
+  const items = ["c1", "c2"].map((call) => ({
+    type: "conversation.item.create",
+    event_id: `item_${call}`,
+    item: output(call),
+  }));
+  expect(channel().sent).toEqual(items);
+  channel().receive({ type: "response.done", response: response("r1") });
+  expect(channel().sent.slice(2)).toEqual([{ type: "response.create", event_id: expect.any(String) }]);
+  expect(envelopes.filter(({ dir }) => dir === "out").map(({ event }) => event)).toEqual(channel().sent);
+});
+
+it("lets the answer to tools differ from what the session says", async () => {
+  await live();
+  session.answer(session.log()?.id ?? "", [output("c1")], { tool_choice: "auto" });
+  expect(channel().sent[1]).toMatchObject({ type: "response.create", response: { tool_choice: "auto" } });
+});
+
+it("does not answer a tool of a session that is over in the next one", async () => {
+  await live();
+  const before = session.log()?.id ?? "";
+  session.stop();
+  session.answer(before, [output("c1")], {});
+  await live();
+  session.answer(before, [output("c1")], {});
+  session.interrupt();
+  expect(channel().sent).toEqual([]);
+});

@@ -326,3 +326,30 @@ it.each(["says so", "does not say so"])(
     expect(backend.ended).toHaveBeenCalledExactlyOnceWith(ticket, "session_expired");
   },
 );
+
+it("answers a tool that ran while the call was lost in the next one, which has been told of its call", async () => {
+  await live();
+  const call = { id: "f1", type: "function_call", status: "completed", call_id: "c1", name: "look" };
+  const response = { id: "r1", conversation_id: "c" };
+  peer().channel.receive({ type: "response.created", response });
+  peer().channel.receive({
+    type: "response.output_item.done",
+    response_id: "r1",
+    item: { ...call, arguments: "{}" },
+  });
+  peer().channel.receive({ type: "response.done", response: { ...response, status: "completed" } });
+  await lose({ andConnect: false });
+  const item = { id: "item_1", type: "function_call_output", call_id: "c1", output: "{}" };
+  session.answer(session.log()?.id ?? "", [item], {});
+  expect(peer().channel.sent).toEqual([]);
+  peer().connect();
+  await settle();
+  const sent = peer().channel.sent as { type: string; item?: object }[];
+  expect(sent.map(({ type }) => type)).toEqual([
+    "conversation.item.create",
+    "conversation.item.create",
+    "response.create",
+  ]);
+  expect(sent[0]?.item).toMatchObject({ type: "function_call", call_id: "c1", name: "look" });
+  expect(sent[1]?.item).toEqual(item);
+});

@@ -631,6 +631,20 @@ it("lets go of the button when its last view goes", async () => {
   expect(microphoneOpen()).toBe(false);
 });
 
+it("answers a tool's call for the notebook, in the session that it was made in", async () => {
+  model.tell({ op: "command", do: "start", log: "start-1" });
+  await pass(0);
+  model.reply("open", { result: ticket });
+  await pass(0);
+  FakePeerConnection.last.connect();
+  await pass(0);
+  const item = { id: "item_1", type: "function_call_output", call_id: "c1", output: "{}" };
+  model.tell({ op: "command", do: "answer", log: "another", items: [item], response: {} });
+  model.tell({ op: "command", do: "answer", log: "start-1", items: [item, null], response: {} });
+  const types = ["conversation.item.create", "response.create"];
+  expect(FakePeerConnection.last.channel.types()).toEqual(types);
+});
+
 it("has an answer made when the notebook asks for it", async () => {
   await live();
   model.tell({ op: "command", do: "respond" });

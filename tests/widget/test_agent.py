@@ -1,71 +1,21 @@
 """The agent as a notebook uses it, with a page that is a list of messages."""
 
 import asyncio
-import json
 import threading
 
 import ipywidgets
 import pytest
 import traitlets
+from harness.tab import Tab, settled
 
 from genmb_voice_widget import recording, widget
 from genmb_voice_widget.conversation import Conversation
 from genmb_voice_widget.errors import NoFrontEnd, VoiceError, WaitTimeout
-from genmb_voice_widget.loop import submit
 from genmb_voice_widget.pages import Pages
 from genmb_voice_widget.shell import Shell
 from genmb_voice_widget.widget import VoiceAgent
 
 TRAITS = ("status", "activity", "turns", "errors", "usage")
-
-
-class Tab:
-    """A page that shows one agent, on a thread of its own, as a subshell would."""
-
-    def __init__(self, agent):
-        self.agent = agent
-        self.sent = []
-        self.seq = 0
-        agent.send = self._take
-        self._arrived = threading.Condition()
-
-    def _take(self, message):
-        with self._arrived:
-            self.sent.append(json.loads(json.dumps(message)))
-            self._arrived.notify_all()
-
-    def send(self, op, **members):
-        message = {"op": op, "client": "tab", **members}
-        thread = threading.Thread(target=self.agent._handle_custom_msg, args=(message, []))
-        thread.start()
-        thread.join(5)
-
-    def tell(self, *events):
-        envelopes = []
-        for way, event in events:
-            self.seq += 1
-            envelopes.append({"seq": self.seq, "t": self.seq, "dir": way, "event": event})
-        self.send("events", log="log", events=envelopes)
-
-    def become(self, *statuses, **members):
-        self.tell(*(("own", {"type": "genmb.status", "status": status, **members}) for status in statuses))
-
-    def arrived(self, op):
-        """Wait for a message of the kernel."""
-        with self._arrived:
-            assert self._arrived.wait_for(lambda: any(m["op"] == op for m in self.sent), 5), self.sent
-
-    def command(self, do):
-        """Wait for a command of the kernel."""
-        with self._arrived:
-            found = lambda: [m for m in self.sent if m["op"] == "command" and m["do"] == do]  # noqa: E731
-            assert self._arrived.wait_for(found, 5), self.sent
-            return found()[-1]
-
-
-async def settled():
-    """Wait until the package's thread has done what it was given so far."""
-    await asyncio.wrap_future(submit(asyncio.sleep(0)))
 
 
 @pytest.fixture

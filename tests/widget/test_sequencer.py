@@ -150,3 +150,17 @@ def test_a_cancel_is_of_one_response_only(sequencer, sent):
     sequencer.cancel()
     sequencer.observe(CREATED)
     assert kinds(sent) == ["response.create"] * 2
+
+
+def test_wishes_share_a_request_with_what_any_of_them_differs_in_and_so_does_its_repetition(sequencer, sent):
+    sequencer.observe(CREATED)
+    sequencer.request({"tool_choice": "auto"})
+    sequencer.request()
+    sequencer.observe(DONE)
+    sequencer.observe(refusal(sent[0]["event_id"], "conversation_already_has_active_response"))
+    sequencer.observe(DONE)
+    sequencer.observe(CREATED)
+    sequencer.request()
+    sequencer.observe(DONE)
+    auto = {"tool_choice": "auto"}
+    assert [event.get("response") for event in sent] == [auto, auto, None]

@@ -6,6 +6,7 @@ import json
 import threading
 
 import pytest
+from harness.tool_calls import called
 
 from genmb_voice_widget import widget
 from genmb_voice_widget.errors import VoiceError
@@ -13,28 +14,6 @@ from genmb_voice_widget.loop import submit
 from genmb_voice_widget.widget import VoiceAgent
 
 WHERE = contextvars.ContextVar("WHERE", default="nowhere")
-
-
-def called(response, *calls, status="completed", **members):
-    """What a service sends for a response that calls functions: `(call_id, name, arguments)` each."""
-    items = [
-        {
-            "id": f"f_{call_id}",
-            "type": "function_call",
-            "status": "completed",
-            "call_id": call_id,
-            "name": name,
-        }
-        | {"arguments": arguments if isinstance(arguments, str) else json.dumps(arguments)}
-        for call_id, name, arguments in calls
-    ]
-    body = {"id": response, "conversation_id": "c1", **members}
-    return [
-        {"type": "response.created", "response": {**body, "status": "in_progress"}},
-        *({"type": "conversation.item.added", "item": {**item, "arguments": ""}} for item in items),
-        *({"type": "response.output_item.done", "response_id": response, "item": item} for item in items),
-        {"type": "response.done", "response": {**body, "status": status, "output": items}},
-    ]
 
 
 @pytest.fixture
