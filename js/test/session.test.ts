@@ -129,6 +129,17 @@ it("goes on when the word that the call stands gets lost, and says so", async ()
   expect(errors()).toEqual(["endpoint_unreachable"]);
 });
 
+it("says nothing of a word that came too late because the call was stopped", async () => {
+  const told = deferred<void>();
+  backend.connected.mockReturnValue(told.promise);
+  await live();
+  session.stop();
+  told.reject(new Failure("session_over"));
+  await settle();
+  expect(state().status).toBe("ended");
+  expect(errors()).toEqual([]);
+});
+
 it("tells the endpoint once that the call is over, with the reason", async () => {
   await live();
   session.stop();
