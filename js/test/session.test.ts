@@ -512,6 +512,17 @@ it("asks for a click when the browser holds the sound back, and stops asking whe
   expect(session.view().soundBlocked).toBe(false);
 });
 
+it("plays at any click what the browser held back: a plain page has no button for it", async () => {
+  const play = vi.spyOn(HTMLMediaElement.prototype, "play");
+  play.mockRejectedValueOnce(new DOMException("click first", "NotAllowedError"));
+  await live();
+  FakePeerConnection.last.ontrack?.({ track: {} as never, streams: [{} as never] });
+  await settle();
+  window.dispatchEvent(new Event("click"));
+  await settle();
+  expect(session.view().soundBlocked).toBe(false);
+});
+
 it("survives a listener that throws", async () => {
   session.subscribe(() => {
     throw new Error("mine");
