@@ -63,7 +63,10 @@ export function openSpeaker(signal: AbortSignal, onBlocked: (blocked: boolean) =
       () => signal.aborted || onBlocked(false),
       (error: unknown) => {
         // AbortError only says that a newer stream took the place of this one.
-        if (!signal.aborted && nameOf(error) === "NotAllowedError") onBlocked(true);
+        if (signal.aborted || nameOf(error) !== "NotAllowedError") return;
+        onBlocked(true);
+        // Whatever the user clicks will do: a plain page may have no button for it.
+        window.addEventListener("click", () => void start(), { once: true, signal });
       },
     );
   const stop = () => {

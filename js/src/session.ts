@@ -128,8 +128,10 @@ export function createSession({ backend, connect, form, onEnvelope }: SessionOpt
   const confirm = ({ log: its, ticket }: Attempt) => {
     if (!ticket) return;
     if (ticket.update) update(ticket.update);
-    // What the session is charged for, once.
-    backend.connected(ticket).catch((thrown: unknown) => noteFailure(its, asFailure(thrown)));
+    // What the session is charged for, once; whoever has hung up meanwhile need not hear what became of it.
+    backend.connected(ticket).catch((thrown: unknown) => {
+      if (attempt?.log === its) noteFailure(its, asFailure(thrown));
+    });
   };
   const open = (id: string): Attempt => {
     const abort = new AbortController();

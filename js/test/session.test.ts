@@ -129,6 +129,17 @@ it("goes on when the word that the call stands gets lost, and says so", async ()
   expect(errors()).toEqual(["endpoint_unreachable"]);
 });
 
+it("says nothing of a word that came too late because the call was stopped", async () => {
+  const told = deferred<void>();
+  backend.connected.mockReturnValue(told.promise);
+  await live();
+  session.stop();
+  told.reject(new Failure("session_over"));
+  await settle();
+  expect(state().status).toBe("ended");
+  expect(errors()).toEqual([]);
+});
+
 it("tells the endpoint once that the call is over, with the reason", async () => {
   await live();
   session.stop();
@@ -497,6 +508,17 @@ it("asks for a click when the browser holds the sound back, and stops asking whe
   expect(session.view().soundBlocked).toBe(true);
   expect(errors()).toEqual(["autoplay_blocked"]);
   session.enableSound();
+  await settle();
+  expect(session.view().soundBlocked).toBe(false);
+});
+
+it("plays at any click what the browser held back: a plain page has no button for it", async () => {
+  const play = vi.spyOn(HTMLMediaElement.prototype, "play");
+  play.mockRejectedValueOnce(new DOMException("click first", "NotAllowedError"));
+  await live();
+  FakePeerConnection.last.ontrack?.({ track: {} as never, streams: [{} as never] });
+  await settle();
+  window.dispatchEvent(new Event("click"));
   await settle();
   expect(session.view().soundBlocked).toBe(false);
 });
