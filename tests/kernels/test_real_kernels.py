@@ -20,7 +20,7 @@ async def test_a_cell_that_waits_for_live_hears_the_page_while_it_waits(kernel, 
     cell = kernel.begin("await agent.until('live', timeout=10); print(agent.status, agent.activity)")
     await cell.begun.wait()
     page.become("connecting", "live")
-    await asyncio.wait_for(cell.done.wait(), 5)
+    await asyncio.wait_for(cell.done.wait(), 20)
     assert (cell.error, cell.printed.strip()) == (None, "live listening")
 
 
@@ -30,7 +30,7 @@ async def test_start_in_the_cell_that_makes_the_agent_waits_for_its_page(kernel)
     await page.greet()
     assert (await page.hear("command"))["do"] == "start"
     page.become("connecting", "live")
-    await asyncio.wait_for(cell.done.wait(), 5)
+    await asyncio.wait_for(cell.done.wait(), 20)
     assert (cell.error, cell.printed.strip()) == (None, "VoiceAgent(local · live · 0 turns)")
 
 
@@ -45,7 +45,7 @@ async def test_ask_returns_the_reply(kernel, page):
     item["content"] = [{"type": "input_text", "text": say["text"]}]
     page.tell(("in", {"type": "conversation.item.added", "item": item}))
     page.reply("A voice agent.")
-    await asyncio.wait_for(cell.done.wait(), 5)
+    await asyncio.wait_for(cell.done.wait(), 20)
     assert (cell.error, cell.printed.strip()) == (None, "assistant A voice agent.")
 
 

@@ -131,7 +131,7 @@ async def test_an_offer_on_a_control_socket_may_never_be_answered(start_peer):
 
 async def still(client):
     """Wait until no more sound comes."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while True:
             before = len(client.heard)
             await asyncio.sleep(0.2)
@@ -157,7 +157,7 @@ async def test_the_data_channel_closes_and_the_sound_goes_on(start_peer):
     peer = await start_peer()
     client = await peer.rtc("/v1/realtime/calls?fault=drop_channel=200ms")
     await client.events.wait("session.created")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while client.channel.readyState != "closed":
             await asyncio.sleep(0.02)
     await client.hear(400)
@@ -168,7 +168,7 @@ async def test_the_data_channel_closes_and_the_sound_goes_on(start_peer):
 async def test_a_session_may_end_without_a_word(start_peer):
     peer = await start_peer(faults="hangup=200ms")
     socket, call = await peer.ws(), await peer.rtc()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await socket.socket.wait_closed()
         while call.channel.readyState != "closed":
             await asyncio.sleep(0.02)
@@ -183,14 +183,14 @@ async def test_a_cap_is_the_end_of_a_session_with_its_reason(start_peer, path):
     await client.events.wait("session.created")
     ahead[0] = 101
     assert (await client.events.wait("error"))["error"]["code"] == "session_expired"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await client.socket.wait_closed()
 
 
 async def test_a_cap_closes_the_channel_of_a_call(start_peer):
     client = await (await start_peer(faults="cap=300ms")).rtc()
     assert (await client.events.wait("error"))["error"]["code"] == "session_expired"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while client.channel.readyState != "closed":
             await asyncio.sleep(0.02)
 
@@ -256,7 +256,7 @@ async def test_behind_every_event_may_come_what_is_none(start_peer):
     async with websockets.connect(url, additional_headers=peer.headers) as socket:
         await socket.send(json.dumps({"type": "response.create"}))
         texts = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not any("rate_limits.updated" in text for text in texts[:-1]):
                 texts.append(await socket.recv())
     assert texts[1::2] == list(itertools.islice(itertools.cycle(NO_EVENTS), len(texts) // 2))
@@ -267,7 +267,7 @@ async def test_what_is_no_event_gets_through_a_data_channel(start_peer):
     texts = []
     client = await (await start_peer(replies={"": "Hi."}, faults="malformed")).rtc_raw(texts.append)
     client.send("response.create")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while len(texts) < 2 * len(NO_EVENTS):
             await asyncio.sleep(0.02)
     assert set(NO_EVENTS) <= set(texts)

@@ -173,7 +173,7 @@ async def test_client_events_on_the_data_channel_of_a_call_are_ignored(start_pee
 async def test_closing_the_control_socket_ends_the_call(start_peer):
     control, client = await (await start_peer()).voice_live()
     await control.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while client.channel.readyState != "closed":
             await asyncio.sleep(0.02)
 
@@ -181,7 +181,7 @@ async def test_closing_the_control_socket_ends_the_call(start_peer):
 async def test_the_end_of_the_connection_ends_the_control_socket(start_peer):
     control, client = await (await start_peer()).voice_live()
     client.channel.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await control.socket.wait_closed()
 
 

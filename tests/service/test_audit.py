@@ -94,7 +94,7 @@ async def test_a_request_that_was_cut_off_before_its_answer_is_a_line_that_says_
 
     service.provider.before = pause
     start = asyncio.create_task(service.http.post("/v1/sessions", json=BODY, headers=register.bearer("shop")))
-    await asyncio.wait_for(asked.wait(), 2)
+    await asyncio.wait_for(asked.wait(), 20)
     start.cancel()
     await asyncio.wait([start])
     go_on.set()
@@ -338,7 +338,7 @@ async def test_decisions_that_come_while_others_are_written_are_neither_lost_nor
     audit = AuditSql(slow, waiting=100)
     for decision in decisions(100):
         audit.record(decision)
-    await asyncio.wait_for(slow.asked.wait(), 2)
+    await asyncio.wait_for(slow.asked.wait(), 20)
     for decision in decisions(10, start=100):
         audit.record(decision)
     slow.go_on.set()

@@ -43,7 +43,7 @@ async def test_work_that_a_watcher_began_is_waited_for_even_if_the_watcher_is_st
         await asyncio.shield(flights.start(capture()))
 
     flights.watch(watch())
-    await asyncio.wait_for(seen.wait(), 2)
+    await asyncio.wait_for(seen.wait(), 20)
     await asyncio.wait_for(flights.drain(), 2)
     assert ends == ["captured"]
 

@@ -25,7 +25,7 @@ async def test_a_proof_that_the_ledger_could_not_take_is_told_in_the_log(make_en
 
         endpoint.provider.proven = prove
         id = (await endpoint.start()).json()["id"]
-        await asyncio.wait_for(asked.wait(), 2)
+        await asyncio.wait_for(asked.wait(), 20)
     gc.collect()
     assert [record.getMessage() for record in caplog.records] == [
         f"session {id}: its proof could not be noted: service_unavailable"

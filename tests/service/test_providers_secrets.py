@@ -99,7 +99,7 @@ async def everything(provider, cloud):
     got = await provider.answer(SESSION, OFFER)
     ticket = await provider.mint(SESSION)
     watching = asyncio.create_task(provider.proven(got.call_id))
-    await asyncio.wait_for(cloud.attached.wait(), 5)
+    await asyncio.wait_for(cloud.attached.wait(), 20)
     cloud.calls[got.call_id].tell({"type": "input_audio_buffer.speech_started", "x": ECHO})
     assert await watching
     await provider.hang_up(got.call_id)

@@ -225,7 +225,7 @@ class Socket:
 async def test_only_the_callers_voice_proves_a_call_for_what_is_typed_comes_by_another_way(event, shows):
     call = control.Control(Socket(event))
     proof = asyncio.create_task(call.spoken())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await anext(aiter(call))
     await asyncio.sleep(0)
     assert (proof.done() and proof.result()) is shows

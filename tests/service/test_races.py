@@ -132,13 +132,13 @@ async def test_a_start_that_is_cancelled_while_the_provider_answers_leaves_no_ca
 
         endpoint.provider.before, endpoint.provider.before_hang_up = pause, note
         caller = asyncio.create_task(endpoint.start())
-        await asyncio.wait_for(answering.wait(), 2)
+        await asyncio.wait_for(answering.wait(), 20)
         caller.cancel()
         await asyncio.wait([caller])
         assert caller.cancelled()
         assert endpoint.provider.live == set()
         go_on.set()
-        await asyncio.wait_for(hung_up.wait(), 2)
+        await asyncio.wait_for(hung_up.wait(), 20)
         assert (await endpoint.start()).status_code == 201
         assert endpoint.provider.hung_up == ["rtc_1"]
 
@@ -154,7 +154,7 @@ async def test_a_start_that_is_cancelled_before_a_refusal_leaves_nothing_either(
 
         endpoint.provider.before = refuse
         caller = asyncio.create_task(endpoint.start())
-        await asyncio.wait_for(answering.wait(), 2)
+        await asyncio.wait_for(answering.wait(), 20)
         caller.cancel()
         await asyncio.wait([caller])
         go_on.set()
@@ -206,7 +206,7 @@ async def test_an_end_whose_caller_goes_away_is_carried_out_for_those_who_wait_f
 
     endpoint.provider.before_hang_up = pause
     caller, other = (asyncio.create_task(endpoint.ended(id)) for _ in range(2))
-    await asyncio.wait_for(hanging_up.wait(), 2)
+    await asyncio.wait_for(hanging_up.wait(), 20)
     caller.cancel()
     await asyncio.wait([caller])
     go_on.set()
@@ -224,7 +224,7 @@ async def test_a_session_that_time_ended_while_its_provider_still_answered_is_hu
 
     desk.provider.before = pause
     opening = asyncio.create_task(desk.open())
-    await asyncio.wait_for(answering.wait(), 2)
+    await asyncio.wait_for(answering.wait(), 20)
     desk.clock.advance(3600)
     await desk.sweeper.sweep()
     go_on.set()
@@ -290,7 +290,7 @@ async def test_a_start_repeated_while_its_first_is_taken_back_waits_and_reaches_
 
     endpoint.provider.before_hang_up = pause
     ending = asyncio.create_task(endpoint.ended(started["id"]))
-    await asyncio.wait_for(hanging_up.wait(), 2)
+    await asyncio.wait_for(hanging_up.wait(), 20)
     early = await endpoint.http.post("/v1/sessions", json=KEYED, headers=ONCE)
     assert (early.status_code, early.json()["code"], early.headers["retry-after"]) == (
         409,

@@ -122,13 +122,13 @@ class Booth:
         await service.send(json.dumps(CREATED))
         await receive(page)
         session = URL(address).path.rpartition("/")[2]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while self.holds[session].phase != "live":
                 await asyncio.sleep(0.005)
         return page, service
 
     async def phase(self, wanted):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while True:
                 [hold] = self.holds.values()
                 if hold.phase == wanted:
@@ -136,7 +136,7 @@ class Booth:
                 await asyncio.sleep(0.01)
 
     async def phase_of(self, address, wanted):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while self.holds[address.path.rpartition("/")[2]].phase != wanted:
                 await asyncio.sleep(0.01)
 
@@ -344,7 +344,7 @@ async def test_the_limit_of_the_hour_says_when_there_is_room_again(open_booth):
         for _ in range(20):
             page, _ = await booth.held()
             await page.close()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while any(hold.phase != "over" for hold in booth.holds.values()):
                     await asyncio.sleep(0.005)
         response = await booth.begin()
@@ -783,7 +783,7 @@ async def test_an_end_is_carried_out_though_its_socket_was_cut_off_and_the_endpo
     query = {"ticket": "ticket", "model": "gpt-realtime", "voice": "ash", "dialect": "beta"}
     page = SimpleNamespace(query_params=query, headers=Headers({}), accept=accept)
     serving = asyncio.create_task(sockets.serve(page, session))
-    await asyncio.wait_for(accepting.wait(), 2)
+    await asyncio.wait_for(accepting.wait(), 20)
     desk.ledger.step = step_later
     for cut_off in (settling.wait(), asyncio.wait([serving])):
         serving.cancel()
@@ -809,7 +809,7 @@ def lose_the_account(ledger, is_away):
 
 
 async def until(condition):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -881,7 +881,7 @@ async def test_an_endpoint_that_closes_waits_for_no_account_that_is_away(desk):
     hold = (await sockets.begin(desk.caller, Admission("ticket", "", "ash", "", "beta"))).hold
     lose_the_account(desk.ledger, lambda: True)
     await sockets._settle(desk.caller, hold, "page_closed", "use")
-    await asyncio.wait_for(pausing.wait(), 2)
+    await asyncio.wait_for(pausing.wait(), 20)
     await asyncio.wait_for(desk.sessions.close(), 2)
 
 

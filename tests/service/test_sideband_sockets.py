@@ -172,12 +172,12 @@ async def test_an_observer_hears_the_service_and_speaks_to_it(booth):
     tell(call, json.dumps({"type": "response.done", "event_id": "e2"}))
     assert [(await receive(socket))["event_id"] for _ in "12"] == ["e1", "e2"]
     await socket.send('{"type": "response.cancel"}')
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while call.heard.empty():
             await asyncio.sleep(0.01)
     assert call.heard.get_nowait() == {"type": "response.cancel"}
     await socket.close()
-    await asyncio.wait_for(call.let_go.wait(), 5)
+    await asyncio.wait_for(call.let_go.wait(), 20)
 
 
 async def test_the_ticket_says_who_may_observe(booth):
@@ -220,7 +220,7 @@ async def test_the_end_of_the_session_ends_the_observing(booth):
     session, socket, call = await booth.held()
     await booth.end(session)
     assert await closed(socket) == 1000
-    await asyncio.wait_for(call.let_go.wait(), 5)
+    await asyncio.wait_for(call.let_go.wait(), 20)
 
 
 async def test_a_session_that_has_another_call_is_to_be_observed_anew(booth):
@@ -228,7 +228,7 @@ async def test_a_session_that_has_another_call_is_to_be_observed_anew(booth):
     await booth.connected(session)
     await booth.renew(session)
     assert await closed(socket) == 1012
-    await asyncio.wait_for(call.let_go.wait(), 5)
+    await asyncio.wait_for(call.let_go.wait(), 20)
     await booth.open(session)
     assert (await asyncio.wait_for(booth.observed.get(), 5)).id == "rtc_2"
 
@@ -244,7 +244,7 @@ async def test_a_newer_observer_takes_the_older_ones_place(booth):
     session, older, call = await booth.held()
     newer = await booth.open(session)
     assert await closed(older) == 4001
-    await asyncio.wait_for(call.let_go.wait(), 5)
+    await asyncio.wait_for(call.let_go.wait(), 20)
     other = await asyncio.wait_for(booth.observed.get(), 5)
     tell(other, json.dumps({"type": "response.done"}))
     assert (await receive(newer))["type"] == "response.done"
@@ -282,7 +282,7 @@ async def test_a_node_that_stops_says_so(booth):
     _, socket, call = await booth.held()
     booth.drain.close()
     assert await closed(socket) == 1001
-    await asyncio.wait_for(call.let_go.wait(), 5)
+    await asyncio.wait_for(call.let_go.wait(), 20)
 
 
 async def test_who_observes_is_noted_and_nothing_that_is_said(booth, caplog):

@@ -82,7 +82,7 @@ async def test_a_proof_that_comes_while_the_call_is_being_hung_up_costs_nothing(
     desk.provider.before_hang_up = pause
     desk.clock.advance(30)
     sweep = asyncio.create_task(desk.sweeper.sweep())
-    await asyncio.wait_for(hanging_up.wait(), 2)
+    await asyncio.wait_for(hanging_up.wait(), 20)
     refused = None
     try:
         await desk.sessions.connected(desk.caller, hold.session)
@@ -198,7 +198,7 @@ async def test_while_one_sweeps_another_leaves_it_alone_and_afterwards_it_may(de
     desk.provider.before_hang_up = pause
     desk.clock.advance(30)
     sweep = asyncio.create_task(desk.sweeper.sweep())
-    await asyncio.wait_for(hanging_up.wait(), 2)
+    await asyncio.wait_for(hanging_up.wait(), 20)
     assert not await asyncio.wait_for(other.sweep(), 2)
     go_on.set()
     assert await asyncio.wait_for(sweep, 2)
@@ -244,7 +244,7 @@ async def test_the_sweeper_begins_with_the_first_session_and_stops_when_nothing_
 
         endpoint.provider.before_hang_up = note
         endpoint.clock.advance(30)
-        await asyncio.wait_for(hung_up.wait(), 2)
+        await asyncio.wait_for(hung_up.wait(), 20)
         await nothing_else_runs()
         assert endpoint.provider.live == set()
 
@@ -279,7 +279,7 @@ async def test_a_hang_up_that_failed_after_the_sweeper_had_stopped_is_tried_agai
         endpoint.provider.before_hang_up = fail_once
         await endpoint.ended(id)
         endpoint.clock.advance(2)
-        await asyncio.wait_for(hung_up.wait(), 2)
+        await asyncio.wait_for(hung_up.wait(), 20)
 
 
 async def test_the_call_of_an_offer_that_was_refused_after_the_sweeper_had_stopped_is_hung_up_by_it(
@@ -307,7 +307,7 @@ async def test_the_call_of_an_offer_that_was_refused_after_the_sweeper_had_stopp
         refused = await endpoint.http.post(f"/v1/sessions/{id}/offer", json=body)
         assert refused.json()["code"] == "session_over"
         endpoint.clock.advance(10)
-        await asyncio.wait_for(hung_up.wait(), 2)
+        await asyncio.wait_for(hung_up.wait(), 20)
 
 
 async def test_a_sweeper_that_is_asked_while_it_finds_nothing_left_to_do_looks_again(desk):
@@ -326,7 +326,7 @@ async def test_a_sweeper_that_is_asked_while_it_finds_nothing_left_to_do_looks_a
 
     desk.ledger.unsettled = be_overtaken
     sweeper.ensure_running()
-    await asyncio.wait_for(looked.wait(), 2)
+    await asyncio.wait_for(looked.wait(), 20)
     await nothing_else_runs()
 
 
@@ -345,7 +345,7 @@ async def test_a_ledger_that_is_away_for_a_while_does_not_end_the_sweeper(make_e
         endpoint.ledger.due = fail_once
         endpoint.provider.before_hang_up = note
         endpoint.clock.advance(30)
-        await asyncio.wait_for(hung_up.wait(), 2)
+        await asyncio.wait_for(hung_up.wait(), 20)
     assert "sessions whose time is over cannot be looked for: ConnectionError" in caplog.text
 
 
@@ -363,7 +363,7 @@ async def test_the_log_tells_once_that_the_ledger_is_away_and_once_that_it_is_ba
     desk.ledger.due = look
     sweeper = Sweeper(desk.sessions, desk.ledger, Timing(sweep_every=0.001), shared=True)
     sweeper.ensure_running()
-    await asyncio.wait_for(done.wait(), 2)
+    await asyncio.wait_for(done.wait(), 20)
     await sweeper.close()
     assert [record.getMessage() for record in caplog.records] == [
         "sessions whose time is over cannot be looked for: service_unavailable",

@@ -75,7 +75,7 @@ async def test_many_requests_at_once_go_out_at_once(cloud, upstream):
         arrived += 1
         if arrived == 40:
             all_there.set()
-        await asyncio.wait_for(all_there.wait(), 5)
+        await asyncio.wait_for(all_there.wait(), 20)
         request = next(request for request in cloud.requests if request.path.endswith("/calls"))
         writer.write(cloud.answer_to(request))
 
@@ -128,7 +128,7 @@ async def test_the_environments_proxy_is_used_and_sees_names_alone(cloud, monkey
         provider = azure_by_key(Upstream())
         got = await provider.answer(SESSION, OFFER)
         watching = asyncio.create_task(provider.proven(got.call_id))
-        await asyncio.wait_for(cloud.attached.wait(), 5)
+        await asyncio.wait_for(cloud.attached.wait(), 20)
         cloud.calls[got.call_id].tell({"type": "input_audio_buffer.speech_started"})
         assert await watching
         await provider.close()

@@ -110,7 +110,7 @@ class Rig:
         return [message["holder"] for message in self.sent if message["op"] == "beat"]
 
     async def replied(self, number: str) -> dict[str, Any]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while True:
                 for message in self.sent:
                     if message["op"] == "reply" and message["id"] == number:
@@ -180,7 +180,7 @@ class Service:
 
     async def got(self, kind: str, count: int = 1) -> list[dict[str, Any]]:
         """Wait until so many events of this type have come."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while True:
                 found = [event for event in self.received if event["type"] == kind]
                 if len(found) >= count:

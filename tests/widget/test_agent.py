@@ -227,7 +227,7 @@ async def test_a_stop_right_after_start_ends_the_wait_for_both(agent, tab):
     starting = agent.start()
     await agent.stop()
     with pytest.raises(VoiceError, match="not_live"):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await starting
     tab.command("stop")
     assert (agent.status, agent.errors) == ("ended", ())
@@ -459,7 +459,7 @@ async def test_closing_the_agent_in_the_moment_in_which_a_page_opens_a_call_ends
     tab.send("call", id="1", method="open", params={"log": "log", "sdp": "v=0"})
     await (asyncio.to_thread(tab.arrived, "reply") if answered else settled())
     agent.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while len(endpoint.asked) < 2:
             await settled()
     assert endpoint.asked[1:] == [("/v1/sessions/vs_1/ended", {"reason": "closed"})]
@@ -540,7 +540,7 @@ async def test_a_run_interrupted_while_its_session_starts_leaves_none_live(agent
     talker(service)
     service.silent = True
     running = asyncio.create_task(agent.run(tmp_path / "one.wav", speed=20, timeout=5))
-    await asyncio.wait_for(service.accepted.wait(), 5)
+    await asyncio.wait_for(service.accepted.wait(), 20)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

@@ -170,7 +170,7 @@ def metered(endpoint):
 
 
 async def told(rig, count):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while len(found := [message for message in rig.sent if message["op"] == "allowance"]) < count:
             rig.arrived.clear()
             await rig.arrived.wait()

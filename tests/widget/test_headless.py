@@ -33,7 +33,7 @@ class Call:
         self.holding = asyncio.create_task(self.session.hold())
 
     async def until(self, holds):
-        await asyncio.wait_for(asyncio.wrap_future(self.conversation.wait(holds)), 5)
+        await asyncio.wait_for(asyncio.wrap_future(self.conversation.wait(holds)), 20)
 
     async def live(self):
         await self.until(lambda: self.conversation.state.status == "live")
@@ -111,7 +111,7 @@ async def test_a_spoken_file_is_one_turn_and_its_reply_is_waited_for_until_it_ha
     await one.until(lambda: one.conversation.state.activity == "speaking")
     await one.until(lambda: "a1" in [turn.id for turn in one.conversation.state.turns])
     assert not speaking.done()
-    await asyncio.wait_for(speaking, 5)
+    await asyncio.wait_for(speaking, 20)
     assert [(t.role, t.text, t.status) for t in one.conversation.state.turns] == [
         ("user", "Hello?", "completed"),
         ("assistant", "One two three four", "completed"),
@@ -220,7 +220,7 @@ async def test_a_reply_without_sound_is_over_when_it_is_made(call, service):
     await service.got("input_audio_buffer.append", 50)
     silent = [event for event in reply(10) if "audio." not in event["type"]]
     await service.send(*user_turn(), *silent)
-    await asyncio.wait_for(speaking, 5)
+    await asyncio.wait_for(speaking, 20)
 
 
 async def test_a_muted_microphone_sends_silence_for_speech(call, service):
@@ -256,7 +256,7 @@ async def test_a_failed_response_fails_the_turn(call, service):
     await service.got("input_audio_buffer.append", 50)
     await service.send(*user_turn(), *reply(10, status="failed"))
     with pytest.raises(VoiceError, match="response_failed"):
-        await asyncio.wait_for(speaking, 5)
+        await asyncio.wait_for(speaking, 20)
 
 
 @pytest.mark.parametrize("item", [True, False])
@@ -283,7 +283,7 @@ async def test_a_reply_to_speech_that_is_over_before_its_first_word_is_raised_at
     assert not speaking.done()
     await service.send(*reply(10, status=status)[-1:])
     with pytest.raises(VoiceError) as caught:
-        await asyncio.wait_for(speaking, 5)
+        await asyncio.wait_for(speaking, 20)
     assert (caught.value.code, caught.value.detail) == ("response_failed", detail)
 
 
@@ -296,7 +296,7 @@ async def test_a_reply_that_the_same_speech_cuts_short_is_not_its_answer_but_the
     await one.until(lambda: one.conversation.state.activity == "thinking")
     assert not speaking.done()
     await service.send(*reply(10, "r2", "a2"))
-    await asyncio.wait_for(speaking, 5)
+    await asyncio.wait_for(speaking, 20)
     assert [turn.role for turn in one.conversation.state.turns] == ["user", "user", "assistant"]
 
 
@@ -315,7 +315,7 @@ async def test_a_service_that_closes_ends_the_session_and_one_that_breaks_off_fa
     state = await one.over()
     assert (state.status, [error.code for error in state.errors]) == (status, codes)
     with pytest.raises(VoiceError):
-        await asyncio.wait_for(speaking, 5)
+        await asyncio.wait_for(speaking, 20)
 
 
 async def test_a_refusal_of_the_endpoint_is_the_sessions_failure(call, endpoint):
@@ -347,7 +347,7 @@ async def test_a_service_that_never_begins_the_session_fails_it_in_time(call, se
 async def test_a_stop_before_the_session_stands_ends_it_without_an_error(call, service):
     service.silent = True
     one = call()
-    await asyncio.wait_for(service.accepted.wait(), 5)
+    await asyncio.wait_for(service.accepted.wait(), 20)
     one.session.stop()
     state = await one.over()
     assert (state.status, state.errors) == ("ended", ())
@@ -387,7 +387,7 @@ async def test_with_no_turn_detection_the_end_of_what_is_said_is_the_end_of_the_
     sent = [event["type"] for event in service.received if event["type"] != "session.update"]
     assert sent == ["input_audio_buffer.append"] * 50 + ["input_audio_buffer.commit", "response.create"]
     await service.send(*user_turn()[2:], *reply(100))
-    await asyncio.wait_for(speaking, 5)
+    await asyncio.wait_for(speaking, 20)
 
 
 async def test_a_turn_that_is_not_to_be_answered_at_once_is_said_when_it_stands_in_the_conversation(
@@ -398,7 +398,7 @@ async def test_a_turn_that_is_not_to_be_answered_at_once_is_said_when_it_stands_
         speaking = asyncio.create_task(one.session.speak(SECOND))
         await service.got("input_audio_buffer.commit", number)
         await service.send(*user_turn(f"u{number}")[2:])
-        await asyncio.wait_for(speaking, 5)
+        await asyncio.wait_for(speaking, 20)
     assert [turn.role for turn in one.conversation.state.turns] == ["user", "user"]
     assert "response.create" not in one.types("out")
 
@@ -428,7 +428,7 @@ async def test_a_change_of_an_option_is_told_once_and_what_the_service_has_again
 async def test_an_option_that_changes_while_a_session_connects_is_told_as_soon_as_it_is_live(call, service):
     service.silent = True
     one = call()
-    await asyncio.wait_for(service.accepted.wait(), 5)
+    await asyncio.wait_for(service.accepted.wait(), 20)
     one.settings.change("language", "de", running=True)
     await service.send({"type": "session.created", "session": {}})
     [update] = await service.got("session.update")

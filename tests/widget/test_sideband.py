@@ -55,7 +55,7 @@ async def start(rig, endpoint, **ticket):
 
 
 async def until(holds):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not holds():
             await asyncio.sleep(0.005)
 
