@@ -87,3 +87,46 @@ async def test_turns_grow_while_a_cell_computes_and_the_log_is_the_pages_when_it
     statuses = ["genmb.status"] * 2
     assert json.loads(printed.replace("'", '"')) == statuses + [event["type"] for _, event in told]
     assert await kernel.value("print(agent.usage.responses, agent.activity)") in ("1 speaking", "1 listening")
+
+
+TOOL = """
+import threading, time
+
+@agent.tool
+def get_time() -> str:
+    "Tell the time."
+    print("called in", threading.current_thread().name)
+    return "noon"
+"""
+COMPUTE = """
+end = time.monotonic() + 15
+while agent.usage.responses < 2 and time.monotonic() < end: time.sleep(0.02)
+print(agent.turns[-1].text)
+"""
+
+
+async def test_a_tool_is_called_and_its_answer_goes_to_the_page_while_a_cell_computes(kernel, page, call):
+    defining = await kernel.run(TOOL)
+    update = await page.hear("command")
+    assert (defining.error, update["do"]) == (None, "update")
+    call.send({"type": "session.update", "event_id": "tools", "session": update["session"]})
+    cell = kernel.begin(COMPUTE)
+    await cell.begun.wait()
+    content = [{"type": "input_text", "text": "What time is it?"}]
+    item = {"id": "item_time", "type": "message", "role": "user", "content": content}
+    call.send({"type": "conversation.item.create", "event_id": "item_time", "item": item})
+    call.send({"type": "response.create", "event_id": "ask_time"})
+    answer = await page.hear("command")
+    assert (answer["do"], answer["log"]) == ("answer", page.log)
+    assert [item["output"] for item in answer["items"]] == ["noon"]
+    assert not cell.done.is_set()
+    for output in answer["items"]:
+        call.send({"type": "conversation.item.create", "event_id": output["id"], "item": output})
+    call.send({"type": "response.create", "event_id": "ask_again"})
+    await asyncio.wait_for(cell.done.wait(), 25)
+    assert (cell.error, cell.printed.strip()) == (None, "It is noon.")
+    page.tell(*call.told)
+    await kernel.value(f"await agent.until(lambda agent: agent._conversation.told >= {page.seq}, timeout=10)")
+    assert defining.printed.strip() == "called in genmb-voice-tool"
+    later = [kernel.pages[page.comm_id].get_nowait() for _ in range(kernel.pages[page.comm_id].qsize())]
+    assert [message for message in later if message["op"] == "command"] == []

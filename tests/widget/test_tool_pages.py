@@ -55,10 +55,11 @@ def agent(endpoint, monkeypatch):
 
 
 @pytest.fixture
-def tab(agent):
+async def tab(agent):
     tab = Tab(agent)
     tab.send("hello", proto=1, environment={})
     tab.become("connecting", "live")
+    await settled()
     return tab
 
 
