@@ -207,10 +207,13 @@ def test_an_agent_is_made_without_what_it_may_never_be_asked_for():
         "say",
         "sequencer",
         "talk",
+        "tools.calls",
+        "tools.tool",
         "voice_app",
         "wav",
     )
     assert sorted(names & {ours(name) for name in rare}) == []
+    assert "pydantic" not in names
 
 
 def loaded(code: str) -> set[str]:

@@ -177,14 +177,17 @@ it("sends the news that a call is being opened with whatever cannot wait", () =>
   expect(batches()).toEqual([[1, 2]]);
 });
 
-it("sends urgent events at once, with all that waited before them, in order", () => {
-  push("response.output_audio_transcript.delta");
-  push("response.output_audio_transcript.delta");
-  push("response.output_audio_transcript.delta");
-  expect(batches()).toEqual([[1]]);
-  push("error");
-  expect(batches()).toEqual([[1], [2, 3, 4]]);
-});
+it.each(["error", "response.done"])(
+  "sends what is urgent, as %s, at once, with all that waited before it",
+  (type) => {
+    push("response.output_audio_transcript.delta");
+    push("response.output_audio_transcript.delta");
+    push("response.output_audio_transcript.delta");
+    expect(batches()).toEqual([[1]]);
+    push(type);
+    expect(batches()).toEqual([[1], [2, 3, 4]]);
+  },
+);
 
 it("sends at most eight messages a second of what is not urgent, and loses nothing", async () => {
   for (let index = 0; index < 200; index += 1) {

@@ -327,29 +327,30 @@ it.each(["says so", "does not say so"])(
   },
 );
 
-it("answers a tool that ran while the call was lost in the next one, which has been told of its call", async () => {
-  await live();
-  const call = { id: "f1", type: "function_call", status: "completed", call_id: "c1", name: "look" };
-  const response = { id: "r1", conversation_id: "c" };
-  peer().channel.receive({ type: "response.created", response });
-  peer().channel.receive({
-    type: "response.output_item.done",
-    response_id: "r1",
-    item: { ...call, arguments: "{}" },
-  });
-  peer().channel.receive({ type: "response.done", response: { ...response, status: "completed" } });
-  await lose({ andConnect: false });
-  const item = { id: "item_1", type: "function_call_output", call_id: "c1", output: "{}" };
-  session.answer(session.log()?.id ?? "", [item], {});
-  expect(peer().channel.sent).toEqual([]);
-  peer().connect();
-  await settle();
-  const sent = peer().channel.sent as { type: string; item?: object }[];
-  expect(sent.map(({ type }) => type)).toEqual([
-    "conversation.item.create",
-    "conversation.item.create",
-    "response.create",
-  ]);
-  expect(sent[0]?.item).toMatchObject({ type: "function_call", call_id: "c1", name: "look" });
-  expect(sent[1]?.item).toEqual(item);
-});
+it.each(["no other is there", "the other does not stand yet"])(
+  "answers a tool that ran while the call was lost in the next one, which is told of its call, though %s",
+  async (when) => {
+    const reopened = deferred<Ticket>();
+    if (when === "no other is there") backend.reopen.mockReturnValue(reopened.promise);
+    await live();
+    const call = { id: "f1", type: "function_call", status: "completed", call_id: "c1", name: "look" };
+    const response = { id: "r1", conversation_id: "c" };
+    const item = { ...call, arguments: "{}" };
+    peer().channel.receive({ type: "response.created", response });
+    peer().channel.receive({ type: "response.output_item.done", response_id: "r1", item });
+    peer().channel.receive({ type: "response.done", response: { ...response, status: "completed" } });
+    await lose({ andConnect: false });
+    const output = { id: "item_1", type: "function_call_output", call_id: "c1", output: "{}" };
+    session.answer(session.log()?.id ?? "", [output], {});
+    reopened.resolve(second);
+    await settle();
+    expect(FakePeerConnection.all.flatMap(({ channel }) => channel.sent)).toEqual([]);
+    peer().connect();
+    await settle();
+    const sent = peer().channel.sent as { type: string; item?: object }[];
+    const types = ["conversation.item.create", "conversation.item.create", "response.create"];
+    expect(sent.map(({ type }) => type)).toEqual(types);
+    expect(sent[0]?.item).toMatchObject({ type: "function_call", call_id: "c1", name: "look" });
+    expect(sent[1]?.item).toEqual(output);
+  },
+);
