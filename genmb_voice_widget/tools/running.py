@@ -46,8 +46,16 @@ async def _called(tool: Tool, arguments: str) -> str:
     except asyncio.CancelledError:
         raise
     except BaseException as error:  # SystemExit too would end the package's loop
-        log.warning("The tool %s failed.", tool.described.name, exc_info=error)
+        log.warning("The tool %s failed.", tool.described.name, exc_info=_outside(error))
         return failed(raised(error))
+
+
+def _outside(error: BaseException) -> BaseException:
+    """Have the traceback begin where the function does: how we came there is no concern of its author's."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals.get("__package__") == __package__:
+        trace = trace.tb_next
+    return error.with_traceback(trace)
 
 
 async def _in_thread(work: Callable[[], Any]) -> Any:

@@ -189,6 +189,24 @@ async def test_what_goes_wrong_is_an_output_that_the_model_can_read(agent, servi
     assert agent.status == "live"
 
 
+@pytest.mark.parametrize("kind", ["function", "coroutine"])
+async def test_the_author_is_shown_where_a_tool_failed_and_nothing_of_how_it_was_called(
+    agent, service, caplog, kind
+):
+    def fail():
+        raise LookupError("There is no Atlantis.")
+
+    async def fail_softly():
+        fail()
+
+    agent.tool(fail if kind == "function" else fail_softly)
+    await agent.start(headless=True, speed=20)
+    await service.send(*called("r1", ("c1", "fail" if kind == "function" else "fail_softly", "")))
+    await outputs(service)
+    assert 'raise LookupError("There is no Atlantis.")' in caplog.text
+    assert "genmb_voice_widget/tools" not in caplog.text
+
+
 async def test_nothing_is_called_for_a_reply_that_was_cut_or_runs_beside_the_conversation(agent, service):
     made = []
 

@@ -38,6 +38,18 @@ async def test_a_spoken_question_is_written_down_and_answered(agent, question, t
     assert (replayed.turns, replayed.usage, repr(replayed)) == (agent.turns, agent.usage, repr(agent))
 
 
+async def test_a_spoken_question_is_answered_with_what_a_function_of_the_notebook_gave_back(agent, tmp_path):
+    @agent.tool
+    def get_weather(city: str) -> dict:
+        return {"sky": "clear", "in": city}
+
+    question = spoken("What is the weather in Rome?", tmp_path / "question.wav", lead_in=0.1, tail=0.1)
+    turns = await agent.run(question, speed=8, timeout=30)
+    assert [turn.role for turn in turns] == ["user", "tool", "assistant"]
+    assert turns[2].text == "In Rome it is sky clear, in Rome."
+    assert agent.errors == ()
+
+
 async def test_speaking_over_the_reply_cuts_it_and_the_words_heard_are_known(agent, question):
     await agent.start(headless=True, speed=2)
     agent.say("Who are you?")
