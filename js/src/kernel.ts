@@ -6,6 +6,7 @@
 import type { Backend } from "./backend";
 import { createElsewhere } from "./elsewhere";
 import { createCalls, type Reply } from "./kernel_calls";
+import type { LineEnd } from "./kernel_line";
 import { createOutbox } from "./outbox";
 import { type Environment, uuid } from "./preflight";
 import type { Envelope } from "./protocol";
@@ -22,9 +23,9 @@ export type Link = "greeting" | "ready" | "silent" | "gone" | "mismatch";
 
 /** The part of anywidget's model that we use. */
 export interface Model {
-  send(content: unknown): void;
-  on(event: string, callback: (message: unknown) => void): void;
-  off(event: string, callback: (message: unknown) => void): void;
+  send(content: unknown, callbacks?: unknown, buffers?: ArrayBufferView[]): void;
+  on(event: string, callback: (message: unknown, buffers?: DataView[]) => void): void;
+  off(event: string, callback: (message: unknown, buffers?: DataView[]) => void): void;
 }
 
 export interface Welcome {
@@ -61,6 +62,8 @@ export interface KernelOptions {
 
 export interface Kernel {
   readonly backend: Backend;
+  /** For calls whose sound goes through the kernel. */
+  readonly line: LineEnd;
   link(): Link;
   /** Whether somebody else holds the agent's call. */
   elsewhere(): boolean;
@@ -81,16 +84,18 @@ export function openKernel(options: KernelOptions): Kernel {
   let beaten = now();
   let ticked = now();
   let doubted = Number.POSITIVE_INFINITY;
+  let onLine: Parameters<LineEnd["hear"]>[0] | null = null;
 
   const become = (next: Link) => {
     if (next === link) return;
     link = next;
     options.onChange();
   };
-  const post = (message: Record<string, unknown>): boolean => {
+  const post = (message: Record<string, unknown>, sound?: Int16Array): boolean => {
     if (link === "gone") return false;
     try {
-      model.send({ ...message, client });
+      if (sound) model.send({ ...message, client }, undefined, [sound]);
+      else model.send({ ...message, client });
       return true;
     } catch {
       become("gone");
@@ -118,7 +123,7 @@ export function openKernel(options: KernelOptions): Kernel {
     if (live) options.onLost();
   };
 
-  const onMessage = (content: unknown) => {
+  const onMessage = (content: unknown, buffers: readonly DataView[] = []) => {
     const message = (content ?? {}) as Message;
     const beat = message.op === "beat"; // told to every page, about the one that holds the call
     if ((beat ? message.holder : message.client) !== client) {
@@ -136,6 +141,7 @@ export function openKernel(options: KernelOptions): Kernel {
     if (message.op === "reply") calls.take(message);
     if (message.op === "command" && typeof message.do === "string") options.onCommand(message as Command);
     if (message.op === "allowance") options.onAllowance(message.allowance);
+    if (message.op === "line" && message.log === current) onLine?.(message, buffers);
     if (message.op === "heard") options.onHeard(String(message.log), elements(message.events));
     if (message.op === "resync") {
       const snapshot = options.snapshot(count(message.after) ?? 0);
@@ -186,6 +192,15 @@ export function openKernel(options: KernelOptions): Kernel {
 
   return {
     backend: calls.backend,
+    line: {
+      send: (members, sound) => void post({ op: "line", log: current, ...members }, sound),
+      hear: (take) => {
+        onLine = take;
+        return () => {
+          if (onLine === take) onLine = null;
+        };
+      },
+    },
     link: () => link,
     elsewhere: elsewhere.held,
     push: (log, envelope) => {

@@ -29,7 +29,7 @@ class Tab:
         agent.send = self._take
         self._arrived = threading.Condition()
 
-    def _take(self, message):
+    def _take(self, message, buffers=None):
         with self._arrived:
             self.sent.append(json.loads(json.dumps(message)))
             self._arrived.notify_all()
@@ -98,7 +98,7 @@ def test_an_option_that_does_not_exist_is_refused_with_the_list():
     with pytest.raises(VoiceError, match="bad_option") as caught:
         VoiceAgent(voise="marin")
     assert caught.value.detail.startswith(
-        "Unknown: voise (did you mean voice?). Supported: provider, endpoint, key, instructions, voice,"
+        "Unknown: voise (did you mean voice?). Supported: provider, endpoint, key, transport, "
     )
 
 
