@@ -1,7 +1,7 @@
 """A call whose sound goes through the kernel: chosen, and by itself where UDP is blocked; also while a cell computes."""
 
 import pytest
-from harness.agent import PATIENCE_MS, go_live, heard, prints
+from harness.agent import PATIENCE_MS, go_live, has_status, heard, prints
 from harness.hearing import peer_connections
 from playwright.async_api import expect
 
@@ -56,3 +56,26 @@ async def test_where_udp_is_blocked_the_kernel_carries_the_call_by_itself_for_on
         await expect(notebook.page.locator(DONE)).to_have_count(1, timeout=2 * PATIENCE_MS)
         await prints(notebook, f"print({KINDS})", "['genmb.detour', 'genmb.session', 'genmb.status']")
         await prints(notebook, "print((await agent.allowance()).credits)", "95")
+
+
+@pytest.mark.parametrize(
+    ("kernel", "heard_of", "errors"),
+    [
+        ("python3", ["Tell me a story.", "Who are you?"], []),
+        ("ipykernel6", ["Who are you?"], ["kernel_deaf"]),
+    ],
+)
+async def test_what_is_spoken_while_a_cell_computes(open_notebook, tmp_path, kernel, heard_of, errors):
+    """A newer kernel hears it. An older one takes two seconds of it, the rest is lost, and the page says so."""
+    sentences = ["Tell me a story.", "Who are you?"]
+    speech = spoken(sentences, tmp_path / "speech.wav", lead_in=5.0, pause=8.0, tail=1.0)
+    busy = "import time\nuntil = time.monotonic() + 8\nwhile time.monotonic() < until: pass"
+    async with open_notebook(BY_KERNEL, busy, microphone=speech, kernel=kernel) as notebook:
+        await go_live(notebook)
+        await notebook.run(1)
+        await expect(notebook.page.locator(DONE)).to_have_count(1, timeout=2 * PATIENCE_MS)
+        turns = "[turn.text for turn in agent.turns if turn.role == 'user']"
+        await prints(
+            notebook, f"print({turns}, [error.code for error in agent.errors])", f"{heard_of} {errors}"
+        )
+        await has_status(notebook, "live")
