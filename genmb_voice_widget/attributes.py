@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .spelling import meant
 
-MAKING = ("provider", "endpoint", "key")
+MAKING = ("provider", "endpoint", "key", "transport")
 """What is chosen when an agent is made, and not afterwards."""
 
 

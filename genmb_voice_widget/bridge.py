@@ -8,13 +8,14 @@ must not know comms, kernels or traits, nor how a page comes to lead. The other 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from .calls import Calls
 from .conversation import Conversation
 from .lead import Lead
+from .line_outbox import Post
 from .pages import Pages
 from .protocol import readable
 from .reading import elements, text
@@ -46,7 +47,7 @@ class Bridge:
         self,
         conversation: Conversation,
         calls: Calls,
-        send: Callable[[Message], None],
+        send: Post,
         settings: Settings,
     ) -> None:
         self._conversation = conversation
@@ -75,15 +76,15 @@ class Bridge:
         """Whether time matters: a call is held or opened, or a start waits for one."""
         return self._pages.busy or (self._conversation.running and not self._lead.frozen)
 
-    def receive(self, message: Any) -> None:
-        """Take one message of a page; one that makes no sense changes nothing."""
+    def receive(self, message: Any, sound: bytes = b"") -> None:
+        """Take one message of a page, and its sound; one that makes no sense changes nothing."""
         match message:
             case {"op": "hello", "client": str(client), "proto": proto}:
                 self._welcome(client, proto == PROTO)
             case {"op": str(op), "client": str(client)} if self._pages.hear(client):
                 self._lead.hear(client)
                 # A start in another thread comes before all of it or after.
-                self._conversation.settled(partial(self._take, op, client, message))
+                self._conversation.settled(partial(self._take, op, client, message, sound))
             case _:
                 log.debug("a message that is not of the bridge, or of a page that has not said hello")
 
@@ -194,7 +195,7 @@ class Bridge:
     def _shown(self) -> Message:
         return {**self._settings.shown(), "recorded": self._lead.frozen}
 
-    def _take(self, op: str, client: str, message: Mapping[str, Any]) -> None:
+    def _take(self, op: str, client: str, message: Mapping[str, Any], sound: bytes) -> None:
         match op, message:
             case "events", {"log": str(log_id), "events": [*events]} if self._lead.takes(client, log_id):
                 self._conversation.feed(*readable(events))
@@ -209,6 +210,10 @@ class Bridge:
                 self._calls.take(client, number, method, params, refusal)
                 if method == "connected":
                     self.update()  # options may have changed since it was opened
+            case "line", {"log": str(log_id), "event": {"type": str()} as event}:
+                self._calls.line.take(client, log_id, event, b"")
+            case "line", {"log": str(log_id)}:
+                self._calls.line.take(client, log_id, None, sound)
             case "beat", _ if client == self._lead.page and self._conversation.gap:
                 self.resync(self._conversation.log_id)
             case "bye", _:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from .client import TokenClient
 from .errors import Refused, VoiceError
+from .line import ADDRESS, Line
+from .line_outbox import Post
 from .protocol import Event, load
 from .settings import Settings
 from .sideband import Sideband
@@ -60,19 +62,23 @@ class Calls:
         settings: what calls are opened with; the page has no say in it.
         send: takes a message for the pages.
         hear: takes what the endpoint tells of a session beside its page: the log's id, an event.
+
+    Attributes:
+        line: carries the call whose sound goes through the kernel.
     """
 
     def __init__(
         self,
         client: TokenClient,
         settings: Settings,
-        send: Callable[[dict[str, Any]], None],
+        send: Post,
         hear: Callable[[str, Event], None],
     ) -> None:
         self._client = client
         self._settings = settings
         self._send = send
         self._sideband = Sideband(client, hear, send)
+        self.line = Line(hear, send)
         self._open: str | None = None
         self._openings: set[_Opening] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -95,9 +101,9 @@ class Calls:
             case (("open" | "reopen"), _) if refusal is not None:
                 answer = _refuse(refusal)
             case "open", {"sdp": str(sdp)}:
-                opening = _Opening(page, str(params.get("log", "")))
+                opening, wire = _Opening(page, str(params.get("log", ""))), self._settings.begin()
                 self._openings.add(opening)
-                answer = self._open_session(opening, self._settings.begin(), sdp)
+                answer = self._open_session(opening, wire, sdp) if sdp else self._open_line(opening, wire)
             case "reopen", {"session": str(session), "sdp": str(sdp)} if session == self._open:
                 opening = _Opening(page, str(params.get("log", "")))
                 answer = self._reopen_session(opening, session, self._settings.begin(), sdp)
@@ -159,6 +165,25 @@ class Calls:
             raise VoiceError("unauthorized", _ALONE)
         return self._begin(opening, answer)
 
+    async def _open_line(self, opening: _Opening, wire: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            ticket = await self._client.ticket(self._settings.provider, wire)
+            if opening.given_up is None:
+                self._open = ticket.id
+                try:
+                    await self.line.open(ticket, opening.log_id, opening.page)
+                except VoiceError as error:
+                    await self._end_session(ticket.id, error.code)
+                    raise
+        finally:
+            self._openings.discard(opening)
+        if opening.given_up is not None:
+            await self._end_session(ticket.id, opening.given_up)
+            raise VoiceError("session_over")
+        known = {"model": ticket.model, "voice": ticket.voice, "update": ticket.update}
+        told = {"id": ticket.id, "provider": ticket.provider, "transport": "websocket", "url": ADDRESS}
+        return told | {name: value for name, value in known.items() if value is not None}
+
     async def _reopen_session(
         self, opening: _Opening, session: str, wire: dict[str, Any], sdp: str
     ) -> dict[str, Any]:
@@ -182,6 +207,7 @@ class Calls:
         if session == self._open:
             self._open = None
             self._sideband.end()
+            self.line.end()
         return await self._client.ended(session, reason)
 
     async def _reply(self, page: str, number: str, answer: Coroutine[Any, Any, dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ notebook's file, and can stop for good when a page writes it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -51,13 +51,13 @@ class CommWidget(anywidget.AnyWidget):
             self.comm._reply_subshell_for = None
         _widgets[self.comm.comm_id] = self
 
-    def _handle_custom_msg(self, content: object, buffers: object) -> None:
-        self._link.receive(content)
+    def _handle_custom_msg(self, content: object, buffers: Sequence[Any]) -> None:
+        self._link.receive(content, b"".join(map(bytes, buffers or ())))
 
-    def _post(self, message: Mapping[str, Any]) -> None:
+    def _post(self, message: Mapping[str, Any], buffers: Sequence[bytes] = ()) -> None:
         """Send to all pages; from any thread, and without harm when nobody can be reached any more."""
         try:
-            self.send(message)
+            self.send(message, buffers=[*buffers] or None)
         except Exception as error:
             log.debug("not sent: %s", type(error).__name__)
 
@@ -80,8 +80,8 @@ class CommWidget(anywidget.AnyWidget):
 _widgets: WeakValueDictionary[str, CommWidget] = WeakValueDictionary()
 
 
-def deliver(comm_id: str, data: Mapping[str, Any]) -> bool:
-    """Take a custom message of a page past the kernel's queue.
+def deliver(comm_id: str, data: Mapping[str, Any], buffers: Sequence[Any]) -> bool:
+    """Take a custom message of a page, with its buffers, past the kernel's queue.
 
     Returns:
         False when it is none, or for no widget of ours.
@@ -89,5 +89,5 @@ def deliver(comm_id: str, data: Mapping[str, Any]) -> bool:
     widget = _widgets.get(comm_id)
     if widget is None or data.get("method") != "custom":
         return False
-    widget._handle_custom_msg(data.get("content"), [])
+    widget._handle_custom_msg(data.get("content"), buffers)
     return True

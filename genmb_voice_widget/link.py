@@ -39,9 +39,9 @@ class Link:
         self._headless: Headless | None = None
         self._ticking: asyncio.Task[None] | None = None
 
-    def receive(self, message: object) -> None:
-        """Take a page's message, on any thread."""
-        self.do(lambda bridge: bridge.receive(message))
+    def receive(self, message: object, sound: bytes = b"") -> None:
+        """Take a page's message, and the sound that it brings, on any thread."""
+        self.do(lambda bridge: bridge.receive(message, sound))
 
     def do(self, action: Callable[[Bridge], None]) -> None:
         """Have something done with the bridge, soon, from any thread."""

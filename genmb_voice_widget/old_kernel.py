@@ -9,14 +9,14 @@ know what the messages say.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 SWITCH = "GENMB_VOICE_OLD_KERNEL"
 """Set to 0 in the environment, the kernel stays as it is."""
 
-Deliver = Callable[[str, Mapping[str, Any]], bool]
+Deliver = Callable[[str, Mapping[str, Any], Sequence[Any]], bool]
 
 
 def install(kernel: Any, deliver: Deliver) -> bool:
@@ -24,8 +24,8 @@ def install(kernel: Any, deliver: Deliver) -> bool:
 
     Args:
         kernel: the running kernel, of ipykernel 6 or 7.0 to 7.3.
-        deliver: takes a comm's id and a message's data, on the thread that receives messages; False when the
-            comm is none of ours.
+        deliver: takes a comm's id, a message's data and its buffers, on the thread that receives messages;
+            False when the comm is none of ours.
 
     Returns:
         Whether they do from now on.
@@ -58,7 +58,7 @@ def _delivered(session: Any, frames: Any, deliver: Deliver) -> bool:
         if message["header"]["msg_type"] != "comm_msg":
             return False
         content = session.unpack(message["content"])
-        return deliver(content["comm_id"], content["data"])
+        return deliver(content["comm_id"], content["data"], message["buffers"])
     except Exception:
         # Whatever is wrong with it, the kernel's own dispatch says so better.
         return False

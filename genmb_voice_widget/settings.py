@@ -8,24 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from .errors import VoiceError
 from .protocol import dialect_of
 from .session import Session
 from .session.azure_voice import AzureVoice
 from .session.changes import FIXED, session_update
+from .session.checks import check_one_of
+
+Transport = Literal["auto", "webrtc", "kernel"]
+"""What carries a page's call: WebRTC, the kernel, or the kernel where WebRTC does not get through."""
 
 
 class Settings:
-    """A provider, by the endpoint's name for it, and a session's options.
+    """A provider, by the endpoint's name for it, what carries a page's call, and a session's options.
 
     Raises:
         VoiceError: `bad_option`, for what there is not with this provider.
     """
 
-    def __init__(self, provider: str, session: Session) -> None:
+    def __init__(self, provider: str, session: Session, transport: Transport = "auto") -> None:
+        check_one_of("transport", transport, get_args(Transport))
         self.provider = provider
+        self._transport = transport
         self.session = session
         self._dialect = dialect_of(provider)
         self._told = self._wire(session)
@@ -41,12 +47,13 @@ class Settings:
         return session_update(before, self._told, self._dialect)
 
     def shown(self) -> Mapping[str, Any]:
-        """Give what a page must know: what it shows before a session, and who ends the user's turns."""
+        """Give what a page must know: what it shows before a session, how to call, who ends turns."""
         voice = self.session.voice
         name = voice.name if isinstance(voice, AzureVoice) else voice
         return {
             "provider": self.provider,
             "dialect": self._dialect,
+            "transport": self._transport,
             "model": self.session.model,
             "voice": name,
             "push_to_talk": self.session.turn_detection is None,

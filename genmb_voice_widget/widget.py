@@ -13,23 +13,22 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from . import recording
+from .attributes import MAKING
 from .bridge import Bridge
 from .calls import Calls
 from .comm_widget import deliver
 from .conversation import Conversation
-from .endpoint import Key, Where, hidden, nowhere, token_client
+from .endpoint import Key, Where, hidden, token_client
 from .errors import VoiceError
 from .headline import headline
 from .link import Link
 from .loop import submit
-from .protocol import Envelope
+from .recorded import Recorded
 from .run import File, speak_files
 from .session import make_session, nameless
-from .settings import Settings
+from .settings import Settings, Transport
 from .shell import this_shell
 from .starting import Starter
 from .state import Turn
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class VoiceAgent(ToolUser):
+class VoiceAgent(ToolUser, Recorded):
     """An agent to talk to, in a cell: show it and press Start, or `await agent.start()`; then read `turns`.
 
     Args:
@@ -50,6 +49,8 @@ class VoiceAgent(ToolUser):
         endpoint: a token endpoint's address, or what `service.in_process` returned; by default the one in
             `GENMB_VOICE_ENDPOINT`, else one in this process.
         key: an app's key at that address; by default, at the environment's, `GENMB_VOICE_KEY`.
+        transport: what carries a page's call: `webrtc`; `kernel`, when the sound goes through the kernel, for
+            networks that let no UDP through; or `auto`, the second where the first does not get through.
         options: those of `Session`; each is an attribute too, and may be set also while a session runs.
 
     Raises:
@@ -64,13 +65,19 @@ class VoiceAgent(ToolUser):
     """
 
     def __init__(
-        self, *, provider: str = "local", endpoint: Where = None, key: Key = None, **options: Any
+        self,
+        *,
+        provider: str = "local",
+        endpoint: Where = None,
+        key: Key = None,
+        transport: Transport = "auto",
+        **options: Any,
     ) -> None:
         # First, for a verbose traceback shows what these are then: a key, perhaps under a wrong name.
         key, options = hidden(key), nameless(options)
-        self._settings = settings = Settings(provider, make_session(options, ("provider", "endpoint", "key")))
+        self._settings = settings = Settings(provider, make_session(options, MAKING), transport)
         client, shell = token_client(endpoint, key), this_shell(deliver)
-        self._recorded = self._muted = False
+        self._muted = False
         self._conversation = Conversation(lambda log_id: self._link.do(lambda bridge: bridge.resync(log_id)))
         self._conversation.listen(lambda: self._publish(self._conversation.state))
         calls = Calls(client, settings, self._post, self._hear)
@@ -78,11 +85,6 @@ class VoiceAgent(ToolUser):
         self._link = Link(bridge, shell, self._conversation, copy_context())
         self._starter = Starter(self._conversation, self._link, shell.has_pages, client, settings)
         super().__init__()
-
-    @property
-    def events(self) -> list[Envelope]:
-        """The session's log so far: envelopes with seq, t, dir and event."""
-        return self._conversation.events
 
     def start(self, *, headless: bool | None = None, speed: float = 1.0) -> Asked:
         """Start a session; await the result to wait until it is live.
@@ -192,29 +194,6 @@ class VoiceAgent(ToolUser):
         self._check_live()
         self._link.tell(lambda end: end.respond())
 
-    def save(self, path: File) -> Path:
-        """Write the session's log to a file, one JSON object a line: no sound, no secret; return its path.
-
-        Raises:
-            VoiceError: `bad_option`, when no file can be written there.
-        """
-        return recording.save(Path(path), self.events)
-
-    @classmethod
-    def replay(cls, path: File) -> Self:
-        """Make an agent that shows a saved session; it cannot talk, and needs no endpoint.
-
-        Raises:
-            VoiceError: `bad_recording`, naming the line.
-        """
-        envelopes = recording.load(Path(path))
-        agent = cls(endpoint=nowhere)
-        agent._recorded = True
-        agent._link.do(Bridge.freeze)
-        agent._conversation.begin("recording")
-        agent._conversation.feed(*envelopes)
-        return agent
-
     def close(self) -> None:
         """End a running call, and the agent."""
         if self.comm is not None and not sys.is_finalizing():
@@ -236,10 +215,6 @@ class VoiceAgent(ToolUser):
         self._check_talks()
         if self.status != "live":
             raise VoiceError("not_live")
-
-    def _check_talks(self) -> None:
-        if self._recorded:
-            raise VoiceError("read_only")
 
     async def _wait(self, future: Future[T], limit: float | None) -> T:
         def check() -> None:

@@ -1,33 +1,31 @@
 /**
- * The page's end of the bridge ("The bridge" in docs/architecture.md): greeting, batches, calls, beats.
+ * The page's end of the bridge ("The bridge" in docs/architecture.md): greeting, batches, beats.
  * Custom messages only, since trait updates from the page can stop for good (docs/decisions/0003).
  * It must not know WebRTC or the UI, and it keeps no state of the session: that comes through `snapshot` when asked.
  */
-import { type Backend, failureOf, isTicket, type Problem } from "./backend";
+import type { Backend } from "./backend";
 import { createElsewhere } from "./elsewhere";
-import { Failure, withDeadline } from "./failure";
+import { createCalls, type Reply } from "./kernel_calls";
+import type { LineEnd } from "./kernel_line";
 import { createOutbox } from "./outbox";
 import { type Environment, uuid } from "./preflight";
 import type { Envelope } from "./protocol";
 import { count, elements } from "./reading";
-import type { Ticket } from "./transport";
 
 const PROTO = 1;
 const TICK_MS = 1_000;
 const UNANSWERED_MS = 5_000;
 const BEAT_MS = 5_000;
 const KERNEL_SILENCE_MS = 12_000;
-/** Longer than the kernel's own patience with the endpoint. */
-const CALL_DEADLINE_MS = 30_000;
 
 /** `silent`: no welcome yet, so perhaps a saved page or a busy kernel. `gone`: nothing can be sent any more. */
 export type Link = "greeting" | "ready" | "silent" | "gone" | "mismatch";
 
 /** The part of anywidget's model that we use. */
 export interface Model {
-  send(content: unknown): void;
-  on(event: string, callback: (message: unknown) => void): void;
-  off(event: string, callback: (message: unknown) => void): void;
+  send(content: unknown, callbacks?: unknown, buffers?: ArrayBufferView[]): void;
+  on(event: string, callback: (message: unknown, buffers?: DataView[]) => void): void;
+  off(event: string, callback: (message: unknown, buffers?: DataView[]) => void): void;
 }
 
 export interface Welcome {
@@ -64,6 +62,8 @@ export interface KernelOptions {
 
 export interface Kernel {
   readonly backend: Backend;
+  /** For calls whose sound goes through the kernel. */
+  readonly line: LineEnd;
   link(): Link;
   /** Whether somebody else holds the agent's call. */
   elsewhere(): boolean;
@@ -76,7 +76,6 @@ export interface Kernel {
 export function openKernel(options: KernelOptions): Kernel {
   const { model } = options;
   const client = uuid();
-  const calls = new Map<string, (reply: Message) => void>();
   let link: Link = "greeting";
   let live = false;
   let current = "";
@@ -85,16 +84,18 @@ export function openKernel(options: KernelOptions): Kernel {
   let beaten = now();
   let ticked = now();
   let doubted = Number.POSITIVE_INFINITY;
+  let onLine: Parameters<LineEnd["hear"]>[0] | null = null;
 
   const become = (next: Link) => {
     if (next === link) return;
     link = next;
     options.onChange();
   };
-  const post = (message: Record<string, unknown>): boolean => {
+  const post = (message: Record<string, unknown>, sound?: Int16Array): boolean => {
     if (link === "gone") return false;
     try {
-      model.send({ ...message, client });
+      if (sound) model.send({ ...message, client }, undefined, [sound]);
+      else model.send({ ...message, client });
       return true;
     } catch {
       become("gone");
@@ -118,11 +119,11 @@ export function openKernel(options: KernelOptions): Kernel {
     if (!held && link === "ready" && !live) greet(); // how the other call went stands in the welcome
   });
   const lost = () => {
-    for (const answer of calls.values()) answer({ problem: { code: "kernel_gone" } });
+    calls.abandon();
     if (live) options.onLost();
   };
 
-  const onMessage = (content: unknown) => {
+  const onMessage = (content: unknown, buffers: readonly DataView[] = []) => {
     const message = (content ?? {}) as Message;
     const beat = message.op === "beat"; // told to every page, about the one that holds the call
     if ((beat ? message.holder : message.client) !== client) {
@@ -137,9 +138,10 @@ export function openKernel(options: KernelOptions): Kernel {
       options.onWelcome({ snapshot: message.snapshot ?? null, settings: message.settings ?? {} });
     }
     if (message.op === "settings") options.onSettings(message.settings ?? {});
-    if (message.op === "reply") calls.get(String(message.id))?.(message);
+    if (message.op === "reply") calls.take(message);
     if (message.op === "command" && typeof message.do === "string") options.onCommand(message as Command);
     if (message.op === "allowance") options.onAllowance(message.allowance);
+    if (message.op === "line" && message.log === current) onLine?.(message, buffers);
     if (message.op === "heard") options.onHeard(String(message.log), elements(message.events));
     if (message.op === "resync") {
       const snapshot = options.snapshot(count(message.after) ?? 0);
@@ -173,43 +175,15 @@ export function openKernel(options: KernelOptions): Kernel {
     post({ op: "beat" });
   };
 
-  const call = (method: string, params: object): Promise<unknown> =>
-    new Promise((resolve, reject) => {
-      const id = uuid();
-      calls.set(id, ({ result, problem }) => {
-        calls.delete(id);
-        elsewhere.refused(problem?.code);
-        if (problem) reject(failureOf(problem));
-        else resolve(result);
-      });
-      if (!post({ op: "call", id, method, params })) reject(new Failure("kernel_gone"));
-    });
-  const ask = (method: string, params: object, onLate: (late: Ticket) => void): Promise<Ticket> => {
-    const answer = call(method, params).then((ticket) => {
-      if (isTicket(ticket)) return ticket;
-      throw new Failure("internal", "The kernel's answer is not a ticket.");
-    });
-    return withDeadline(answer, CALL_DEADLINE_MS, "kernel_busy", onLate);
-  };
-  const tooLate = (ticket: Ticket) => void backend.ended(ticket, "kernel_busy");
-  const backend: Backend = {
-    open: (sdp) => ask("open", { log: current, sdp }, tooLate),
-    // A later try may have succeeded by then: it is the same session.
-    reopen: ({ id }, sdp) =>
-      ask("reopen", { log: current, session: id, sdp }, (late) => live || tooLate(late)),
-    connected: async ({ id, call_id }) => {
-      await call("connected", { session: id, call_id: call_id ?? null });
-    },
-    carry: async ({ id }, event) => {
-      await call("send", { session: id, event });
-    },
-    ended: async ({ id }, reason) => {
-      // A local peer dies with its kernel: then the call ends with nobody left to hear of it.
+  const calls = createCalls({
+    post,
+    log: () => current,
+    live: () => live,
+    onRefused: elsewhere.refused,
+    onEnding: () => {
       doubted = now();
-      await call("ended", { session: id, reason }).catch(() => undefined);
-      if (reason === "hung_up") doubted = now();
     },
-  };
+  });
 
   model.on("msg:custom", onMessage);
   model.on("comm_live_update", onRestart);
@@ -217,7 +191,16 @@ export function openKernel(options: KernelOptions): Kernel {
   hello();
 
   return {
-    backend,
+    backend: calls.backend,
+    line: {
+      send: (members, sound) => void post({ op: "line", log: current, ...members }, sound),
+      hear: (take) => {
+        onLine = take;
+        return () => {
+          if (onLine === take) onLine = null;
+        };
+      },
+    },
     link: () => link,
     elsewhere: elsewhere.held,
     push: (log, envelope) => {
@@ -244,10 +227,9 @@ export function openKernel(options: KernelOptions): Kernel {
   };
 }
 
-interface Message {
+interface Message extends Reply {
   readonly [member: string]: unknown;
   readonly settings?: Settings;
-  readonly problem?: Problem;
 }
 
 const now = () => performance.now();

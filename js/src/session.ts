@@ -87,6 +87,7 @@ export function createSession({ backend, connect, form, onEnvelope }: SessionOpt
       button.observe(event);
     }
     if (told.type === "sent") attempt.log.append("out", told.event);
+    if (told.type === "trouble") noteFailure(attempt.log, told.failure);
     if (told.type === "detour") note(attempt.log, "detour", { code: told.code });
     if (told.type === "wavering") note(attempt.log, "status", { status: "reconnecting" });
     if (told.type === "steady") note(attempt.log, "status", { status: "live" });

@@ -27,6 +27,8 @@ export type Report =
   /** What the transport itself had to say to the service. */
   | { readonly type: "sent"; readonly event: WireEvent }
   | { readonly type: "sound"; readonly stream: MediaStream }
+  /** Something of the user's was lost; the call goes on. */
+  | { readonly type: "trouble"; readonly failure: Failure }
   /** This failed; another way is tried. */
   | { readonly type: "detour"; readonly code: string }
   | { readonly type: "wavering" }

@@ -6,16 +6,20 @@
  */
 import { type Left, leftOf } from "./allowance";
 import { createAudience } from "./audience";
+import { withDetour } from "./detour";
 import type { Session } from "./driver";
 import { type Command, type Kernel, type Link, type Model, openKernel, type Settings } from "./kernel";
+import { lineOf } from "./kernel_line";
+import { overLine } from "./line";
 import { inspect } from "./preflight";
 import { callForm, problem } from "./protocol";
 import { elements, isRecord, record } from "./reading";
 import { createSession } from "./session";
 import { State } from "./state";
+import type { Connect } from "./transport";
 import { mount } from "./ui/mount";
 import { createStore, type Notice, type Store } from "./ui/store";
-import { connect } from "./webrtc";
+import { connect as webrtc } from "./webrtc";
 
 interface Agent {
   show(element: HTMLElement): () => void;
@@ -68,8 +72,11 @@ function createAgent(model: Model): Agent {
     onLost: () => session.stop("kernel_gone"),
     onChange: () => store.refresh(),
   });
+  const byKernel = overLine(lineOf(kernel.line));
+  const automatic = withDetour(byKernel, "Through the kernel");
+  const carriers: Record<string, Connect> = { webrtc, kernel: byKernel };
   const session: Session = createSession({
-    connect,
+    connect: (call) => carriers[text(settings.transport) ?? ""]?.(call) ?? automatic(call),
     form: () => callForm(settings.dialect),
     backend: kernel.backend,
     onEnvelope: kernel.push,

@@ -215,30 +215,33 @@ export function deferred<T>() {
 }
 
 type Message = Record<string, unknown>;
+type Handler = Parameters<Model["on"]>[1];
 
 /** A widget model whose kernel is the test. */
 export class FakeModel implements Model {
   sent: Message[] = [];
+  buffers: unknown[] = [];
   broken = false;
-  private handlers = new Map<string, Set<(message: unknown) => void>>();
-  send = (content: unknown) => {
+  private handlers = new Map<string, Set<Handler>>();
+  send = (content: unknown, _callbacks?: unknown, buffers: unknown[] = []) => {
     if (this.broken) throw new Error("Cannot send");
     this.sent.push(structuredClone(content) as Message);
+    this.buffers.push(...buffers);
   };
-  on = (event: string, callback: (message: unknown) => void) => {
+  on = (event: string, callback: Handler) => {
     this.handlers.set(event, (this.handlers.get(event) ?? new Set()).add(callback));
   };
-  off = (event: string, callback: (message: unknown) => void) =>
-    void this.handlers.get(event)?.delete(callback);
-  fire = (event: string, message?: unknown) => {
-    for (const handler of this.handlers.get(event) ?? []) handler(message);
+  off = (event: string, callback: Handler) => void this.handlers.get(event)?.delete(callback);
+  fire = (event: string, message?: unknown, buffers?: DataView[]) => {
+    for (const handler of this.handlers.get(event) ?? []) handler(message, buffers);
   };
   ops = (op: string) => this.sent.filter((message) => message.op === op);
   get client(): string {
     return String(this.ops("hello")[0]?.client);
   }
   /** What the kernel says to this page. */
-  tell = (message: Message) => this.fire("msg:custom", { client: this.client, ...message });
+  tell = (message: Message, buffers?: DataView[]) =>
+    this.fire("msg:custom", { client: this.client, ...message }, buffers);
   welcome = (more: Message = {}) =>
     this.tell({ op: "welcome", proto: 1, snapshot: null, settings: {}, ...more });
   /** What all pages hear while a call is held: by this page unless said otherwise, null for no page. */

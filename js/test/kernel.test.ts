@@ -396,3 +396,29 @@ it("hands on what the agent is set up to be as it changes", () => {
   model.tell({ op: "settings", settings: { push_to_talk: true } });
   expect(settings).toEqual([{ push_to_talk: true }]);
 });
+
+it("joins the line of the session that is begun with whoever carries it, and no other", () => {
+  model.welcome();
+  push("genmb.status", { status: "connecting" }, "mine");
+  const came: unknown[] = [];
+  const stop = kernel.line.hear((message, sounds) => came.push([message.events, sounds]));
+  const sound = new DataView(new ArrayBuffer(2));
+  model.tell({ op: "line", log: "another", events: [1] });
+  model.fire("msg:custom", { op: "line", client: "other", log: "mine", events: [2] });
+  model.tell({ op: "line", log: "mine", events: [3] }, [sound]);
+  model.tell({ op: "line", log: "mine", events: [4] });
+  kernel.line.send({}, new Int16Array(2));
+  kernel.line.send({ event: { type: "input_audio_buffer.commit" } });
+  stop();
+  model.tell({ op: "line", log: "mine", events: [5] });
+  expect(came).toEqual([
+    [[3], [sound]],
+    [[4], []],
+  ]);
+  const event = { type: "input_audio_buffer.commit" };
+  expect(model.ops("line")).toEqual([
+    { op: "line", log: "mine", client: model.client },
+    { op: "line", log: "mine", client: model.client, event },
+  ]);
+  expect(model.buffers).toEqual([new Int16Array(2)]);
+});

@@ -1,10 +1,11 @@
 // @vitest-environment jsdom
 import { beforeEach, expect, it, vi } from "vitest";
 import { openMicrophone } from "../src/audio";
+import { PATIENCE_MS } from "../src/line";
 import { toBase64 } from "../src/pcm";
 import { GA_CALLS } from "../src/protocol";
 import type { Report, Transport } from "../src/transport";
-import { connect, PATIENCE_MS, STUCK_BYTES } from "../src/websocket";
+import { connect, STUCK_BYTES } from "../src/websocket";
 import { FakeSocket, FakeTrack, FakeWorklet, installBrowser, installSocket } from "./fakes";
 import { strangers } from "./outbound";
 

@@ -61,7 +61,7 @@ def _environment(scratch: Path) -> dict[str, str]:
                 "argv": argv,
                 "display_name": "ipykernel 6",
                 "language": "python",
-                "env": {"PYTHONPATH": str(OLD_IPYKERNEL)},
+                "env": {"PYTHONPATH": f"{OLD_IPYKERNEL}{os.pathsep}{ROOT}"},
             }
         )
     )

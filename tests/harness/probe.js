@@ -37,6 +37,12 @@
       });
       return describe.call(this, description);
     };
+    const destination = AudioContext.prototype.createMediaStreamDestination;
+    AudioContext.prototype.createMediaStreamDestination = function () {
+      const node = destination.call(this);
+      agent = AnalyserSource(node.stream); // what the page plays itself
+      return node;
+    };
     setInterval(() => probe.levels.push({ t: performance.now(), user: user(), agent: agent() }), 10);
   };
   probe.openMicrophones = () => probe.microphones.filter((track) => track.readyState === "live").length;

@@ -17,7 +17,7 @@ class Tab:
         agent.send = self._take
         self._arrived = threading.Condition()
 
-    def _take(self, message):
+    def _take(self, message, buffers=None):
         with self._arrived:
             self.sent.append(json.loads(json.dumps(message)))
             self._arrived.notify_all()

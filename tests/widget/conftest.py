@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import wave
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,18 +75,24 @@ class Rig:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.sent: list[dict[str, Any]] = []
+        self.sounds: list[bytes] = []
         self.arrived = asyncio.Event()
         self.conversation = Conversation(lambda log_id: self.bridge.resync(log_id))
         self.settings = Settings("local", Session())
         self.calls = Calls(endpoint.client, self.settings, self._send, self.conversation.hear)
         self.bridge = Bridge(self.conversation, self.calls, self._send, self.settings)
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any], buffers: Sequence[bytes] = ()) -> None:
         self.sent.append(json.loads(json.dumps(message)))
+        self.sounds.extend(buffers)
         self.arrived.set()
 
     def page(self, client: str, op: str, **members: Any) -> None:
         self.bridge.receive({"op": op, "client": client, **members})
+
+    def speak(self, client: str, log: str, sound: bytes) -> None:
+        """Send sound of this page's microphone on its line."""
+        self.bridge.receive({"op": "line", "client": client, "log": log}, sound)
 
     def greet(self, *clients: str) -> None:
         for client in clients:
@@ -110,10 +116,14 @@ class Rig:
         return [message["holder"] for message in self.sent if message["op"] == "beat"]
 
     async def replied(self, number: str) -> dict[str, Any]:
+        return await self.told(lambda message: message["op"] == "reply" and message["id"] == number)
+
+    async def told(self, wanted: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+        """Wait for the first message to a page that is wanted."""
         async with asyncio.timeout(20):
             while True:
                 for message in self.sent:
-                    if message["op"] == "reply" and message["id"] == number:
+                    if wanted(message):
                         return message
                 self.arrived.clear()
                 await self.arrived.wait()

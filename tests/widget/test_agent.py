@@ -48,7 +48,7 @@ def test_an_option_that_does_not_exist_is_refused_with_the_list():
     with pytest.raises(VoiceError, match="bad_option") as caught:
         VoiceAgent(voise="marin")
     assert caught.value.detail.startswith(
-        "Unknown: voise (did you mean voice?). Supported: provider, endpoint, key, instructions, voice,"
+        "Unknown: voise (did you mean voice?). Supported: provider, endpoint, key, transport, "
     )
 
 

@@ -22,6 +22,7 @@ async def test_a_page_is_welcomed_with_the_state_and_the_settings(rig):
         "settings": {
             "provider": "local",
             "dialect": "ga",
+            "transport": "auto",
             "model": None,
             "voice": None,
             "push_to_talk": False,

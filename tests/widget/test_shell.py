@@ -42,26 +42,26 @@ def in_kernel(monkeypatch):
 @pytest.mark.parametrize(("version", "hear"), [((7, 4, 0), True), ((8, 0, 0), True), ((7, 3, 0), False)])
 def test_a_cell_hears_the_page_on_new_kernels_and_on_those_that_could_be_changed(in_kernel, version, hear):
     in_kernel(version)
-    found = this_shell(lambda comm_id, data: True)
+    found = this_shell(lambda *message: True)
     assert (found.has_pages, found.cells_hear) == (True, hear)
 
 
 def test_without_a_kernel_there_are_no_pages(in_kernel, monkeypatch):
     monkeypatch.setattr(shell, "_ipykernel", lambda: None)
-    found = this_shell(lambda comm_id, data: True)
+    found = this_shell(lambda *message: True)
     assert (found.has_pages, found.ear()()) == (False, True)
 
 
 def test_in_marimo_a_cell_never_hears_its_page(in_kernel, monkeypatch):
     monkeypatch.setitem(sys.modules, "marimo", SimpleNamespace())
     monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
-    found = this_shell(lambda comm_id, data: True)
+    found = this_shell(lambda *message: True)
     assert (found.has_pages, found.cells_hear) == (True, False)
 
 
 def test_a_kernel_hears_only_while_its_main_loop_turns(in_kernel):
     kernel = in_kernel((7, 4, 0))
-    shell = this_shell(lambda comm_id, data: True)
+    shell = this_shell(lambda *message: True)
     hears, another = shell.ear(), shell.ear()
     hears()
     assert not hears()
@@ -83,7 +83,7 @@ def test_a_wait_that_is_in_vain_is_refused_at_once():
 
 
 def test_a_kernel_that_is_not_as_expected_is_left_alone():
-    assert not old_kernel.install(SimpleNamespace(), lambda comm_id, data: True)
+    assert not old_kernel.install(SimpleNamespace(), lambda *message: True)
 
 
 class Session:
@@ -93,7 +93,7 @@ class Session:
         return [], frames
 
     def deserialize(self, parts, content, copy):
-        return {"header": {"msg_type": parts[0]}, "content": parts[1]}
+        return {"header": {"msg_type": parts[0]}, "content": parts[1], "buffers": parts[2:]}
 
     def unpack(self, content):
         return content
@@ -127,7 +127,11 @@ def seven():
 def test_on_an_old_kernel_our_messages_skip_the_queue_and_no_others(make):
     kernel, loop = make()
     taken = []
-    assert old_kernel.install(kernel, lambda comm_id, data: comm_id == "ours" and not taken.append(data))
+
+    def deliver(comm_id, data, buffers):
+        return comm_id == "ours" and not taken.append((data, buffers))
+
+    assert old_kernel.install(kernel, deliver)
     loop.turn()
     others = [
         ["execute_request", {"code": "1"}],
@@ -135,12 +139,12 @@ def test_on_an_old_kernel_our_messages_skip_the_queue_and_no_others(make):
         ["comm_msg", {}],
         ["broken"],
     ]
-    for frames in [["comm_msg", {"comm_id": "ours", "data": {"method": "custom"}}], *others]:
+    for frames in [["comm_msg", {"comm_id": "ours", "data": {"method": "custom"}}, b"sound"], *others]:
         kernel.receive(frames)
-    assert taken == [{"method": "custom"}]
+    assert taken == [({"method": "custom"}, [b"sound"])]
     assert kernel.queued == [("dispatch", frames) for frames in others]
 
 
 def test_the_environment_can_keep_an_old_kernel_as_it_is(monkeypatch):
     monkeypatch.setenv("GENMB_VOICE_OLD_KERNEL", "0")
-    assert not old_kernel.install(six()[0], lambda comm_id, data: True)
+    assert not old_kernel.install(six()[0], lambda *message: True)
