@@ -31,6 +31,7 @@ class Sequencer:
         self._wanted: dict[str, Any] | None = None
         self._asked: dict[str, Any] = {}
         self._cancelled = False
+        self._running: str | None = None
         self._number = 0
 
     @property
@@ -54,13 +55,14 @@ class Sequencer:
         match event:
             case {"type": "response.created" | "response.done", "response": {"conversation_id": None}}:
                 pass  # a response outside the conversation runs beside the others
-            case {"type": "response.created"}:
+            case {"type": "response.created", "response": {"id": str(response_id)}}:
                 unwanted = self._phase == "asked" and self._cancelled
-                self._phase = "running"
+                self._phase, self._running = "running", response_id
                 if unwanted:
                     self.cancel()
-            case {"type": "response.done"}:
-                self._phase, self._cancelled = "free", False
+            case {"type": "response.done", "response": {"id": str(response_id)}}:
+                if self._phase == "running" and self._running in (None, response_id):
+                    self._phase, self._cancelled = "free", False
                 self._proceed()
             case {"type": "error", "error": {**error}} if self._is_ours(error):
                 self._refused(error.get("code") == BUSY)
@@ -83,7 +85,7 @@ class Sequencer:
         if self._phase != "asked":
             return
         if busy:
-            self._phase = "running"
+            self._phase, self._running = "running", None  # some response runs: which one is not said
             if self._cancelled:
                 self.cancel()
         else:

@@ -85,8 +85,9 @@ export function createSequencer(send: (event: WireEvent) => void, newId: () => s
     },
     observe: (event) => {
       const { type, response, error } = (event ?? {}) as Observed;
-      if (type === "response.created" && inConversation(response)) created(String(response?.id));
-      if (type === "response.done" && inConversation(response)) done(String(response?.id));
+      const id = inConversation(response) ? name(response?.id) : null;
+      if (type === "response.created" && id !== null) created(id);
+      if (type === "response.done" && id !== null) done(id);
       if (type === "error") refused(name(error?.event_id), name(error?.code));
     },
   };

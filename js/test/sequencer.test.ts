@@ -223,3 +223,12 @@ it("asks once for all wishes, with what any of them differs in, and again with t
     { type: "response.create", event_id: "e3" },
   ]);
 });
+
+it.each([{}, { response: null }])("takes what names no response for the end of none", (end) => {
+  sequencer.request();
+  refuse("e1", BUSY);
+  sequencer.observe({ type: "response.done", ...end });
+  expect(creates()).toEqual(["e1"]);
+  done("r-other");
+  expect(creates()).toEqual(["e1", "e2"]);
+});
