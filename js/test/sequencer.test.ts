@@ -232,3 +232,16 @@ it.each([{}, { response: null }])("takes what names no response for the end of n
   done("r-other");
   expect(creates()).toEqual(["e1", "e2"]);
 });
+
+it("asks again also when the winner is done before it hears of its refusal, unless that was cancelled", () => {
+  sequencer.request();
+  created("r-other");
+  done("r-other");
+  refuse("e1", BUSY);
+  expect(creates()).toEqual(["e1", "e2"]);
+  created("r2");
+  sequencer.cancel();
+  done("r2");
+  refuse("e2", BUSY);
+  expect(creates()).toEqual(["e1", "e2"]);
+});
