@@ -65,8 +65,16 @@ class Headless:
         """Open the session and keep it until somebody ends it; whatever goes wrong stands in the log."""
         ticket, error = None, None
         try:
-            ticket = await self._client.ticket(self._settings.provider, self._settings.begin())
-            await self._converse(ticket)
+            ticket = await self._ticket()
+            try:
+                await self._converse(ticket)
+            except VoiceError as refused:
+                if refused.code != "secret_expired":
+                    raise
+                # It lived too short for its way here. A new one, once; nothing has been charged yet.
+                await self._report(self._client.ended(ticket.id, refused.code))
+                ticket = await self._ticket()
+                await self._converse(ticket)
         except Refused as refused:
             error = refused.with_time()
         except VoiceError as known:
@@ -79,7 +87,8 @@ class Headless:
         else:
             self._conversation.end("failed", error.code, error.detail, t=self.clock.now())
         if ticket is not None:
-            await self._report(self._client.ended(ticket.id, error.code if error else "stopped"))
+            unforced = "stopped" if self._stop.is_set() else "hung_up"
+            await self._report(self._client.ended(ticket.id, error.code if error else unforced))
 
     def stop(self) -> None:
         """End the session."""
@@ -130,6 +139,9 @@ class Headless:
     async def _until(self, holds: Callable[[], bool]) -> None:
         conversation = self._conversation
         await asyncio.wrap_future(conversation.wait(in_session(conversation, self.log_id, holds)))
+
+    async def _ticket(self) -> Ticket:
+        return await self._client.ticket(self._settings.provider, self._settings.begin())
 
     async def _converse(self, ticket: Ticket) -> None:
         """Talk from the open socket to its end."""

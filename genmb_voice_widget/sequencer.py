@@ -31,6 +31,8 @@ class Sequencer:
         self._wanted: dict[str, Any] | None = None
         self._asked: dict[str, Any] = {}
         self._cancelled = False
+        self._running: str | None = None
+        self._request: str | None = None  # our last one, unless a response has begun that cannot be its own
         self._number = 0
 
     @property
@@ -54,39 +56,37 @@ class Sequencer:
         match event:
             case {"type": "response.created" | "response.done", "response": {"conversation_id": None}}:
                 pass  # a response outside the conversation runs beside the others
-            case {"type": "response.created"}:
+            case {"type": "response.created", "response": {"id": str(response_id)}}:
                 unwanted = self._phase == "asked" and self._cancelled
-                self._phase = "running"
+                if self._phase == "free":
+                    self._request = None
+                self._phase, self._running = "running", response_id
                 if unwanted:
                     self.cancel()
-            case {"type": "response.done"}:
-                self._phase, self._cancelled = "free", False
+            case {"type": "response.done", "response": {"id": str(response_id)}}:
+                if self._phase == "running" and self._running in (None, response_id):
+                    self._request = None if self._cancelled else self._request
+                    self._phase, self._cancelled = "free", False
                 self._proceed()
             case {"type": "error", "error": {**error}} if self._is_ours(error):
                 self._refused(error.get("code") == BUSY)
-
-    @property
-    def _event_id(self) -> str:
-        return f"create_{self._number}"
 
     def _is_ours(self, error: Mapping[Any, Any]) -> bool:
         """Tell whether an error can be about our request; the response itself rights a wrong yes."""
         event_id, code = error.get("event_id"), error.get("code")
         if event_id is not None:
-            return bool(event_id == self._event_id)
-        return code == BUSY or code not in load().benign_errors
+            return bool(event_id == self._request)
+        return self._phase != "free" and (code == BUSY or code not in load().benign_errors)
 
     def _refused(self, busy: bool) -> None:
-        if busy and self._phase != "free" and not self._cancelled:
-            # The response that won the race may have been heard of before the refusal.
+        if busy and not self._cancelled:
+            # The response that won the race may have been heard of before the refusal, and even be done.
             self._wanted = {**self._asked, **(self._wanted or {})}
-        if self._phase != "asked":
-            return
-        if busy:
-            self._phase = "running"
+        if busy and self._phase == "asked":
+            self._phase, self._running = "running", None  # some response runs: which one is not said
             if self._cancelled:
                 self.cancel()
-        else:
+        elif self._phase != "running":
             self._phase, self._cancelled = "free", False
             self._proceed()
 
@@ -96,5 +96,6 @@ class Sequencer:
         self._asked, self._wanted = self._wanted, None
         self._phase = "asked"
         self._number += 1
+        self._request = f"create_{self._number}"
         response = {"response": self._asked} if self._asked else {}
-        self._send({"type": "response.create", "event_id": self._event_id, **response})
+        self._send({"type": "response.create", "event_id": self._request, **response})

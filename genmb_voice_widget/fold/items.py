@@ -184,13 +184,19 @@ def speech_stopped(state: State, event: Event) -> None:
 
 
 def buffer_committed(state: State, event: Event) -> None:
-    """Put what the user said where the provider puts it. Told late, it may come behind its own reply."""
-    turn = open_turn(state, event.get("item_id"), "user")
+    """Put what the user said where the provider puts it. Told late, it may come behind its own reply.
+
+    It is where the end of the user's speech has been told, which has made us wait.
+    """
+    item_id = name(event.get("item_id")) or ""
+    before = state.turn(item_id)
+    news = before is None or before.needs_text or state.speech == item_id
+    turn = open_turn(state, item_id, "user")
     if turn is not None:
         state.place(turn.id, name(event.get("previous_item_id")))
         state.speech = None if state.speech == turn.id else state.speech
         answered = any(not each.done and not each.outside for each in state.responses.values())
-        state.awaiting = state.awaiting or not answered
+        state.awaiting = state.awaiting or (news and not answered)
 
 
 def buffer_cleared(state: State, event: Event) -> None:

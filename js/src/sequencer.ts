@@ -11,7 +11,8 @@ import { name } from "./reading";
 const BUSY = "conversation_already_has_active_response";
 
 type Turn =
-  | { readonly phase: "free" }
+  /** `eventId` is our last request's, if what was done may have been another response, which won the race. */
+  | { readonly phase: "free"; readonly eventId: string | null }
   | { readonly phase: "asked"; readonly eventId: string; readonly cancelled: boolean }
   /** `id` is null when we only know from an error that some response runs; `eventId` is our last request's. */
   | {
@@ -34,7 +35,7 @@ export interface Sequencer {
 }
 
 export function createSequencer(send: (event: WireEvent) => void, newId: () => string): Sequencer {
-  let turn: Turn = { phase: "free" };
+  let turn: Turn = { phase: "free", eventId: null };
   let wanted: Wish | null = null;
   let asked: Wish = {};
 
@@ -57,19 +58,22 @@ export function createSequencer(send: (event: WireEvent) => void, newId: () => s
     if (unwanted) stop(id);
   };
   const done = (id: string) => {
-    if (turn.phase === "running" && (turn.id === null || turn.id === id)) turn = { phase: "free" };
+    if (turn.phase === "running" && (turn.id === null || turn.id === id))
+      turn = { phase: "free", eventId: turn.cancelled ? null : turn.eventId };
     proceed();
   };
   /** Without an id the error may be another event's: then the response comes all the same, and says that it runs. */
   const refused = (eventId: string | null, code: string | null) => {
-    if (turn.phase === "free") return;
     const busy = code === BUSY;
     if (eventId === null ? !busy && isBenign(code) : eventId !== turn.eventId) return;
-    // The response that won the race may have been heard of, and cancelled, before the refusal.
-    if (busy && !turn.cancelled) wanted = { ...asked, ...wanted };
+    if (turn.phase === "free" && (!busy || eventId === null)) return;
+    // The response that won the race may have been heard of, and cancelled, before the refusal, and even be done.
+    if (busy && (turn.phase === "free" || !turn.cancelled)) wanted = { ...asked, ...wanted };
     if (turn.phase === "running") return;
-    if (busy && turn.cancelled) stop(null);
-    turn = busy ? { ...turn, phase: "running", id: null } : { phase: "free" };
+    if (turn.phase === "asked" && busy) {
+      if (turn.cancelled) stop(null);
+      turn = { ...turn, phase: "running", id: null };
+    } else turn = { phase: "free", eventId: null };
     proceed();
   };
 
@@ -85,8 +89,9 @@ export function createSequencer(send: (event: WireEvent) => void, newId: () => s
     },
     observe: (event) => {
       const { type, response, error } = (event ?? {}) as Observed;
-      if (type === "response.created" && inConversation(response)) created(String(response?.id));
-      if (type === "response.done" && inConversation(response)) done(String(response?.id));
+      const id = inConversation(response) ? name(response?.id) : null;
+      if (type === "response.created" && id !== null) created(id);
+      if (type === "response.done" && id !== null) done(id);
       if (type === "error") refused(name(error?.event_id), name(error?.code));
     },
   };

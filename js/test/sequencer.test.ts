@@ -223,3 +223,25 @@ it("asks once for all wishes, with what any of them differs in, and again with t
     { type: "response.create", event_id: "e3" },
   ]);
 });
+
+it.each([{}, { response: null }])("takes what names no response for the end of none", (end) => {
+  sequencer.request();
+  refuse("e1", BUSY);
+  sequencer.observe({ type: "response.done", ...end });
+  expect(creates()).toEqual(["e1"]);
+  done("r-other");
+  expect(creates()).toEqual(["e1", "e2"]);
+});
+
+it("asks again also when the winner is done before it hears of its refusal, unless that was cancelled", () => {
+  sequencer.request();
+  created("r-other");
+  done("r-other");
+  refuse("e1", BUSY);
+  expect(creates()).toEqual(["e1", "e2"]);
+  created("r2");
+  sequencer.cancel();
+  done("r2");
+  refuse("e2", BUSY);
+  expect(creates()).toEqual(["e1", "e2"]);
+});

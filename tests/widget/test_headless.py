@@ -301,10 +301,11 @@ async def test_a_reply_that_the_same_speech_cuts_short_is_not_its_answer_but_the
 
 
 @pytest.mark.parametrize(
-    ("close", "status", "codes"), [("close", "ended", []), ("abort", "failed", ["connection_lost"])]
+    ("close", "status", "codes", "reason"),
+    [("close", "ended", [], "hung_up"), ("abort", "failed", ["connection_lost"], "connection_lost")],
 )
 async def test_a_service_that_closes_ends_the_session_and_one_that_breaks_off_fails_it(
-    call, service, close, status, codes
+    call, service, endpoint, close, status, codes, reason
 ):
     one = await call().live()
     speaking = asyncio.create_task(one.session.speak(SECOND))
@@ -314,6 +315,7 @@ async def test_a_service_that_closes_ends_the_session_and_one_that_breaks_off_fa
         await closing
     state = await one.over()
     assert (state.status, [error.code for error in state.errors]) == (status, codes)
+    assert endpoint.asked[-1] == ("/v1/sessions/vs_1/ended", {"reason": reason})
     with pytest.raises(VoiceError):
         await asyncio.wait_for(speaking, 20)
 
@@ -456,6 +458,24 @@ async def test_a_service_that_refuses_the_socket_is_told_by_its_status(endpoint,
     [error] = state.errors
     assert (state.status, error.code) == ("failed", code)
     assert error.detail == f"The voice service answered with HTTP status {status}."
+
+
+async def test_a_secret_that_expired_on_its_way_is_made_anew_once_and_nobody_hears_of_it(
+    endpoint, call, service, monkeypatch
+):
+    tried, again = [], open_socket
+
+    def expired_once(ticket):
+        tried.append(ticket)
+        if len(tried) == 1:
+            raise VoiceError("secret_expired")
+        return again(ticket)
+
+    monkeypatch.setattr("genmb_voice_widget.headless.open_socket", expired_once)
+    one = await call().live()
+    assert one.conversation.state.errors == ()
+    assert endpoint.paths()[:3] == ["/v1/sessions", "/v1/sessions/vs_1/ended", "/v1/sessions"]
+    assert endpoint.asked[1][1] == {"reason": "secret_expired"}
 
 
 @pytest.mark.parametrize(

@@ -164,3 +164,32 @@ def test_wishes_share_a_request_with_what_any_of_them_differs_in_and_so_does_its
     sequencer.observe(DONE)
     auto = {"tool_choice": "auto"}
     assert [event.get("response") for event in sent] == [auto, auto, None]
+
+
+@pytest.mark.parametrize("end", [{}, {"response": None}, {"response": {"id": "another"}}])
+@pytest.mark.parametrize("created", [True, False])
+def test_only_the_end_of_the_running_response_is_its_end(sequencer, sent, end, created):
+    sequencer.request()
+    if created:
+        sequencer.observe(CREATED)
+        sequencer.observe({"type": "response.done", **end})
+    sequencer.observe(refusal(sent[0]["event_id"], "conversation_already_has_active_response"))
+    if "id" not in (end.get("response") or {}):
+        sequencer.observe({"type": "response.done", **end})
+    assert kinds(sent) == ["response.create"] and sequencer.busy
+    sequencer.observe(DONE)
+    assert kinds(sent) == ["response.create"] * 2
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+def test_a_lost_race_that_is_told_when_the_winner_is_done_is_repeated_too_unless_it_was_cancelled(
+    sequencer, sent, cancelled
+):
+    sequencer.request()
+    sequencer.observe(CREATED)
+    if cancelled:
+        sequencer.cancel()
+    sequencer.observe(DONE)
+    sequencer.observe(refusal(sent[0]["event_id"], "conversation_already_has_active_response"))
+    assert kinds(sent).count("response.create") == (1 if cancelled else 2)
+    assert sequencer.busy != cancelled

@@ -217,11 +217,16 @@ async def test_a_page_that_starts_is_told_the_same(cloud, monkeypatch, case):
     assert told | {"detail": None, "retry_after": None} == problem(code).to_json() | {"retry_after": None}
 
 
-async def test_a_secret_that_has_expired_before_the_socket_opens_says_to_start_again(
+async def test_a_secret_that_has_expired_before_the_socket_opens_is_made_anew_and_the_next_says_to_start_again(
     cloud, agent, monkeypatch
 ):
     set_up(monkeypatch, **AZURE)
     cloud.expired, made = 1, agent()
+    await made.start(headless=True)
+    assert (made.status, made.errors) == ("live", ())
+    await made.stop()
+
+    cloud.expired = 2
     with pytest.raises(VoiceError) as caught:
         await made.start(headless=True)
     assert (caught.value.code, caught.value.retryable) == ("secret_expired", True)

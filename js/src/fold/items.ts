@@ -159,13 +159,20 @@ function speechStopped(state: State): void {
   state.awaiting = true;
 }
 
-/** Put what the user said where the provider puts it. Told late, by another way, it may come behind its own reply. */
+/**
+ * Put what the user said where the provider puts it. Told late, by another way, it may come behind its own reply: it is
+ * where the end of the user's speech has been told, which has made us wait.
+ */
 function bufferCommitted(state: State, event: WireEvent): void {
-  const turn = openTurn(state, event.item_id, "user");
+  const itemId = name(event.item_id) ?? "";
+  const before = state.turn(itemId);
+  const news = !before || before.needs_text || state.speech === itemId;
+  const turn = openTurn(state, itemId, "user");
   if (!turn) return;
   state.place(turn.id, name(event.previous_item_id));
   if (state.speech === turn.id) state.speech = null;
-  state.awaiting ||= ![...state.responses.values()].some(({ done, outside }) => !done && !outside);
+  const answered = [...state.responses.values()].some(({ done, outside }) => !done && !outside);
+  state.awaiting ||= news && !answered;
 }
 
 /** Forget what the user was saying. */
