@@ -4,7 +4,7 @@ import json
 
 import pytest
 from harness.lookalikes import Lookalike
-from harness.upstream import ANSWER, http
+from harness.upstream import ANSWER, error, http
 
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.problems import Refusal
@@ -67,6 +67,14 @@ async def test_an_offer_goes_out_with_a_secret_that_brings_the_session(server, m
     assert (got.sdp, got.call_id, got.model, got.update) == (ANSWER, "rtc_1", "m", None)
     [told] = server.secrets.values()
     assert told == SESSION | {"model": "m", "audio": {"input": {"transcription": {"model": "whisper-1"}}}}
+
+
+async def test_for_a_secret_that_is_refused_one_other_is_made_and_no_third(server, make):
+    server.replies["/calls"] = error(401, "invalid_api_key", "Expired.")
+    with pytest.raises(Refusal) as refused:
+        await make("secret").answer(SESSION | {"model": "m"}, OFFER)
+    assert refused.value.code == "secret_expired"
+    assert len(server.secrets) == 2
 
 
 async def test_a_server_that_takes_no_offers_is_asked_nothing(server, make):

@@ -86,8 +86,12 @@ class CompatibleProvider:
         link, auth, voice = self._link(), bearer(self._key), voice_of(wire)
         match self._signaling:
             case "secret":
-                token, _ = await create_secret(link, auth, wire, SECRET_LIFE)
-                call_id, answer = await relay_offer(self._link(_WITH_A_SECRET), bearer(token), sdp)
+                try:
+                    call_id, answer = await self._offer(wire, sdp)
+                except Refusal as refusal:
+                    if refusal.code != "secret_expired":
+                        raise
+                    call_id, answer = await self._offer(wire, sdp)
                 return Answer("ga", model, voice, call_id, answer, observable=False)
             case "sdp":
                 call_id, answer = await relay_offer(link, auth, sdp)
@@ -128,6 +132,10 @@ class CompatibleProvider:
             await self._here.aclose()
             self._here = None
         await self._upstream.close()
+
+    async def _offer(self, wire: Wire, sdp: str) -> tuple[str, str]:
+        token, _ = await create_secret(self._link(), bearer(self._key), wire, SECRET_LIFE)
+        return await relay_offer(self._link(_WITH_A_SECRET), bearer(token), sdp)
 
     def _wire(self, session: Wire, required: bool) -> tuple[Wire, str | None]:
         # To some a transcription without a model is an error that voids the whole update.
