@@ -26,6 +26,7 @@ from genmb_voice_widget.service.drain import Drain
 from genmb_voice_widget.service.ledger.memory import MemoryLedger
 from genmb_voice_widget.service.problems import Refusal
 from genmb_voice_widget.service.providers import Ticket
+from genmb_voice_widget.service.providers.wire_session import with_transcription
 from genmb_voice_widget.service.relay.relay import LARGEST, Patience
 from genmb_voice_widget.service.relay.routes import add_relay_routes
 from genmb_voice_widget.service.relay.shape import Admission
@@ -54,13 +55,16 @@ class Service:
         self.url = ""
         self.refuses = None
         self.update = None
+        self.written = dict
 
     async def mint(self, session):
         self.minted.append(session)
         if self.refuses:
             raise self.refuses
         model = session.get("model", "the-endpoints")
-        return Ticket("ga", model, "ash", f"{self.url}/v1/realtime", Secret(TOKEN), 1e9, self.update)
+        return Ticket(
+            "ga", model, "ash", f"{self.url}/v1/realtime", Secret(TOKEN), 1e9, self.update, self.written
+        )
 
     async def answer(self, socket):
         self.held.put_nowait(socket)
@@ -413,6 +417,28 @@ async def test_what_either_says_reaches_the_other_in_its_own_words(booth):
     await service.send(json.dumps({"type": "conversation.item.added", "item": item}))
     assert (await receive(page))["type"] == "conversation.item.created"
     assert (await receive(service))["type"] == "response.create"
+
+
+async def test_an_update_of_either_kind_of_page_goes_on_as_the_service_takes_it_and_names_no_model(
+    booth, relayed
+):
+    """No update can change the model (OpenAI Realtime API, session.update), and Azure's need a deployment."""
+
+    def written(session):
+        return with_transcription(session, "My-Transcription")
+
+    booth.service.written = relayed.service.written = written
+    page, service = await booth.held()
+    flat = {"model": "m", "instructions": "Be kind.", "input_audio_transcription": {"language": "de"}}
+    await page.send(json.dumps({"type": "session.update", "session": flat}))
+    heard = {"transcription": {"language": "de", "model": "My-Transcription"}}
+    told = {"type": "realtime", "instructions": "Be kind.", "audio": {"input": heard}}
+    assert await receive(service) == {"type": "session.update", "session": told}
+    async with relayed.enter() as (page, service):
+        asked = {"audio": {"input": {"transcription": {"language": "de"}}}}
+        raw = {"type": "realtime", "model": "m", "instructions": "Be kind.", **asked}
+        await page.send(json.dumps({"type": "session.update", "event_id": "u1", "session": raw}))
+        assert await receive(service) == {"type": "session.update", "event_id": "u1", "session": told}
 
 
 async def test_what_is_no_event_is_told_to_the_page_and_the_session_goes_on(booth):

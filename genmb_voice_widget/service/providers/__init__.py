@@ -6,7 +6,7 @@ what its service wrote. It knows nothing of plans, credits or limits.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -48,6 +48,7 @@ class Ticket:
     Attributes:
         expires_at: until when, in unix seconds; None: as long as it likes.
         update: as an `Answer`'s.
+        written: writes down what a later `session.update` says of a session, as the service takes it.
     """
 
     dialect: Dialect
@@ -57,6 +58,7 @@ class Ticket:
     token: Secret
     expires_at: float | None
     update: Wire | None = None
+    written: Callable[[Wire], Wire] = dict
 
 
 class Observed(Protocol):

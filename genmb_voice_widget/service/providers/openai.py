@@ -61,16 +61,16 @@ class OpenAIProvider:
 
     async def answer(self, session: Wire, sdp: str) -> Answer:
         """See `Provider.answer`."""
-        wire, model = with_model(with_transcription(session, TRANSCRIPTION), self._model)
+        wire, model = with_model(_written(session), self._model)
         call_id, answer = await create_call(self._link(), self._auth, wire, sdp)
         return Answer("ga", model, voice_of(wire), call_id, answer)
 
     async def mint(self, session: Wire) -> Ticket:
         """See `Provider.mint`."""
-        wire, model = with_model(with_transcription(session, TRANSCRIPTION), self._model)
+        wire, model = with_model(_written(session), self._model)
         token, expires_at = await create_secret(self._link(), self._auth, wire, SECRET_LIFE)
         url = f"wss{BASE.removeprefix('https')}/realtime?{urlencode({'model': model})}"
-        return Ticket("ga", model, voice_of(wire), url, token, expires_at)
+        return Ticket("ga", model, voice_of(wire), url, token, expires_at, written=_written)
 
     async def proven(self, call_id: str) -> bool:
         """See `Provider.proven`."""
@@ -94,3 +94,8 @@ class OpenAIProvider:
 
     def _link(self) -> Link:
         return Link(self._upstream.way, BASE, BY_STATUS, REQUEST_ID, self._headers)
+
+
+def _written(session: Wire) -> Wire:
+    """Name the model for transcription, where one is asked for."""
+    return with_transcription(session, TRANSCRIPTION)

@@ -156,6 +156,7 @@ class Sockets:
                     over=lambda: self._over(hold.session, lasts),
                     patience=self.patience,
                     raw=admission.dialect == "raw",
+                    written=leg.written,
                 ).run()
             finally:  # the page is told meanwhile: a service that does not answer the close keeps it waiting
                 self.parts.flights.start(service.close())
