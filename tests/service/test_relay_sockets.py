@@ -963,15 +963,22 @@ async def relayed(register, running, make_provider):
     async with listening(service):
         with running(app) as url:
             async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
-                answer = await http.post("/v1/sessions?app=shop", headers={"Origin": SHOP}, json=body)
+
+                async def ask(key=None):
+                    headers = {"Origin": SHOP} | ({"Idempotency-Key": key} if key else {})
+                    return await http.post("/v1/sessions?app=shop", headers=headers, json=body)
+
+                answer = await ask()
                 assert answer.status_code == 201, answer.text
 
                 @asynccontextmanager
-                async def enter():
-                    async with connect(answer.json()["url"], origin=SHOP, proxy=None) as page:
+                async def enter(ticket=None):
+                    async with connect((ticket or answer.json())["url"], origin=SHOP, proxy=None) as page:
                         yield page, await service.socket()
 
-                yield SimpleNamespace(ticket=answer.json(), enter=enter, service=service, ledger=ledger)
+                yield SimpleNamespace(
+                    ticket=answer.json(), enter=enter, ask=ask, service=service, ledger=ledger
+                )
 
 
 async def test_a_page_of_ours_gets_an_address_and_no_secret_and_the_service_is_asked_for_its_session(relayed):
@@ -1009,3 +1016,29 @@ async def test_a_page_that_speaks_as_the_service_does_gets_and_says_everything_a
             await page.send(json.dumps(event))
             assert await receive(service) == event, "and no reply is asked for in the page's place"
     assert [entry.kind for entry in relayed.ledger.entries][-2:] == ["reserve", "capture"]
+
+
+async def test_a_relay_asked_for_again_with_its_key_is_the_same_address_and_costs_nothing(relayed):
+    held = [entry.kind for entry in relayed.ledger.entries].count("reserve")
+    key = "b2f1a0c4-6a0e-4d53-9b1b-2f8c5be7a1d2"
+    first, at_once = await asyncio.gather(relayed.ask(key), relayed.ask(key))
+    later = await relayed.ask(key)
+    assert [each.status_code for each in (first, at_once, later)] == [201, 201, 201]
+    assert at_once.json() == later.json() == first.json()
+    async with relayed.enter(first.json()) as (page, service):
+        await service.send(json.dumps(CREATED))
+        await receive(page)
+        assert (await relayed.ask(key)).json()["url"] == first.json()["url"], (
+            "its ticket is used, and stays so"
+        )
+        async with asyncio.timeout(5):
+            while relayed.ledger._holds[first.json()["id"]].phase != "live":
+                await asyncio.sleep(0.005)
+    assert [entry.kind for entry in relayed.ledger.entries].count("reserve") == held + 1
+    async with asyncio.timeout(5):
+        while relayed.ledger._holds[first.json()["id"]].phase != "over":
+            await asyncio.sleep(0.005)
+    gone = await relayed.ask(key)
+    assert (gone.status_code, gone.json()["code"]) == (409, "session_over"), "no socket would stand behind it"
+    assert relayed.ledger._holds[first.json()["id"]].phase == "over"
+    assert (await relayed.ask(f"{key}-2")).json()["id"] != first.json()["id"]

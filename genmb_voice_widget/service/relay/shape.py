@@ -84,13 +84,19 @@ class Admission:
         return cls(secrets.token_urlsafe(32), wish.model or "", wish.voice, origin or "", "beta")
 
     @classmethod
-    def of_session(cls, session: Wire, origin: str | None) -> Admission:
-        """Make one for a page that tells the rest of its session itself, in a `session.update`."""
+    def of_session(cls, session: Wire, origin: str | None, ticket: str | None = None) -> Admission:
+        """Make one for a page that tells the rest of its session itself, in a `session.update`.
+
+        Args:
+            session: what it asked for.
+            origin: the page's.
+            ticket: from `keyed_ticket`; None for a new one.
+        """
         audio = session.get("audio")
         output = audio.get("output") if isinstance(audio, dict) else None
         named = session.get("model"), output.get("voice") if isinstance(output, dict) else None
         model, voice = (word if isinstance(word, str) and len(word) <= LONGEST_NAME else "" for word in named)
-        return cls(secrets.token_urlsafe(32), model, voice, origin or "", "raw")
+        return cls(ticket or secrets.token_urlsafe(32), model, voice, origin or "", "raw")
 
     @classmethod
     def read(cls, query: Mapping[str, str]) -> Admission:
@@ -109,6 +115,14 @@ class Admission:
         query |= {"dialect": self.dialect, "app": app or ""}
         given = {name: value for name, value in query.items() if value}
         return f"{base}{PATH}/{session}?{urlencode({**given, 'ticket': self.ticket})}"
+
+
+def keyed_ticket(key: str) -> str:
+    """Make of an idempotency key the ticket that its repetitions find again: nothing of it is kept here.
+
+    A key is as much of a secret as its caller makes it: who guesses one gets the session by it in any case.
+    """
+    return hashlib.sha256(f"relay:{key}".encode()).hexdigest()
 
 
 def flat_session(voice: str) -> dict[str, Any]:

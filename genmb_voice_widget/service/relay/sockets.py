@@ -70,7 +70,7 @@ class Sockets:
         """
         self.drain.check()
         wire = wire_session(admission) if session is None else session
-        return await self.sessions.open(caller, Request(provider, wire, None, admission.key))
+        return await self.sessions.open(caller, Request(provider, wire, None, admission.key, relay=True))
 
     async def serve(self, page: WebSocket, session: str) -> None:
         """Hold the conversation of a page's socket that has not been accepted yet."""
