@@ -141,7 +141,9 @@ class Headless:
         await asyncio.wrap_future(conversation.wait(in_session(conversation, self.log_id, holds)))
 
     async def _ticket(self) -> Ticket:
-        return await self._client.ticket(self._settings.provider, self._settings.begin())
+        ticket = await self._client.ticket(self._settings.provider, self._settings.begin())
+        self._settings.opened(ticket.transcription)
+        return ticket
 
     async def _converse(self, ticket: Ticket) -> None:
         """Talk from the open socket to its end."""

@@ -34,17 +34,24 @@ class Settings:
         self._transport = transport
         self.session = session
         self._dialect = dialect_of(provider)
-        self._told = self._wire(session)
+        self._told = session
+        self._transcription: str | None = None
+        self._wire(session)
 
     def begin(self) -> dict[str, Any]:
         """Give the session object for a session that begins."""
-        self._told = self._wire(self.session)
-        return self._told
+        self._told = self.session
+        return self._wire(self.session)
+
+    def opened(self, transcription: str | None) -> None:
+        """Note the model that the endpoint has chosen for transcription, where the session leaves it open."""
+        self._transcription = transcription
 
     def update(self) -> dict[str, Any]:
         """Give the `session` of a `session.update`: what its service does not know yet; {} for nothing."""
-        before, self._told = self._told, self._wire(self.session)
-        return session_update(before, self._told, self._dialect)
+        before, self._told = self._told, self.session
+        told, now = (self._wire(self._named(each)) for each in (before, self._told))
+        return session_update(told, now, self._dialect)
 
     def shown(self) -> Mapping[str, Any]:
         """Give what a page must know: what it shows before a session, how to call, who ends turns."""
@@ -72,6 +79,12 @@ class Settings:
             raise VoiceError("bad_option", f"{name} cannot change while a session runs.")
         self._wire(chosen)
         self.session = chosen
+
+    def _named(self, session: Session) -> Session:
+        """Name the endpoint's choice: services take a transcription whole, and none without its model."""
+        if session.transcription != "auto" or self._transcription is None:
+            return session
+        return replace(session, transcription=self._transcription)
 
     def _wire(self, session: Session) -> dict[str, Any]:
         return session.to_wire(self._dialect)

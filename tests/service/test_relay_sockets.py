@@ -989,6 +989,7 @@ async def test_a_page_of_ours_gets_an_address_and_no_secret_and_the_service_is_a
         "transport",
         "model",
         "voice",
+        "transcription",
         "charge",
         "url",
     }

@@ -298,7 +298,8 @@ async def test_an_option_that_changes_after_a_call_was_opened_is_told_when_it_is
     assert rig.to("a", "command") == []
     rig.call("a", "2", "connected", session="vs_1", call_id="rtc_1")
     [command] = rig.to("a", "command")
-    assert command["session"]["audio"]["input"]["transcription"] == {"language": "de"}
+    named = {"model": "local", "language": "de"}
+    assert command["session"]["audio"]["input"]["transcription"] == named, "the model that its call was told"
     await rig.replied("2")
 
 

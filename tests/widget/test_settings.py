@@ -48,6 +48,20 @@ def test_what_is_left_to_the_service_again_is_set_to_what_stands_for_nothing(nam
     assert changed(settings, name, None) == {"type": "realtime", **cleared}
 
 
+def test_a_change_of_transcription_is_the_whole_of_it_with_the_model_that_the_endpoint_has_chosen():
+    settings = Settings("azure", Session(language="de"))
+    assert settings.begin()["audio"]["input"]["transcription"] == {"language": "de"}, "the endpoint's to name"
+    settings.opened("my-deployment")
+    assert settings.update() == {}
+    settings.change("vocabulary", ("Genmb",), running=True)
+    whole = {"model": "my-deployment", "language": "de", "keywords": ["Genmb"]}
+    assert settings.update() == {"type": "realtime", "audio": {"input": {"transcription": whole}}}
+    settings.change("transcription", None, running=True)
+    assert settings.update() == {"type": "realtime", "audio": {"input": {"transcription": None}}}
+    settings.change("transcription", "auto", running=True)
+    assert settings.update()["audio"]["input"]["transcription"] == whole
+
+
 def test_what_was_told_is_not_told_again_and_several_changes_are_one_update():
     settings = Settings("local", Session())
     settings.begin()

@@ -28,6 +28,7 @@ class Answer:
         observable: whether the service shows the call to a server.
         update: what the caller must tell the service first, as a `session.update`'s `session`, if anything.
         held: whether nobody but the one that has it can end the call.
+        transcription: the model that transcribes where a session names none, if the provider says which.
     """
 
     dialect: Dialect
@@ -39,6 +40,7 @@ class Answer:
     observable: bool = True
     update: Wire | None = None
     held: bool = False
+    transcription: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Ticket:
     Attributes:
         expires_at: until when, in unix seconds; None: as long as it likes.
         update: as an `Answer`'s.
+        transcription: as an `Answer`'s.
         written: writes down what a later `session.update` says of a session, as the service takes it.
     """
 
@@ -59,6 +62,7 @@ class Ticket:
     expires_at: float | None
     update: Wire | None = None
     written: Callable[[Wire], Wire] = dict
+    transcription: str | None = None
 
 
 class Observed(Protocol):

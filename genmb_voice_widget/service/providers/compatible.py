@@ -92,14 +92,19 @@ class CompatibleProvider:
                     if refusal.code != "secret_expired":
                         raise
                     call_id, answer = await self._offer(wire, sdp)
-                return Answer("ga", model, voice, call_id, answer, observable=False)
+                return Answer(
+                    "ga", model, voice, call_id, answer, observable=False, transcription=self._transcription
+                )
             case "sdp":
                 call_id, answer = await relay_offer(link, auth, sdp)
             case "json":
                 call_id, answer = await offer_as_json(link, auth, model or "", sdp)
             case "none":
                 raise Refusal("provider_refused", "This server takes no offers: it has WebSockets alone.")
-        return Answer("ga", model, voice, call_id, answer, observable=False, update=_untold(wire))
+        named = self._transcription
+        return Answer(
+            "ga", model, voice, call_id, answer, observable=False, update=_untold(wire), transcription=named
+        )
 
     async def mint(self, session: Wire) -> Ticket:
         """See `Provider.mint`: the ticket's secret is the server's own key."""
@@ -108,7 +113,17 @@ class CompatibleProvider:
         wire, model = self._wire(session, required=False)
         query = f"?{urlencode({'model': model})}" if model else ""
         url = f"ws{self._base.removeprefix('http')}/realtime{query}"
-        return Ticket("ga", model, voice_of(wire), url, self._key, None, _untold(wire), self._written)
+        return Ticket(
+            "ga",
+            model,
+            voice_of(wire),
+            url,
+            self._key,
+            None,
+            _untold(wire),
+            self._written,
+            self._transcription,
+        )
 
     async def proven(self, call_id: str) -> bool:
         """See `Provider.proven`: it cannot show that."""

@@ -93,7 +93,7 @@ class LocalProvider:
         """See `Provider.answer`."""
         wire, model = with_model(_written(session), DEFAULT_MODEL)
         call_id, answer = await create_call(*await self._service(), wire, sdp)
-        return Answer("ga", model, voice_of(wire), call_id, answer)
+        return Answer("ga", model, voice_of(wire), call_id, answer, transcription=TRANSCRIPTION)
 
     async def mint(self, session: Wire) -> Ticket:
         """See `Provider.mint`."""
@@ -101,7 +101,9 @@ class LocalProvider:
         link, auth = await self._service()
         token, expires_at = await create_secret(link, auth, wire, SECRET_LIFE)
         url = f"ws{link.base.removeprefix('http')}/realtime?{urlencode({'model': model})}"
-        return Ticket("ga", model, voice_of(wire), url, token, expires_at, written=_written)
+        return Ticket(
+            "ga", model, voice_of(wire), url, token, expires_at, written=_written, transcription=TRANSCRIPTION
+        )
 
     async def hang_up(self, call_id: str) -> None:
         """See `Provider.hang_up`; a peer that was started again no longer knows the call, and says so."""

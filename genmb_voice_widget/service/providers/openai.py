@@ -63,14 +63,16 @@ class OpenAIProvider:
         """See `Provider.answer`."""
         wire, model = with_model(_written(session), self._model)
         call_id, answer = await create_call(self._link(), self._auth, wire, sdp)
-        return Answer("ga", model, voice_of(wire), call_id, answer)
+        return Answer("ga", model, voice_of(wire), call_id, answer, transcription=TRANSCRIPTION)
 
     async def mint(self, session: Wire) -> Ticket:
         """See `Provider.mint`."""
         wire, model = with_model(_written(session), self._model)
         token, expires_at = await create_secret(self._link(), self._auth, wire, SECRET_LIFE)
         url = f"wss{BASE.removeprefix('https')}/realtime?{urlencode({'model': model})}"
-        return Ticket("ga", model, voice_of(wire), url, token, expires_at, written=_written)
+        return Ticket(
+            "ga", model, voice_of(wire), url, token, expires_at, written=_written, transcription=TRANSCRIPTION
+        )
 
     async def proven(self, call_id: str) -> bool:
         """See `Provider.proven`."""
