@@ -102,7 +102,8 @@ export function createSession({ backend, connect, form, onEnvelope }: SessionOpt
     if (attempt?.reopening.holding()) attempt.reopening.hold(event);
     else if (attempt && !attempt.call.send(event)) attempt.log.append("out", event);
   };
-  const update = (session: object) => send({ type: "session.update", event_id: uuid(), session });
+  const update = (session: object, eventId = uuid()) =>
+    send({ type: "session.update", event_id: eventId, session });
 
   const carry = (event: WireEvent) => {
     const [its, ticket] = [attempt?.log, attempt?.ticket];
