@@ -110,8 +110,8 @@ class VoiceAgent(ToolUser, Recorded):
     def say(self, text: str) -> None:
         """Say something to the agent in writing, and have it answered; a reply that is under way is cut.
 
-        Raises:
-            VoiceError: `not_live`, `read_only`.
+        While `reconnecting` it is kept until the call is back, and one that is lost has an error for it.
+        Raises `VoiceError`: `not_live`, `read_only`.
         """
         self._say(text)
 
@@ -132,7 +132,7 @@ class VoiceAgent(ToolUser, Recorded):
                 `not_live`, `message_too_long`, `wait_impossible`, or why the session ended before.
         """
         log_id = self._conversation.log_id
-        self._check_live()
+        self._check_live("reconnecting")
         self._link.check_wait()
         reply = in_session(self._conversation, log_id, self._say(text))
         return await self._wait(self._conversation.wait(reply), timeout)
@@ -206,14 +206,14 @@ class VoiceAgent(ToolUser, Recorded):
     def _say(self, text: str) -> Callable[[], Turn | None]:
         from .asking import Question  # few sessions are written to, and an agent is made sooner without
 
-        self._check_live()
+        self._check_live("reconnecting")
         question = Question(self._conversation)
         self._link.tell(lambda end: end.say(text, question.item_id))
         return question
 
-    def _check_live(self) -> None:
+    def _check_live(self, *or_else: str) -> None:
         self._check_talks()
-        if self.status != "live":
+        if self.status not in ("live", *or_else):
             raise VoiceError("not_live")
 
     async def _wait(self, future: Future[T], limit: float | None) -> T:

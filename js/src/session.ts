@@ -58,6 +58,7 @@ export function createSession({ backend, connect, form, onEnvelope }: SessionOpt
     button.drop();
     abort.abort(failure ?? STOPPED);
     if (failure && its.state.errors.at(-1)?.code !== failure.code) noteFailure(its, failure);
+    items.giveUp(its, failure?.code ?? "not_live");
     note(its, "status", failure ? { status, code: failure.code } : { status });
     if (ticket) void backend.ended(ticket, reason);
   };
@@ -140,6 +141,7 @@ export function createSession({ backend, connect, form, onEnvelope }: SessionOpt
     const its = openLog(id, (_, envelope) => {
       onEnvelope?.(id, envelope);
       changed();
+      if (attempt?.log === its) items.catchUp();
     });
     const like = form?.() ?? GA_CALLS;
     const call = openCall({

@@ -345,6 +345,25 @@ async def test_ask_ends_when_the_session_does(agent, tab):
         await asking
 
 
+async def test_what_is_said_while_the_connection_is_away_is_the_pages_to_keep_and_to_answer_for(agent, tab):
+    tab.become("connecting", "live", "reconnecting")
+    await agent.until("reconnecting", timeout=5)
+    agent.say("Hello?")
+    assert (await asyncio.to_thread(tab.command, "say"))["text"] == "Hello?"
+    with pytest.raises(VoiceError, match="not_live"):
+        agent.respond()
+    asking = asyncio.create_task(agent.ask("Anybody?", timeout=5))
+    await asyncio.sleep(0)
+    await settled()
+    said = tab.command("say")
+    assert said["text"] == "Anybody?"
+    kept = {"code": "connection_lost", "detail": 'Not sent: "Anybody?"', "item_id": said["item_id"]}
+    tab.tell(("own", {"type": "genmb.error", **kept}))
+    with pytest.raises(VoiceError, match="connection_lost") as caught:
+        await asking
+    assert caught.value.detail == 'Not sent: "Anybody?"'
+
+
 async def test_nothing_can_be_said_when_nobody_listens(agent, tab):
     with pytest.raises(VoiceError, match="not_live"):
         agent.say("Hello?")
