@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Never, Self, TypeVar
 
 from .attributes import MAKING
 from .bridge import Bridge
@@ -25,6 +25,7 @@ from .errors import VoiceError
 from .headline import headline
 from .link import Link
 from .loop import submit
+from .making import check_making
 from .recorded import Recorded
 from .run import File, speak_files
 from .session import make_session, nameless
@@ -54,7 +55,7 @@ class VoiceAgent(ToolUser, Recorded):
         options: those of `Session`; each is an attribute too, and may be set also while a session runs.
 
     Raises:
-        VoiceError: `bad_option`, naming what is supported; `insecure_endpoint`.
+        VoiceError: `bad_option`, naming what is supported; `unknown_provider`; `insecure_endpoint`.
 
     Attributes (traits to `observe`, in a thread of the package):
         status: idle, connecting, live, reconnecting, ended or failed.
@@ -66,7 +67,7 @@ class VoiceAgent(ToolUser, Recorded):
 
     def __init__(
         self,
-        *,
+        *_: Never,
         provider: str = "local",
         endpoint: Where = None,
         key: Key = None,
@@ -75,6 +76,7 @@ class VoiceAgent(ToolUser, Recorded):
     ) -> None:
         # First, for a verbose traceback shows what these are then: a key, perhaps under a wrong name.
         key, options = hidden(key), nameless(options)
+        check_making(_, provider, endpoint)
         self._settings = settings = Settings(provider, make_session(options, MAKING), transport)
         client, shell = token_client(endpoint, key), this_shell(deliver)
         self._muted = False
@@ -110,8 +112,7 @@ class VoiceAgent(ToolUser, Recorded):
     def say(self, text: str) -> None:
         """Say something to the agent in writing, and have it answered; a reply that is under way is cut.
 
-        While `reconnecting` it is kept until the call is back, and one that is lost has an error for it.
-        Raises `VoiceError`: `not_live`, `read_only`.
+        While `reconnecting` it is kept for when the call is back. Raises `not_live`, `read_only`.
         """
         self._say(text)
 

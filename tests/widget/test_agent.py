@@ -52,6 +52,22 @@ def test_an_option_that_does_not_exist_is_refused_with_the_list():
     )
 
 
+def test_a_provider_that_there_cannot_be_is_refused_with_the_one_that_was_meant(monkeypatch, endpoint):
+    with pytest.raises(VoiceError, match="unknown_provider") as caught:
+        VoiceAgent(provider="azuer")
+    assert caught.value.detail.startswith("Unknown: azuer (did you mean azure?). Here are: local, azure,")
+    VoiceAgent(provider="shop", endpoint="http://localhost:8000").close()
+    monkeypatch.setenv("GENMB_VOICE_ENDPOINT", "http://localhost:8000")
+    VoiceAgent(provider="shop").close()
+
+
+@pytest.mark.parametrize("unnamed", ["Be brief.", None])
+def test_what_is_given_without_its_name_is_refused_with_how_it_is_given(unnamed):
+    with pytest.raises(VoiceError, match="instructions=") as caught:
+        VoiceAgent(unnamed)
+    assert caught.value.code == "bad_option"
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
