@@ -75,7 +75,9 @@ async def test_transcription_that_is_asked_for_without_a_model_gets_one(cloud, m
     ticket = await make().mint(session)
 
     for told in (cloud.minted[0]["session"], ticket.written(session)):
-        assert told["audio"]["input"] == {"transcription": {"language": "de", "model": "whisper-1"}}
+        assert told["audio"]["input"] == {
+            "transcription": {"language": "de", "model": "gpt-realtime-whisper"}
+        }
 
 
 async def test_a_model_that_does_not_exist_is_missing(make):

@@ -56,6 +56,7 @@ class Service:
         self.refuses = None
         self.update = None
         self.written = dict
+        self.transcription = None
 
     async def mint(self, session):
         self.minted.append(session)
@@ -63,7 +64,15 @@ class Service:
             raise self.refuses
         model = session.get("model", "the-endpoints")
         return Ticket(
-            "ga", model, "ash", f"{self.url}/v1/realtime", Secret(TOKEN), 1e9, self.update, self.written
+            "ga",
+            model,
+            "ash",
+            f"{self.url}/v1/realtime",
+            Secret(TOKEN),
+            1e9,
+            self.update,
+            self.written,
+            self.transcription,
         )
 
     async def answer(self, socket):
@@ -379,6 +388,8 @@ async def test_without_a_word_it_is_the_endpoints_model_and_the_usual_voice_and_
 ):
     answer = (await booth.begin()).json()
     assert (answer["model"], answer["voice"]) == ("the-endpoints", "ash")
+    assert answer["input_audio_transcription"] == {"model": "whisper-1"}
+    booth.service.transcription = "My-Transcription"
     response = await booth.begin(json={"model": "gpt-realtime", "voice": "sage", "more": 1})
     wires = booth.service.minted
     assert [(wire.get("model"), wire["audio"]["output"]["voice"]) for wire in wires] == [
@@ -388,6 +399,7 @@ async def test_without_a_word_it_is_the_endpoints_model_and_the_usual_voice_and_
     assert [wire["audio"]["input"]["transcription"] for wire in wires] == [{}, {}]
     answer = response.json()
     assert (answer["model"], answer["voice"]) == ("gpt-realtime", "sage")
+    assert answer["input_audio_transcription"] == {"model": "My-Transcription"}, "it may be sent back"
     assert answer["client_secret"]["expires_at"] == 1_000_030
     assert answer["expires_at"] == 1_000_000 + 1800
     assert response.headers["ratelimit"] == '"sessions";r=18;t=3600'

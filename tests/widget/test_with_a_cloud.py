@@ -42,7 +42,7 @@ async def cloud(tmp_path, monkeypatch):
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
     async with cloud_at(tmp_path, monkeypatch) as cloud:
-        cloud.deployments |= {"my-whisper", "gpt-realtime-mini"}
+        cloud.deployments |= {"my-whisper", "gpt-realtime-2.1-mini"}
         yield cloud
         assert cloud.names.astray == set()
 

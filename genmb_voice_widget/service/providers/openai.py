@@ -22,8 +22,10 @@ from .wire_session import sound_model, voice_of, with_model, with_transcription
 SECRET_LIFE = 60
 """Seconds that an ephemeral secret opens sessions; its caller connects at once."""
 
-TRANSCRIPTION = "whisper-1"
-"""The model for transcription where it is asked for and none is named."""
+MODEL = "gpt-realtime-2.1-mini"
+TRANSCRIPTION = "gpt-realtime-whisper"
+"""The models where none is named. OpenAI has announced the end of `gpt-realtime`, `gpt-realtime-mini` and
+`whisper-1` (January and February 2027, deprecations page)."""
 
 BASE = "https://api.openai.com/v1"
 REQUEST_ID = "x-request-id"

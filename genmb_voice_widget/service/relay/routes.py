@@ -79,7 +79,7 @@ async def _begin(request: Request, sockets: Sockets, sweeper: Sweeper) -> JSONRe
     if plan.rate and opened.slot:
         headers = rate_headers(plan.rate, opened.slot.remaining, opened.slot.reset)
     now = sockets.parts.clock()
-    body = answer(hold.session, address, opened.leg.model, wish.voice, now, good_for, hold.lasts)
+    body = answer(hold.session, address, opened.leg, wish.voice, now, good_for, hold.lasts)
     return JSONResponse(body, headers=headers)
 
 

@@ -22,7 +22,7 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from genmb_voice_widget.service.problems import Refusal
-from genmb_voice_widget.service.providers import Wire
+from genmb_voice_widget.service.providers import Answer, Ticket, Wire
 from genmb_voice_widget.service.web.bodies import Word
 
 from .dialect import ga_session
@@ -149,14 +149,20 @@ def wire_session(admission: Admission) -> Wire:
 
 
 def answer(
-    id: str, address: str, model: str | None, voice: str, now: float, good_for: float, lasts: float | None
+    id: str,
+    address: str,
+    leg: Answer | Ticket,
+    voice: str,
+    now: float,
+    good_for: float,
+    lasts: float | None,
 ) -> dict[str, Any]:
     """Write the answer; all moments in it are whole unix seconds.
 
     Args:
         id: the session's.
         address: of the socket, with its ticket.
-        model: that the voice service was asked for.
+        leg: what the voice service was asked for.
         voice: that was asked for.
         now: unix seconds.
         good_for: seconds in which the socket must be opened.
@@ -164,10 +170,10 @@ def answer(
     """
     return {
         "id": id,
-        "model": model,
+        "model": leg.model,
         "expires_at": math.floor(now + min(LONGEST, lasts or LONGEST)),
         "client_secret": {"value": address, "expires_at": math.floor(now + good_for)},
         **flat_session(voice),
-        # A name that every page of the beta knows; which it is, the session's own events tell.
-        "input_audio_transcription": {"model": "whisper-1"},
+        # A page may send it back as it is; else a name that every page of the beta knows.
+        "input_audio_transcription": {"model": leg.transcription or "whisper-1"},
     }
