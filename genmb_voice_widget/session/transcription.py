@@ -1,7 +1,7 @@
 """How what the user says is to be written down, in the words of any dialect: which model, language and words.
 
-Pure. Protocol facts: OpenAI Realtime API reference, `audio.input.transcription`; Azure Voice Live API reference,
-`input_audio_transcription`.
+Pure. Protocol facts: OpenAI Realtime API reference, `audio.input.transcription`; Azure Voice Live API
+reference, `input_audio_transcription`.
 """
 
 from __future__ import annotations
