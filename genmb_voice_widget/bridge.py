@@ -118,8 +118,8 @@ class Bridge:
 
     def update(self) -> None:
         """Have the service told what it does not know yet of the session's options."""
-        if self._lead.calling is not None and (session := self._settings.update()):
-            self._tell_leader("update", session=session)
+        if self._lead.calling is not None and (update := self._settings.update()):
+            self._tell_leader("update", **update)
 
     def mute(self, muted: bool) -> None:
         """Have the microphone switched off, or on again."""
@@ -198,7 +198,11 @@ class Bridge:
     def _take(self, op: str, client: str, message: Mapping[str, Any], sound: bytes) -> None:
         match op, message:
             case "events", {"log": str(log_id), "events": [*events]} if self._lead.takes(client, log_id):
-                self._conversation.feed(*readable(events))
+                told = readable(events)
+                self._conversation.feed(*told)
+                for envelope in told:
+                    if envelope.dir == "in":
+                        self._settings.hear(envelope.event)
             case "snapshot", {"log": str(log_id), "seq": int(seq), "state": {**state}} if self._lead.takes(
                 client, log_id
             ):

@@ -17,6 +17,7 @@ from .errors import Refused, VoiceError
 from .line import ADDRESS, Line
 from .line_outbox import Post
 from .protocol import Event, load
+from .reading import name
 from .settings import Settings
 from .sideband import Sideband
 
@@ -168,6 +169,7 @@ class Calls:
     async def _open_line(self, opening: _Opening, wire: Mapping[str, Any]) -> dict[str, Any]:
         try:
             ticket = await self._client.ticket(self._settings.provider, wire)
+            self._settings.opened(ticket.transcription)
             if opening.given_up is None:
                 self._open = ticket.id
                 try:
@@ -194,6 +196,7 @@ class Calls:
         return self._begin(opening, answer)
 
     def _begin(self, opening: _Opening, answer: Mapping[str, Any]) -> dict[str, Any]:
+        self._settings.opened(name(answer.get("transcription")))
         if answer.get("sideband") is True:
             page = opening.page if answer.get("filtered") is True else None
             self._sideband.begin(str(answer.get("id")), opening.log_id, page)

@@ -38,7 +38,8 @@ class Ticket:
     """Where and with what to open a WebSocket session, and what the endpoint said about it.
 
     `update` is what must be told first, the `session` of a `session.update`, if anything. `lasting`: the
-    token does not expire, as a server's own key does not.
+    token does not expire, as a server's own key does not. `transcription` is the model that transcribes where
+    the session names none.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Ticket:
     token: Secret
     update: dict[str, Any] | None
     lasting: bool = False
+    transcription: str | None = None
 
 
 class TokenClient:
@@ -107,6 +109,7 @@ class TokenClient:
                 token=Secret(answer.pop("token")),
                 update=answer.get("update"),
                 lasting=answer.get("expires_at", 0) is None,
+                transcription=answer.get("transcription"),
             )
         except KeyError as missing:
             raise VoiceError("endpoint_unreachable", f"The endpoint's answer has no {missing}.") from None

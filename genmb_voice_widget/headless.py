@@ -113,8 +113,8 @@ class Headless:
 
     def update(self) -> None:
         """Tell the service what it does not know yet of the session's options."""
-        if session := self._settings.update():
-            self._talk.update(session)
+        if update := self._settings.update():
+            self._talk.update(**update)
 
     def mute(self, muted: bool) -> None:
         """Have the microphone hear nothing, or again what is spoken."""
@@ -141,7 +141,9 @@ class Headless:
         await asyncio.wrap_future(conversation.wait(in_session(conversation, self.log_id, holds)))
 
     async def _ticket(self) -> Ticket:
-        return await self._client.ticket(self._settings.provider, self._settings.begin())
+        ticket = await self._client.ticket(self._settings.provider, self._settings.begin())
+        self._settings.opened(ticket.transcription)
+        return ticket
 
     async def _converse(self, ticket: Ticket) -> None:
         """Talk from the open socket to its end."""
@@ -155,12 +157,13 @@ class Headless:
                     return
                 self._own("genmb.status", status="live")
                 if ticket.update is not None:
-                    self._talk.update(ticket.update)
+                    self._talk.update("opening", ticket.update)
                 self.update()
                 tasks.append(asyncio.create_task(self._keep_time()))
                 tasks.append(asyncio.create_task(self._report(self._client.connected(ticket.id), shown=True)))
                 async for event in events:
                     self._talk.hear(event)
+                    self._settings.hear(event)
             except VoiceError:
                 if not self._stop.is_set():
                     raise

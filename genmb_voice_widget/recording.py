@@ -91,6 +91,8 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
         value = json.loads(line)
     except ValueError:
         raise _bad(path, number, "not JSON") from None
+    except RecursionError:
+        raise _bad(path, number, "nested too deeply") from None
     if not isinstance(value, dict):
         raise _bad(path, number, "not a JSON object")
     return value

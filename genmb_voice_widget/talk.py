@@ -55,7 +55,6 @@ class Talk:
         self._speech = bytearray()
         self._last: Said | Unanswered = Said()
         self._muted = False
-        self._updates = 0
         self._heard: dict[str, None] = {}
 
     @property
@@ -109,10 +108,8 @@ class Talk:
         """Have an answer made to what has been said so far, after a reply that is under way."""
         self._sequencer.request()
 
-    def update(self, session: Mapping[str, Any]) -> None:
-        """Tell the service what has changed of the session (`session.update`)."""
-        self._updates += 1
-        event_id = f"update_{self._updates}"  # else its refusal could be taken for a response's
+    def update(self, event_id: str, session: Mapping[str, Any]) -> None:
+        """Tell the service what has changed of the session (`session.update`); its refusal names the id."""
         self._send({"type": "session.update", "event_id": event_id, "session": dict(session)})
 
     def mute(self, muted: bool) -> None:

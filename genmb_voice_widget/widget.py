@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Never, Self, TypeVar
 
 from .attributes import MAKING
 from .bridge import Bridge
@@ -25,6 +25,7 @@ from .errors import VoiceError
 from .headline import headline
 from .link import Link
 from .loop import submit
+from .making import check_making
 from .recorded import Recorded
 from .run import File, speak_files
 from .session import make_session, nameless
@@ -54,7 +55,7 @@ class VoiceAgent(ToolUser, Recorded):
         options: those of `Session`; each is an attribute too, and may be set also while a session runs.
 
     Raises:
-        VoiceError: `bad_option`, naming what is supported; `insecure_endpoint`.
+        VoiceError: `bad_option`, naming what is supported; `unknown_provider`; `insecure_endpoint`.
 
     Attributes (traits to `observe`, in a thread of the package):
         status: idle, connecting, live, reconnecting, ended or failed.
@@ -66,7 +67,7 @@ class VoiceAgent(ToolUser, Recorded):
 
     def __init__(
         self,
-        *,
+        *_: Never,
         provider: str = "local",
         endpoint: Where = None,
         key: Key = None,
@@ -75,6 +76,7 @@ class VoiceAgent(ToolUser, Recorded):
     ) -> None:
         # First, for a verbose traceback shows what these are then: a key, perhaps under a wrong name.
         key, options = hidden(key), nameless(options)
+        check_making(_, provider, endpoint)
         self._settings = settings = Settings(provider, make_session(options, MAKING), transport)
         client, shell = token_client(endpoint, key), this_shell(deliver)
         self._muted = False
@@ -110,8 +112,7 @@ class VoiceAgent(ToolUser, Recorded):
     def say(self, text: str) -> None:
         """Say something to the agent in writing, and have it answered; a reply that is under way is cut.
 
-        Raises:
-            VoiceError: `not_live`, `read_only`.
+        While `reconnecting` it is kept for when the call is back. Raises `not_live`, `read_only`.
         """
         self._say(text)
 
@@ -132,7 +133,7 @@ class VoiceAgent(ToolUser, Recorded):
                 `not_live`, `message_too_long`, `wait_impossible`, or why the session ended before.
         """
         log_id = self._conversation.log_id
-        self._check_live()
+        self._check_live("reconnecting")
         self._link.check_wait()
         reply = in_session(self._conversation, log_id, self._say(text))
         return await self._wait(self._conversation.wait(reply), timeout)
@@ -206,14 +207,14 @@ class VoiceAgent(ToolUser, Recorded):
     def _say(self, text: str) -> Callable[[], Turn | None]:
         from .asking import Question  # few sessions are written to, and an agent is made sooner without
 
-        self._check_live()
+        self._check_live("reconnecting")
         question = Question(self._conversation)
         self._link.tell(lambda end: end.say(text, question.item_id))
         return question
 
-    def _check_live(self) -> None:
+    def _check_live(self, *or_else: str) -> None:
         self._check_talks()
-        if self.status != "live":
+        if self.status not in ("live", *or_else):
             raise VoiceError("not_live")
 
     async def _wait(self, future: Future[T], limit: float | None) -> T:

@@ -36,11 +36,16 @@ OUTCOMES: dict[object, TurnStatus] = {"cancelled": "interrupted", "failed": "fai
 
 
 def response_created(state: State, event: Event) -> None:
-    """Begin a response."""
+    """Begin a response.
+
+    One beside the conversation takes back what was told of it before, as a filtered page is.
+    """
     data = record(event.get("response"))
     response, outside = name(data.get("id")), data.get("conversation_id", "") is None
     state.awaiting = state.awaiting and outside
     if response is not None:
+        if outside:
+            _withdraw(state, response)
         before = state.responses.get(response, Response())
         state.set_response(response, replace(before, done=False, outside=outside))
 
@@ -52,12 +57,16 @@ def response_done(state: State, event: Event) -> None:
     before = state.responses.get(response or "", Response())
     state.usage += of_response(data.get("usage"))
     if before.outside or data.get("conversation_id", "") is None:
-        for turn in state.of_response(response or ""):
-            state.withdraw(turn.id)
+        _withdraw(state, response or "")
     else:
         _conclude(state, data, response)
     if response is not None:
         state.set_response(response, replace(before, playing=before.playing and before.buffered, done=True))
+
+
+def _withdraw(state: State, response: str) -> None:
+    for turn in state.of_response(response):
+        state.withdraw(turn.id)
 
 
 def _conclude(state: State, data: Event, response: str | None) -> None:

@@ -50,8 +50,8 @@ export interface Session {
   interrupt(): void;
   /** Have an answer made to what has been said so far, after a reply that is under way. */
   respond(): void;
-  /** Tell the service what has changed of the session's options: the `session` of a `session.update`. */
-  update(session: object): void;
+  /** Tell the service what has changed of the session's options: the `session` of a `session.update`, and its id. */
+  update(session: object, eventId?: string): void;
   mute(muted: boolean): void;
   /** Have the user's turns end by a button from now on; null: the service finds their end. */
   pushToTalk(rule: ByButton | null): void;

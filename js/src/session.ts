@@ -58,6 +58,7 @@ export function createSession({ backend, connect, form, onEnvelope }: SessionOpt
     button.drop();
     abort.abort(failure ?? STOPPED);
     if (failure && its.state.errors.at(-1)?.code !== failure.code) noteFailure(its, failure);
+    items.giveUp(its, failure?.code ?? "not_live");
     note(its, "status", failure ? { status, code: failure.code } : { status });
     if (ticket) void backend.ended(ticket, reason);
   };
@@ -102,7 +103,8 @@ export function createSession({ backend, connect, form, onEnvelope }: SessionOpt
     if (attempt?.reopening.holding()) attempt.reopening.hold(event);
     else if (attempt && !attempt.call.send(event)) attempt.log.append("out", event);
   };
-  const update = (session: object) => send({ type: "session.update", event_id: uuid(), session });
+  const update = (session: object, eventId = uuid()) =>
+    send({ type: "session.update", event_id: eventId, session });
 
   const carry = (event: WireEvent) => {
     const [its, ticket] = [attempt?.log, attempt?.ticket];
@@ -139,6 +141,7 @@ export function createSession({ backend, connect, form, onEnvelope }: SessionOpt
     const its = openLog(id, (_, envelope) => {
       onEnvelope?.(id, envelope);
       changed();
+      if (attempt?.log === its) items.catchUp();
     });
     const like = form?.() ?? GA_CALLS;
     const call = openCall({

@@ -129,7 +129,8 @@ function obey(session: Session, command: Command): void {
       elements(command.items).filter(isRecord),
       record(command.response),
     );
-  if (command.do === "update" && isRecord(command.session)) session.update(command.session);
+  if (command.do === "update" && isRecord(command.session))
+    session.update(command.session, text(command.event_id) ?? undefined);
   if (command.do === "mute") session.mute(command.muted === true);
   if (command.do === "say") session.say(text(command.text) ?? "", text(command.item_id) ?? undefined);
 }

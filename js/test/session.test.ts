@@ -339,6 +339,8 @@ it("tells the service what has changed of the session, under an id of its own, a
       session: { type: "realtime", instructions: "Be brief." },
     },
   ]);
+  session.update({ type: "realtime", instructions: "Be kind." }, "update_1");
+  expect(channel().sent.at(-1)).toMatchObject({ event_id: "update_1" });
   expect(errors()).toEqual([]);
 });
 

@@ -284,6 +284,70 @@ it("keeps what is typed while one call takes the place of another, and sends it 
   expect(errors()).toEqual([]);
 });
 
+const typedTexts = () =>
+  peer()
+    .channel.sent.filter(({ event_id }) => !String(event_id).startsWith("seed_"))
+    .flatMap(({ type, item }) => (type === "conversation.item.create" ? [(item as { id: string }).id] : []));
+
+it("sends what is typed while the connection is away when it is back, in order and once", async () => {
+  await live();
+  peer().become("disconnected");
+  expect(state().status).toBe("reconnecting");
+  expect(session.say("One", "item_1")).toBeNull();
+  expect(session.say("Two", "item_2")).toBeNull();
+  expect(peer().channel.sent).toEqual([]);
+  peer().become("connected");
+  expect(state().status).toBe("live");
+  expect(peer().channel.types()).toEqual([
+    "conversation.item.create",
+    "response.create",
+    "conversation.item.create",
+  ]);
+  expect(typedTexts()).toEqual(["item_1", "item_2"]);
+  peer().become("disconnected");
+  peer().become("connected");
+  expect(typedTexts()).toEqual(["item_1", "item_2"]);
+  expect(errors()).toEqual([]);
+});
+
+it("sends it to the call that takes a lost one's place, after what was said, and has it answered", async () => {
+  await live();
+  added(message("u1", "user", "Hi"));
+  peer().become("disconnected");
+  session.say("One", "item_1");
+  peer().become("failed");
+  await settle();
+  session.say("Two", "item_2");
+  peer().connect();
+  await settle();
+  expect(state().status).toBe("live");
+  expect(peer().channel.sent[0]).toMatchObject({ item: { content: [{ text: "Hi" }] } });
+  expect(typedTexts()).toEqual(["item_1", "item_2"]);
+  expect(peer().channel.types()).toContain("response.create");
+  expect(errors()).toEqual([]);
+});
+
+it("says of each message that was kept in vain that it was not sent", async () => {
+  backend.reopen.mockRejectedValue(new Failure("session_over"));
+  await live();
+  peer().become("disconnected");
+  session.say("One", "item_1");
+  peer().become("failed");
+  await settle();
+  expect(state().status).toBe("failed");
+  expect(state().errors).toMatchObject([
+    { code: "connection_lost" },
+    { code: "connection_lost", item_id: "item_1", detail: 'Not sent: "One"' },
+  ]);
+  await live();
+  peer().become("disconnected");
+  session.say("Two", "item_2");
+  session.stop();
+  expect(state().errors).toMatchObject([{ code: "not_live", item_id: "item_2" }]);
+  await live();
+  expect(typedTexts()).toEqual([]);
+});
+
 it("is live again after a renewal during which the former call began to waver", async () => {
   const answer = deferred<Ticket>();
   backend.reopen.mockReturnValue(answer.promise);

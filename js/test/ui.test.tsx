@@ -276,6 +276,14 @@ it("sends what is typed and empties the box", async () => {
   });
 });
 
+it("takes what is typed while the connection is away, and says when it is sent", async () => {
+  await live();
+  FakePeerConnection.last.become("disconnected");
+  await pass(0);
+  const input = find("say-input") as HTMLInputElement;
+  expect([input.disabled, input.placeholder]).toEqual([false, "Sent when the connection is back"]);
+});
+
 it("keeps what was typed when it is too long to be sent, and says so", async () => {
   await live();
   const input = find("say-input") as HTMLInputElement;

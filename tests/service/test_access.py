@@ -144,6 +144,8 @@ async def test_what_only_looks_like_a_key_opens_nothing_and_every_refusal_is_the
         answers.add(response.text)
 
     assert len(answers) == 1
+    assert "was not accepted" in answers.pop()
+    assert "shows no app" in (await ask("open")).json()["detail"]
 
 
 @pytest.mark.parametrize(

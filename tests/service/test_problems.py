@@ -162,6 +162,8 @@ async def test_an_unknown_provider_is_refused_by_naming_the_known_ones(endpoint)
     problem = assert_problem(await endpoint.start(provider=CANARY), "unknown_provider", 422)
 
     assert "here" in problem["detail"]
+    almost = assert_problem(await endpoint.start(provider="heer"), "unknown_provider", 422)
+    assert almost["detail"].endswith("It was probably meant to be here.")
 
 
 @pytest.mark.parametrize("verb", ["connected", "ended"])

@@ -162,6 +162,8 @@ async def test_what_azure_refuses_in_a_session_is_left_out(cloud, make):
         "output": {"voice": "marin"},
     }
     assert "tracing" not in minted["session"]
+    later = (await make().mint(SESSION)).written(session)
+    assert (later["audio"], "tracing" in later) == (minted["session"]["audio"], False)
     assert session["tracing"] == "auto"
     assert "noise_reduction" in heard
 
@@ -186,10 +188,10 @@ async def test_transcription_that_is_asked_for_has_a_deployments_name(cloud, mak
     session = SESSION | {"audio": {"input": heard, "output": {"voice": "ash"}}}
     provider = make(**options)
     await provider.answer(session, OFFER)
-    await provider.mint(session)
+    ticket = await provider.mint(session)
 
-    for minted in cloud.minted:
-        assert minted["session"]["audio"]["input"] == heard | {"transcription": named}
+    for told in (*(minted["session"] for minted in cloud.minted), ticket.written(session)):
+        assert told["audio"]["input"] == heard | {"transcription": named}
 
 
 @pytest.mark.parametrize(

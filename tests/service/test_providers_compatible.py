@@ -105,6 +105,12 @@ async def test_transcription_is_asked_for_only_with_a_models_name(make):
         "transcription": {"model": "whisper-1"}
     }
     assert (await provider.mint(SESSION | named)).update["audio"] == named["audio"]
+    unnamed = {"audio": {"input": {"transcription": {"language": "de"}}}}
+    later = [(await one.mint(SESSION)).written(unnamed) for one in (provider, make("none", gives_key=True))]
+    assert [told["audio"]["input"] for told in later] == [
+        {"transcription": {"language": "de", "model": "whisper-1"}},
+        {},
+    ]
 
 
 async def test_a_key_is_given_to_nobody_but_who_owns_it(make, key):

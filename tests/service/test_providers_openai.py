@@ -71,10 +71,13 @@ async def test_a_session_may_name_a_model_of_its_own_and_must_where_the_endpoint
 
 
 async def test_transcription_that_is_asked_for_without_a_model_gets_one(cloud, make):
-    await make().mint(SESSION | {"audio": {"input": {"transcription": {"language": "de"}}}})
+    session = SESSION | {"audio": {"input": {"transcription": {"language": "de"}}}}
+    ticket = await make().mint(session)
 
-    heard = cloud.minted[0]["session"]["audio"]["input"]
-    assert heard == {"transcription": {"language": "de", "model": "whisper-1"}}
+    for told in (cloud.minted[0]["session"], ticket.written(session)):
+        assert told["audio"]["input"] == {
+            "transcription": {"language": "de", "model": "gpt-realtime-whisper"}
+        }
 
 
 async def test_a_model_that_does_not_exist_is_missing(make):

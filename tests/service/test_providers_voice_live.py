@@ -129,7 +129,7 @@ async def test_a_call_that_another_node_holds_is_not_said_to_be_hung_up(provider
         ({}, OFFER, "offer_refused", 422),
         ({"voice": "nobody"}, OFFER, "bad_option", 422),
         ({"telepathy": True}, OFFER, "provider_refused", 502),
-        ({"type": "realtime"}, OFFER, "bad_request", 422),
+        ({"type": "realtime"}, OFFER, "not_for_pages", 422),
     ],
 )
 async def test_why_there_is_no_call_is_said_in_the_catalogues_words(provider, change, offer, code, status):

@@ -26,6 +26,7 @@ from genmb_voice_widget.service.drain import Drain
 from genmb_voice_widget.service.ledger.memory import MemoryLedger
 from genmb_voice_widget.service.problems import Refusal
 from genmb_voice_widget.service.providers import Ticket
+from genmb_voice_widget.service.providers.wire_session import with_transcription
 from genmb_voice_widget.service.relay.relay import LARGEST, Patience
 from genmb_voice_widget.service.relay.routes import add_relay_routes
 from genmb_voice_widget.service.relay.shape import Admission
@@ -54,13 +55,25 @@ class Service:
         self.url = ""
         self.refuses = None
         self.update = None
+        self.written = dict
+        self.transcription = None
 
     async def mint(self, session):
         self.minted.append(session)
         if self.refuses:
             raise self.refuses
         model = session.get("model", "the-endpoints")
-        return Ticket("ga", model, "ash", f"{self.url}/v1/realtime", Secret(TOKEN), 1e9, self.update)
+        return Ticket(
+            "ga",
+            model,
+            "ash",
+            f"{self.url}/v1/realtime",
+            Secret(TOKEN),
+            1e9,
+            self.update,
+            self.written,
+            self.transcription,
+        )
 
     async def answer(self, socket):
         self.held.put_nowait(socket)
@@ -375,6 +388,8 @@ async def test_without_a_word_it_is_the_endpoints_model_and_the_usual_voice_and_
 ):
     answer = (await booth.begin()).json()
     assert (answer["model"], answer["voice"]) == ("the-endpoints", "ash")
+    assert answer["input_audio_transcription"] == {"model": "whisper-1"}
+    booth.service.transcription = "My-Transcription"
     response = await booth.begin(json={"model": "gpt-realtime", "voice": "sage", "more": 1})
     wires = booth.service.minted
     assert [(wire.get("model"), wire["audio"]["output"]["voice"]) for wire in wires] == [
@@ -384,6 +399,7 @@ async def test_without_a_word_it_is_the_endpoints_model_and_the_usual_voice_and_
     assert [wire["audio"]["input"]["transcription"] for wire in wires] == [{}, {}]
     answer = response.json()
     assert (answer["model"], answer["voice"]) == ("gpt-realtime", "sage")
+    assert answer["input_audio_transcription"] == {"model": "My-Transcription"}, "it may be sent back"
     assert answer["client_secret"]["expires_at"] == 1_000_030
     assert answer["expires_at"] == 1_000_000 + 1800
     assert response.headers["ratelimit"] == '"sessions";r=18;t=3600'
@@ -413,6 +429,28 @@ async def test_what_either_says_reaches_the_other_in_its_own_words(booth):
     await service.send(json.dumps({"type": "conversation.item.added", "item": item}))
     assert (await receive(page))["type"] == "conversation.item.created"
     assert (await receive(service))["type"] == "response.create"
+
+
+async def test_an_update_of_either_kind_of_page_goes_on_as_the_service_takes_it_and_names_no_model(
+    booth, relayed
+):
+    """No update can change the model (OpenAI Realtime API, session.update), and Azure's need a deployment."""
+
+    def written(session):
+        return with_transcription(session, "My-Transcription")
+
+    booth.service.written = relayed.service.written = written
+    page, service = await booth.held()
+    flat = {"model": "m", "instructions": "Be kind.", "input_audio_transcription": {"language": "de"}}
+    await page.send(json.dumps({"type": "session.update", "session": flat}))
+    heard = {"transcription": {"language": "de", "model": "My-Transcription"}}
+    told = {"type": "realtime", "instructions": "Be kind.", "audio": {"input": heard}}
+    assert await receive(service) == {"type": "session.update", "session": told}
+    async with relayed.enter() as (page, service):
+        asked = {"audio": {"input": {"transcription": {"language": "de"}}}}
+        raw = {"type": "realtime", "model": "m", "instructions": "Be kind.", **asked}
+        await page.send(json.dumps({"type": "session.update", "event_id": "u1", "session": raw}))
+        assert await receive(service) == {"type": "session.update", "event_id": "u1", "session": told}
 
 
 async def test_what_is_no_event_is_told_to_the_page_and_the_session_goes_on(booth):
@@ -937,15 +975,22 @@ async def relayed(register, running, make_provider):
     async with listening(service):
         with running(app) as url:
             async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
-                answer = await http.post("/v1/sessions?app=shop", headers={"Origin": SHOP}, json=body)
+
+                async def ask(key=None):
+                    headers = {"Origin": SHOP} | ({"Idempotency-Key": key} if key else {})
+                    return await http.post("/v1/sessions?app=shop", headers=headers, json=body)
+
+                answer = await ask()
                 assert answer.status_code == 201, answer.text
 
                 @asynccontextmanager
-                async def enter():
-                    async with connect(answer.json()["url"], origin=SHOP, proxy=None) as page:
+                async def enter(ticket=None):
+                    async with connect((ticket or answer.json())["url"], origin=SHOP, proxy=None) as page:
                         yield page, await service.socket()
 
-                yield SimpleNamespace(ticket=answer.json(), enter=enter, service=service, ledger=ledger)
+                yield SimpleNamespace(
+                    ticket=answer.json(), enter=enter, ask=ask, service=service, ledger=ledger
+                )
 
 
 async def test_a_page_of_ours_gets_an_address_and_no_secret_and_the_service_is_asked_for_its_session(relayed):
@@ -956,6 +1001,7 @@ async def test_a_page_of_ours_gets_an_address_and_no_secret_and_the_service_is_a
         "transport",
         "model",
         "voice",
+        "transcription",
         "charge",
         "url",
     }
@@ -983,3 +1029,29 @@ async def test_a_page_that_speaks_as_the_service_does_gets_and_says_everything_a
             await page.send(json.dumps(event))
             assert await receive(service) == event, "and no reply is asked for in the page's place"
     assert [entry.kind for entry in relayed.ledger.entries][-2:] == ["reserve", "capture"]
+
+
+async def test_a_relay_asked_for_again_with_its_key_is_the_same_address_and_costs_nothing(relayed):
+    held = [entry.kind for entry in relayed.ledger.entries].count("reserve")
+    key = "b2f1a0c4-6a0e-4d53-9b1b-2f8c5be7a1d2"
+    first, at_once = await asyncio.gather(relayed.ask(key), relayed.ask(key))
+    later = await relayed.ask(key)
+    assert [each.status_code for each in (first, at_once, later)] == [201, 201, 201]
+    assert at_once.json() == later.json() == first.json()
+    async with relayed.enter(first.json()) as (page, service):
+        await service.send(json.dumps(CREATED))
+        await receive(page)
+        assert (await relayed.ask(key)).json()["url"] == first.json()["url"], (
+            "its ticket is used, and stays so"
+        )
+        async with asyncio.timeout(5):
+            while relayed.ledger._holds[first.json()["id"]].phase != "live":
+                await asyncio.sleep(0.005)
+    assert [entry.kind for entry in relayed.ledger.entries].count("reserve") == held + 1
+    async with asyncio.timeout(5):
+        while relayed.ledger._holds[first.json()["id"]].phase != "over":
+            await asyncio.sleep(0.005)
+    gone = await relayed.ask(key)
+    assert (gone.status_code, gone.json()["code"]) == (409, "session_over"), "no socket would stand behind it"
+    assert relayed.ledger._holds[first.json()["id"]].phase == "over"
+    assert (await relayed.ask(f"{key}-2")).json()["id"] != first.json()["id"]

@@ -62,6 +62,7 @@ class Endpoint:
         if request.url.path != "/v1/sessions":
             return httpx.Response(200, json={"id": "vs_1", "state": "captured"})
         common = {"id": "vs_1", "provider": "local", "dialect": "ga", "model": "local", "voice": None}
+        common["transcription"] = "local"
         if "sdp" in body:
             return httpx.Response(
                 201, json={**common, "transport": "webrtc", "call_id": "rtc_1", "sdp": "v=0"}

@@ -52,6 +52,22 @@ def test_an_option_that_does_not_exist_is_refused_with_the_list():
     )
 
 
+def test_a_provider_that_there_cannot_be_is_refused_with_the_one_that_was_meant(monkeypatch, endpoint):
+    with pytest.raises(VoiceError, match="unknown_provider") as caught:
+        VoiceAgent(provider="azuer")
+    assert caught.value.detail.startswith("Unknown: azuer (did you mean azure?). Here are: local, azure,")
+    VoiceAgent(provider="shop", endpoint="http://localhost:8000").close()
+    monkeypatch.setenv("GENMB_VOICE_ENDPOINT", "http://localhost:8000")
+    VoiceAgent(provider="shop").close()
+
+
+@pytest.mark.parametrize("unnamed", ["Be brief.", None])
+def test_what_is_given_without_its_name_is_refused_with_how_it_is_given(unnamed):
+    with pytest.raises(VoiceError, match="instructions=") as caught:
+        VoiceAgent(unnamed)
+    assert caught.value.code == "bad_option"
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -343,6 +359,25 @@ async def test_ask_ends_when_the_session_does(agent, tab):
     tab.become("ended")
     with pytest.raises(VoiceError, match="not_live"):
         await asking
+
+
+async def test_what_is_said_while_the_connection_is_away_is_the_pages_to_keep_and_to_answer_for(agent, tab):
+    tab.become("connecting", "live", "reconnecting")
+    await agent.until("reconnecting", timeout=5)
+    agent.say("Hello?")
+    assert (await asyncio.to_thread(tab.command, "say"))["text"] == "Hello?"
+    with pytest.raises(VoiceError, match="not_live"):
+        agent.respond()
+    asking = asyncio.create_task(agent.ask("Anybody?", timeout=5))
+    await asyncio.sleep(0)
+    await settled()
+    said = tab.command("say")
+    assert said["text"] == "Anybody?"
+    kept = {"code": "connection_lost", "detail": 'Not sent: "Anybody?"', "item_id": said["item_id"]}
+    tab.tell(("own", {"type": "genmb.error", **kept}))
+    with pytest.raises(VoiceError, match="connection_lost") as caught:
+        await asking
+    assert caught.value.detail == 'Not sent: "Anybody?"'
 
 
 async def test_nothing_can_be_said_when_nobody_listens(agent, tab):

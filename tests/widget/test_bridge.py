@@ -285,8 +285,18 @@ async def test_a_change_of_an_option_is_told_to_the_page_that_holds_the_call(rig
     rig.bridge.update()
     rig.bridge.update()
     update = {"type": "realtime", "instructions": "Be brief."}
-    assert rig.to("a", "command") == [{"op": "command", "client": "a", "do": "update", "session": update}]
+    [command] = rig.to("a", "command")
+    id = command.pop("event_id")
+    assert command == {"op": "command", "client": "a", "do": "update", "session": update}
     assert rig.to("b", "command") == []
+    refusal = {"type": "error", "error": {"event_id": id, "message": "Too brief."}}
+    said = {"seq": 3, "t": 3, "dir": "in", "event": refusal}
+    rig.page("a", "events", log="log", events=[said])
+    assert rig.conversation.state.errors[-1].detail == "Too brief."
+    rig.settings.change("language", "de", running=True)
+    rig.bridge.update()
+    told = rig.to("a", "command")[-1]
+    assert (told["session"]["instructions"], told["event_id"] == id) == ("Be brief.", False)
 
 
 async def test_an_option_that_changes_after_a_call_was_opened_is_told_when_it_is_connected(rig):
@@ -298,7 +308,8 @@ async def test_an_option_that_changes_after_a_call_was_opened_is_told_when_it_is
     assert rig.to("a", "command") == []
     rig.call("a", "2", "connected", session="vs_1", call_id="rtc_1")
     [command] = rig.to("a", "command")
-    assert command["session"]["audio"]["input"]["transcription"] == {"language": "de"}
+    named = {"model": "local", "language": "de"}
+    assert command["session"]["audio"]["input"]["transcription"] == named, "the model that its call was told"
     await rig.replied("2")
 
 

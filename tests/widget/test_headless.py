@@ -434,7 +434,7 @@ async def test_an_option_that_changes_while_a_session_connects_is_told_as_soon_a
     one.settings.change("language", "de", running=True)
     await service.send({"type": "session.created", "session": {}})
     [update] = await service.got("session.update")
-    assert update["session"]["audio"]["input"]["transcription"] == {"language": "de"}
+    assert update["session"]["audio"]["input"]["transcription"] == {"model": "local", "language": "de"}
     await one.live()
 
 

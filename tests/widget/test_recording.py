@@ -60,6 +60,7 @@ def test_a_log_with_a_snapshot_may_jump_there(tmp_path, envelope):
         (['{"genmb_voice":2}'], 'line 1: expected {"genmb_voice": 1}'),
         (["[1]"], "line 1: not a JSON object"),
         (['{"genmb_voice":1}', "{"], "line 2: not JSON"),
+        (['{"genmb_voice":1}', "[" * 100_000], "line 2: nested too deeply"),
         (['{"genmb_voice":1}', "{}"], "line 2: not an envelope: seq must be an integer from 1"),
         (
             ['{"genmb_voice":1}', '{"seq":2,"t":0,"dir":"in","event":{"type":"x"}}'],

@@ -17,7 +17,11 @@ from genmb_voice_widget.settings import Settings
 def changed(settings, name, value):
     settings.begin()
     settings.change(name, value, running=True)
-    return settings.update()
+    return told(settings)
+
+
+def told(settings):
+    return settings.update().get("session", {})
 
 
 @pytest.mark.parametrize(
@@ -48,14 +52,51 @@ def test_what_is_left_to_the_service_again_is_set_to_what_stands_for_nothing(nam
     assert changed(settings, name, None) == {"type": "realtime", **cleared}
 
 
+def test_a_change_of_transcription_is_the_whole_of_it_with_the_model_that_the_endpoint_has_chosen():
+    settings = Settings("azure", Session(language="de"))
+    assert settings.begin()["audio"]["input"]["transcription"] == {"language": "de"}, "the endpoint's to name"
+    settings.opened("my-deployment")
+    assert settings.update() == {}
+    settings.change("vocabulary", ("Genmb",), running=True)
+    whole = {"model": "my-deployment", "language": "de", "keywords": ["Genmb"]}
+    assert told(settings) == {"type": "realtime", "audio": {"input": {"transcription": whole}}}
+    settings.change("transcription", None, running=True)
+    assert told(settings) == {"type": "realtime", "audio": {"input": {"transcription": None}}}
+    settings.change("transcription", "auto", running=True)
+    assert told(settings)["audio"]["input"]["transcription"] == whole
+
+
 def test_what_was_told_is_not_told_again_and_several_changes_are_one_update():
     settings = Settings("local", Session())
     settings.begin()
     settings.change("language", "de", running=True)
     settings.change("instructions", "Be brief.", running=True)
-    update = settings.update()
+    update = told(settings)
     assert (update["instructions"], "audio" in update) == ("Be brief.", True)
     assert settings.update() == {}
+
+
+def test_what_the_service_has_refused_is_told_again_with_the_next_change_unless_it_was_changed_back():
+    settings = Settings("local", Session(language="de"))
+    settings.begin()
+    settings.change("language", "xx", running=True)
+    refused = settings.update()["event_id"]
+    settings.change("instructions", "Be brief.", running=True)
+    assert told(settings) == {"type": "realtime", "instructions": "Be brief."}
+    error = {"type": "error", "error": {"event_id": refused, "message": "There is no xx."}}
+    for _ in range(2):  # a repeat changes nothing
+        settings.hear(error)
+    settings.hear({"type": "error", "error": {"event_id": "another", "message": "?"}})
+    settings.change("instructions", "Be kind.", running=True)
+    update = told(settings)
+    assert update["audio"]["input"]["transcription"] == {"language": "xx"}
+    assert update["instructions"] == "Be kind."
+    settings.change("language", "fr", running=True)
+    second = settings.update()["event_id"]
+    settings.change("language", "de", running=True)
+    settings.update()
+    settings.hear({"type": "error", "error": {"event_id": second}})
+    assert told(settings) == {}, "what was told since then counts"
 
 
 def test_what_changes_before_a_session_begins_is_in_its_session_object_and_no_update():
@@ -120,4 +161,4 @@ def moved(provider, before, after):
     settings.change("tool_choice", "auto", running=True)  # a tool that must be called cannot be taken away
     for name in vars(after):
         settings.change(name, getattr(after, name), running=True)
-    return settings.update()
+    return told(settings)

@@ -42,7 +42,7 @@ async def cloud(tmp_path, monkeypatch):
     for name in NAMES:
         monkeypatch.delenv(name, raising=False)
     async with cloud_at(tmp_path, monkeypatch) as cloud:
-        cloud.deployments |= {"my-whisper", "gpt-realtime-mini"}
+        cloud.deployments |= {"my-whisper", "gpt-realtime-2.1-mini"}
         yield cloud
         assert cloud.names.astray == set()
 
@@ -178,7 +178,7 @@ FIXES = {
     "provider_not_set_up": "os.environ and getpass()",
     "provider_region": "Use a resource in a region that has realtime voice",
     "deployment_missing": "the name is the deployment's, not the model's",
-    "provider_key_refused": "Give a valid key",
+    "provider_key_refused": "Give a valid key or, where no key but an identity was shown, give that",
     "provider_busy": "look at the account's quota",
     "secret_expired": "Press Start again",
     "transcription_deployment_missing": "AZURE_OPENAI_TRANSCRIPTION_DEPLOYMENT or VoiceAgent(transcription=…)",

@@ -11,7 +11,7 @@ An app is named in the query and not in a header, because `navigator.sendBeacon`
 a preflight shows the query but no header's value. Where the owner's function is asked, pages are let in by it
 alone: an origin is a public fact, and anything but a browser can claim one.
 
-Everything that fails before the app is known fails alike.
+Everything that fails before the app is known fails alike, but for whether a credential was shown.
 """
 
 from __future__ import annotations
@@ -40,6 +40,10 @@ log = logging.getLogger(__name__)
 _NEEDED = (
     "The request shows no app that may ask here: show its key, or a token made with it; ?app= is enough for "
     "the pages of an app that was not entered with --tokens-only."
+)
+_NOT_ACCEPTED = (
+    "The app key or token that was shown was not accepted: it is mistyped, was replaced, has run out, or its "
+    "app was revoked."
 )
 
 
@@ -81,7 +85,7 @@ class AppAccess:
             case None:
                 return await self._by_page(request)
             case _:
-                raise unauthorized()
+                raise not_accepted()
 
     async def plan(self, app: str) -> Plan:
         """See `Access.plan`."""
@@ -120,7 +124,7 @@ class AppAccess:
     async def _by_key(self, key: str, request: HTTPConnection) -> Caller:
         app = await self._find(app_of(key))
         if not opens(key, app.key_hash if app else None) or app is None:
-            raise unauthorized()
+            raise not_accepted()
         _check_origin(app, origin_of(request.headers), or_none=True)
         return self._caller(app, "key")
 
@@ -128,7 +132,7 @@ class AppAccess:
         leave = self._tokens.read(token, TO_END if ending else 0) if self._tokens is not None else None
         app = await self._find(leave.app if leave else None)
         if leave is None or app is None or leave.key != mark_of(app.key_hash):
-            raise unauthorized()
+            raise not_accepted()
         origin = origin_of(request.headers)
         if leave.origin is not None and origin != leave.origin:
             raise refused()
@@ -178,8 +182,13 @@ class AppAccess:
 
 
 def unauthorized() -> Refusal:
-    """Answer for everyone who is not known, whyever that is."""
+    """Answer for everyone who shows nothing that is known, whyever that is."""
     return Refusal("unauthorized", _NEEDED)
+
+
+def not_accepted() -> Refusal:
+    """Answer for every credential that opens nothing, whyever that is: it tells of no app."""
+    return Refusal("unauthorized", _NOT_ACCEPTED)
 
 
 def _credential(headers: Headers) -> str | None:

@@ -6,7 +6,7 @@ what its service wrote. It knows nothing of plans, credits or limits.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -28,6 +28,7 @@ class Answer:
         observable: whether the service shows the call to a server.
         update: what the caller must tell the service first, as a `session.update`'s `session`, if anything.
         held: whether nobody but the one that has it can end the call.
+        transcription: the model that transcribes where a session names none, if the provider says which.
     """
 
     dialect: Dialect
@@ -39,6 +40,7 @@ class Answer:
     observable: bool = True
     update: Wire | None = None
     held: bool = False
+    transcription: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Ticket:
     Attributes:
         expires_at: until when, in unix seconds; None: as long as it likes.
         update: as an `Answer`'s.
+        transcription: as an `Answer`'s.
+        written: writes down what a later `session.update` says of a session, as the service takes it.
     """
 
     dialect: Dialect
@@ -57,6 +61,8 @@ class Ticket:
     token: Secret
     expires_at: float | None
     update: Wire | None = None
+    written: Callable[[Wire], Wire] = dict
+    transcription: str | None = None
 
 
 class Observed(Protocol):

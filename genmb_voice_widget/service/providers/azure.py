@@ -82,14 +82,23 @@ class AzureProvider:
             if refusal.code != "secret_expired":
                 raise
             call_id, answer = await self._offer(wire, sdp, _WITH_A_NEW_ONE)
-        return Answer("ga", model, voice_of(wire), call_id, answer, self._event_filter)
+        return Answer(
+            "ga",
+            model,
+            voice_of(wire),
+            call_id,
+            answer,
+            self._event_filter,
+            transcription=self._transcription,
+        )
 
     async def mint(self, session: Wire) -> Ticket:
         """See `Provider.mint`; the address tells the resource's name to whoever gets the ticket."""
         wire, model = self._wire(session)
         token, expires_at = await self._mint(wire)
         url = f"wss://{self._host}/openai/v1/realtime?{urlencode({'model': model})}"
-        return Ticket("ga", model, voice_of(wire), url, token, expires_at)
+        named = self._transcription
+        return Ticket("ga", model, voice_of(wire), url, token, expires_at, None, self._written, named)
 
     async def proven(self, call_id: str) -> bool:
         """See `Provider.proven`."""
@@ -119,7 +128,10 @@ class AzureProvider:
 
     def _wire(self, session: Wire) -> tuple[Wire, str]:
         """Make what is sent of a session; and the deployment's name."""
-        return with_model(with_transcription(for_azure(session), self._transcription), self._deployment)
+        return with_model(self._written(session), self._deployment)
+
+    def _written(self, session: Wire) -> Wire:
+        return with_transcription(for_azure(session), self._transcription)
 
     async def _offer(self, wire: Wire, sdp: str, by_status: Mapping[int, str]) -> tuple[str, str]:
         """Offer a call with a secret made for it; the call's id and the answer's SDP."""

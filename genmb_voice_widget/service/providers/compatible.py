@@ -92,14 +92,19 @@ class CompatibleProvider:
                     if refusal.code != "secret_expired":
                         raise
                     call_id, answer = await self._offer(wire, sdp)
-                return Answer("ga", model, voice, call_id, answer, observable=False)
+                return Answer(
+                    "ga", model, voice, call_id, answer, observable=False, transcription=self._transcription
+                )
             case "sdp":
                 call_id, answer = await relay_offer(link, auth, sdp)
             case "json":
                 call_id, answer = await offer_as_json(link, auth, model or "", sdp)
             case "none":
                 raise Refusal("provider_refused", "This server takes no offers: it has WebSockets alone.")
-        return Answer("ga", model, voice, call_id, answer, observable=False, update=_untold(wire))
+        named = self._transcription
+        return Answer(
+            "ga", model, voice, call_id, answer, observable=False, update=_untold(wire), transcription=named
+        )
 
     async def mint(self, session: Wire) -> Ticket:
         """See `Provider.mint`: the ticket's secret is the server's own key."""
@@ -108,7 +113,17 @@ class CompatibleProvider:
         wire, model = self._wire(session, required=False)
         query = f"?{urlencode({'model': model})}" if model else ""
         url = f"ws{self._base.removeprefix('http')}/realtime{query}"
-        return Ticket("ga", model, voice_of(wire), url, self._key, None, _untold(wire))
+        return Ticket(
+            "ga",
+            model,
+            voice_of(wire),
+            url,
+            self._key,
+            None,
+            _untold(wire),
+            self._written,
+            self._transcription,
+        )
 
     async def proven(self, call_id: str) -> bool:
         """See `Provider.proven`: it cannot show that."""
@@ -138,11 +153,14 @@ class CompatibleProvider:
         return await relay_offer(self._link(_WITH_A_SECRET), bearer(token), sdp)
 
     def _wire(self, session: Wire, required: bool) -> tuple[Wire, str | None]:
-        # To some a transcription without a model is an error that voids the whole update.
-        asked = with_transcription(session, self._transcription)
+        asked = self._written(session)
         if required or session.get("model") is not None or self._model is not None:
             return with_model(asked, self._model)
         return asked, None
+
+    def _written(self, session: Wire) -> Wire:
+        # To some a transcription without a model is an error that voids the whole update.
+        return with_transcription(session, self._transcription)
 
     def _link(self, by_status: dict[int, str] = _BY_STATUS) -> Link:
         return Link(self._way(), self._base, by_status)

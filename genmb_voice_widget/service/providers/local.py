@@ -91,17 +91,19 @@ class LocalProvider:
 
     async def answer(self, session: Wire, sdp: str) -> Answer:
         """See `Provider.answer`."""
-        wire, model = with_model(with_transcription(session, TRANSCRIPTION), DEFAULT_MODEL)
+        wire, model = with_model(_written(session), DEFAULT_MODEL)
         call_id, answer = await create_call(*await self._service(), wire, sdp)
-        return Answer("ga", model, voice_of(wire), call_id, answer)
+        return Answer("ga", model, voice_of(wire), call_id, answer, transcription=TRANSCRIPTION)
 
     async def mint(self, session: Wire) -> Ticket:
         """See `Provider.mint`."""
-        wire, model = with_model(with_transcription(session, TRANSCRIPTION), DEFAULT_MODEL)
+        wire, model = with_model(_written(session), DEFAULT_MODEL)
         link, auth = await self._service()
         token, expires_at = await create_secret(link, auth, wire, SECRET_LIFE)
         url = f"ws{link.base.removeprefix('http')}/realtime?{urlencode({'model': model})}"
-        return Ticket("ga", model, voice_of(wire), url, token, expires_at)
+        return Ticket(
+            "ga", model, voice_of(wire), url, token, expires_at, written=_written, transcription=TRANSCRIPTION
+        )
 
     async def hang_up(self, call_id: str) -> None:
         """See `Provider.hang_up`; a peer that was started again no longer knows the call, and says so."""
@@ -147,6 +149,11 @@ class LocalProvider:
             ) from None
         self._http = self._http or to_this_machine()
         return Link(self._http, f"{address.url}/v1", offers=OFFERS), bearer(address.secret)
+
+
+def _written(session: Wire) -> Wire:
+    """Name the model for transcription, where one is asked for."""
+    return with_transcription(session, TRANSCRIPTION)
 
 
 def _packaged_peer() -> Peer:

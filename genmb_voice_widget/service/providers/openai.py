@@ -22,8 +22,10 @@ from .wire_session import sound_model, voice_of, with_model, with_transcription
 SECRET_LIFE = 60
 """Seconds that an ephemeral secret opens sessions; its caller connects at once."""
 
-TRANSCRIPTION = "whisper-1"
-"""The model for transcription where it is asked for and none is named."""
+MODEL = "gpt-realtime-2.1-mini"
+TRANSCRIPTION = "gpt-realtime-whisper"
+"""The models where none is named. OpenAI has announced the end of `gpt-realtime`, `gpt-realtime-mini` and
+`whisper-1` (January and February 2027, deprecations page)."""
 
 BASE = "https://api.openai.com/v1"
 REQUEST_ID = "x-request-id"
@@ -61,16 +63,18 @@ class OpenAIProvider:
 
     async def answer(self, session: Wire, sdp: str) -> Answer:
         """See `Provider.answer`."""
-        wire, model = with_model(with_transcription(session, TRANSCRIPTION), self._model)
+        wire, model = with_model(_written(session), self._model)
         call_id, answer = await create_call(self._link(), self._auth, wire, sdp)
-        return Answer("ga", model, voice_of(wire), call_id, answer)
+        return Answer("ga", model, voice_of(wire), call_id, answer, transcription=TRANSCRIPTION)
 
     async def mint(self, session: Wire) -> Ticket:
         """See `Provider.mint`."""
-        wire, model = with_model(with_transcription(session, TRANSCRIPTION), self._model)
+        wire, model = with_model(_written(session), self._model)
         token, expires_at = await create_secret(self._link(), self._auth, wire, SECRET_LIFE)
         url = f"wss{BASE.removeprefix('https')}/realtime?{urlencode({'model': model})}"
-        return Ticket("ga", model, voice_of(wire), url, token, expires_at)
+        return Ticket(
+            "ga", model, voice_of(wire), url, token, expires_at, written=_written, transcription=TRANSCRIPTION
+        )
 
     async def proven(self, call_id: str) -> bool:
         """See `Provider.proven`."""
@@ -94,3 +98,8 @@ class OpenAIProvider:
 
     def _link(self) -> Link:
         return Link(self._upstream.way, BASE, BY_STATUS, REQUEST_ID, self._headers)
+
+
+def _written(session: Wire) -> Wire:
+    """Name the model for transcription, where one is asked for."""
+    return with_transcription(session, TRANSCRIPTION)

@@ -106,12 +106,12 @@ class VoiceLiveProvider:
         """See `Provider.answer`; the offer must hold all its candidates.
 
         Raises:
-            Refusal: `bad_request` for a session in GA words, as plain pages send it; else as
+            Refusal: `not_for_pages` for a session in GA words, as plain pages send it; else as
                 `Provider.answer`.
         """
         if "type" in session:
-            why = "Voice Live takes a session in its own words, and no plain page can speak to it."
-            raise Refusal("bad_request", why)
+            why = "Voice Live takes a session and events in words of its own, events from a server alone."
+            raise Refusal("not_for_pages", why)
         wire, model, query = self._wire(session)
         auth = await self._credential.header()
         link = Link(self._upstream.way, self._base, _BY_STATUS)

@@ -1,6 +1,7 @@
 """One page's socket and one service's, joined: what either says goes on to the other, in the other's names.
 
-A page that speaks as the service does gets everything as it is.
+A page that speaks as the service does gets everything as it is, and says it so: but for a `session.update`,
+which goes on as this service takes it, and without the model, which none can change.
 
 It ends when either closes, when nobody has said anything for long, when the session's time is over, when a
 page sends too much at once or reads too slowly, and when the endpoint is being stopped. Each side is read
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.websockets import WebSocket
 
 from genmb_voice_widget.service.joined import End, event_of, first_end, send, tell
+from genmb_voice_widget.service.providers import Wire
 from genmb_voice_widget.service.sessions.settling import STOPPED
 
 from .dialect import to_beta, to_ga
@@ -71,6 +73,7 @@ class Relay:
         begun: is awaited when the service says for the first time that there is a session.
         over: returns why the session must end, when it must; it is cancelled with the relay.
         raw: whether the page speaks as the service does, and asks for its replies itself.
+        written: writes down a session as the service takes it in a `session.update`.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Relay:
         over: Callable[[], Awaitable[End]],
         patience: Patience,
         raw: bool = False,
+        written: Callable[[Wire], Wire] = dict,
     ) -> None:
         self._page = page
         self._service = service
@@ -89,6 +93,7 @@ class Relay:
         self._over = over
         self._patience = patience
         self._raw = raw
+        self._written = written
         self._replies = Replies()
         self._news = asyncio.Event()
         self._heard = asyncio.get_running_loop().time()
@@ -120,14 +125,21 @@ class Relay:
         if event is None:
             told = await tell(self._page, "invalid_event", "The message is no event.", self._patience.accept)
             return None if told else TOO_SLOW
-        if self._raw:
-            return None if await self._ask(text) else LOST
-        translated = to_ga(event)
-        if event["type"] == "input_audio_buffer.commit" and await self._found_already():
-            return None
-        self._replies.sent(translated)
+        translated = self._rewritten(event if self._raw else to_ga(event))
+        if not self._raw:
+            if event["type"] == "input_audio_buffer.commit" and await self._found_already():
+                return None
+            self._replies.sent(translated)
         # Sound, which is most of what comes, goes on as it is: writing it anew costs more than reading it.
         return None if await self._ask(text if translated is event else json.dumps(translated)) else LOST
+
+    def _rewritten(self, event: dict[str, Any]) -> dict[str, Any]:
+        match event:
+            case {"type": "session.update", "session": dict(session)}:
+                told = {name: value for name, value in session.items() if name != "model"}
+                return {**event, "session": self._written(told)}
+            case _:
+                return event
 
     async def _downwards(self) -> End:
         """Take what the service says to the page."""

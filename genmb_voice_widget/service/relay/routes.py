@@ -22,7 +22,7 @@ from genmb_voice_widget.service.verdict import verdict
 from genmb_voice_widget.service.web.bodies import Start
 from genmb_voice_widget.service.web.routes import Relayed, rate_headers, refused_headers, who
 
-from .shape import PATH, Admission, answer, read_wish
+from .shape import PATH, Admission, answer, keyed_ticket, read_wish
 from .sockets import Sockets
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
@@ -48,9 +48,10 @@ def add_relay_routes(app: FastAPI, sockets: Sockets, sweeper: Sweeper) -> None:
 def relayed(sockets: Sockets) -> Relayed:
     """Make what `POST /v1/sessions` asks for a socket here."""
 
-    async def begin(request: Request, caller: Caller, body: Start) -> tuple[Opened, str]:
+    async def begin(request: Request, caller: Caller, body: Start, key: str | None) -> tuple[Opened, str]:
         base = _base(request)
-        admission = Admission.of_session(body.session, origin_of(request.headers))
+        ticket = None if key is None else keyed_ticket(key)
+        admission = Admission.of_session(body.session, origin_of(request.headers), ticket)
         opened = await sockets.begin(caller, admission, body.provider, body.session)
         return opened, _address(base, opened, admission, caller)
 
@@ -78,7 +79,7 @@ async def _begin(request: Request, sockets: Sockets, sweeper: Sweeper) -> JSONRe
     if plan.rate and opened.slot:
         headers = rate_headers(plan.rate, opened.slot.remaining, opened.slot.reset)
     now = sockets.parts.clock()
-    body = answer(hold.session, address, opened.leg.model, wish.voice, now, good_for, hold.lasts)
+    body = answer(hold.session, address, opened.leg, wish.voice, now, good_for, hold.lasts)
     return JSONResponse(body, headers=headers)
 
 

@@ -22,7 +22,7 @@ from urllib.parse import urlencode
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from genmb_voice_widget.service.problems import Refusal
-from genmb_voice_widget.service.providers import Wire
+from genmb_voice_widget.service.providers import Answer, Ticket, Wire
 from genmb_voice_widget.service.web.bodies import Word
 
 from .dialect import ga_session
@@ -84,13 +84,19 @@ class Admission:
         return cls(secrets.token_urlsafe(32), wish.model or "", wish.voice, origin or "", "beta")
 
     @classmethod
-    def of_session(cls, session: Wire, origin: str | None) -> Admission:
-        """Make one for a page that tells the rest of its session itself, in a `session.update`."""
+    def of_session(cls, session: Wire, origin: str | None, ticket: str | None = None) -> Admission:
+        """Make one for a page that tells the rest of its session itself, in a `session.update`.
+
+        Args:
+            session: what it asked for.
+            origin: the page's.
+            ticket: from `keyed_ticket`; None for a new one.
+        """
         audio = session.get("audio")
         output = audio.get("output") if isinstance(audio, dict) else None
         named = session.get("model"), output.get("voice") if isinstance(output, dict) else None
         model, voice = (word if isinstance(word, str) and len(word) <= LONGEST_NAME else "" for word in named)
-        return cls(secrets.token_urlsafe(32), model, voice, origin or "", "raw")
+        return cls(ticket or secrets.token_urlsafe(32), model, voice, origin or "", "raw")
 
     @classmethod
     def read(cls, query: Mapping[str, str]) -> Admission:
@@ -109,6 +115,14 @@ class Admission:
         query |= {"dialect": self.dialect, "app": app or ""}
         given = {name: value for name, value in query.items() if value}
         return f"{base}{PATH}/{session}?{urlencode({**given, 'ticket': self.ticket})}"
+
+
+def keyed_ticket(key: str) -> str:
+    """Make of an idempotency key the ticket that its repetitions find again: nothing of it is kept here.
+
+    A key is as much of a secret as its caller makes it: who guesses one gets the session by it in any case.
+    """
+    return hashlib.sha256(f"relay:{key}".encode()).hexdigest()
 
 
 def flat_session(voice: str) -> dict[str, Any]:
@@ -135,14 +149,20 @@ def wire_session(admission: Admission) -> Wire:
 
 
 def answer(
-    id: str, address: str, model: str | None, voice: str, now: float, good_for: float, lasts: float | None
+    id: str,
+    address: str,
+    leg: Answer | Ticket,
+    voice: str,
+    now: float,
+    good_for: float,
+    lasts: float | None,
 ) -> dict[str, Any]:
     """Write the answer; all moments in it are whole unix seconds.
 
     Args:
         id: the session's.
         address: of the socket, with its ticket.
-        model: that the voice service was asked for.
+        leg: what the voice service was asked for.
         voice: that was asked for.
         now: unix seconds.
         good_for: seconds in which the socket must be opened.
@@ -150,10 +170,10 @@ def answer(
     """
     return {
         "id": id,
-        "model": model,
+        "model": leg.model,
         "expires_at": math.floor(now + min(LONGEST, lasts or LONGEST)),
         "client_secret": {"value": address, "expires_at": math.floor(now + good_for)},
         **flat_session(voice),
-        # A name that every page of the beta knows; which it is, the session's own events tell.
-        "input_audio_transcription": {"model": "whisper-1"},
+        # A page may send it back as it is; else a name that every page of the beta knows.
+        "input_audio_transcription": {"model": leg.transcription or "whisper-1"},
     }

@@ -70,7 +70,7 @@ class Sockets:
         """
         self.drain.check()
         wire = wire_session(admission) if session is None else session
-        return await self.sessions.open(caller, Request(provider, wire, None, admission.key))
+        return await self.sessions.open(caller, Request(provider, wire, None, admission.key, relay=True))
 
     async def serve(self, page: WebSocket, session: str) -> None:
         """Hold the conversation of a page's socket that has not been accepted yet."""
@@ -156,6 +156,7 @@ class Sockets:
                     over=lambda: self._over(hold.session, lasts),
                     patience=self.patience,
                     raw=admission.dialect == "raw",
+                    written=leg.written,
                 ).run()
             finally:  # the page is told meanwhile: a service that does not answer the close keeps it waiting
                 self.parts.flights.start(service.close())

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from genmb_voice_widget.service.problems import Refusal, named
 from genmb_voice_widget.service.providers import Answer, Observed, Provider, Ticket, Wire
 from genmb_voice_widget.service.settings import Timing
+from genmb_voice_widget.spelling import meant
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,9 @@ class Legs:
             return next(iter(self._providers))
         if wanted not in self._providers:
             known = ", ".join(sorted(self._providers))
-            raise Refusal("unknown_provider", f"This endpoint has: {known}.")
+            closest = meant(wanted, self._providers)
+            hint = f" It was probably meant to be {closest}." if closest else ""
+            raise Refusal("unknown_provider", f"This endpoint has: {known}.{hint}")
         return wanted
 
     async def reach(self, provider: str, session: Wire, sdp: str | None) -> Answer | Ticket:

@@ -29,7 +29,7 @@ from genmb_voice_widget.service.providers import Answer, Ticket, Wire
 from genmb_voice_widget.service.window import Full, Taken, attempts_log, starts_log
 
 from .parts import Parts
-from .settling import Settling, over
+from .settling import STOPPED, Settling, over
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,14 @@ class Request:
         session: a GA session object.
         sdp: the offer; without one a secret for a WebSocket is wanted.
         key: the caller's idempotency key: the same key is the same session, whatever is offered.
+        relay: whether its socket will be one of this endpoint, which no call takes the place of.
     """
 
     provider: str | None
     session: Wire
     sdp: str | None
     key: str | None = None
+    relay: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,8 @@ class Opening:
         hold = await self._parts.ledger.hold(wish)
         if isinstance(hold, Lacking):
             raise _refusal(too_few_credits(plan) if hold.what == "credits" else too_many_live(plan))
+        if hold.session != name and request.relay:
+            return await self._found(hold, request.session)
         if hold.session != name:
             return await self._reoffer(hold, plan, request.session, request.sdp)
         try:
@@ -174,15 +178,17 @@ class Opening:
         self._settling.watch(hold, _is_held(leg))
         return hold
 
+    async def _found(self, hold: Hold, wire: Wire) -> Opened:
+        """Leave a relayed session as it is: its address is good for one opening, however often it is told."""
+        _check_answered(hold)
+        if hold.phase == "over" and hold.reason != STOPPED:
+            raise over()
+        return Opened(hold, await self._parts.legs.reach(hold.provider, wire, None), None)
+
     async def _reoffer(self, hold: Hold, plan: Plan, wire: Wire, sdp: str | None) -> Opened:
         if (sdp is None) != (hold.transport == "websocket"):
             raise Refusal("bad_request", "The session uses another transport.", status=409)
-        if hold.phase == "reserved" and hold.answered is None:
-            raise Refusal("session_opening", "Its first request is still under way.", retry_after=1.0)
-        if hold.phase == "closing":
-            raise Refusal("session_opening", "Its first request is still being taken back.", retry_after=1.0)
-        if hold.phase in ("ending", "released"):
-            raise over()
+        _check_answered(hold)
         leg = await self._parts.legs.reach(hold.provider, wire, sdp)
         call_id = _call(leg)
         async with self._storing(hold, call_id):
@@ -202,6 +208,20 @@ class Opening:
         except BaseException:
             await self._settling.drop(hold.session, hold.provider, call_id)
             raise
+
+
+def _check_answered(hold: Hold) -> None:
+    """Let pass what was opened, and may still be there.
+
+    Raises:
+        Refusal: `session_opening`, `session_over`.
+    """
+    if hold.phase == "reserved" and hold.answered is None:
+        raise Refusal("session_opening", "Its first request is still under way.", retry_after=1.0)
+    if hold.phase == "closing":
+        raise Refusal("session_opening", "Its first request is still being taken back.", retry_after=1.0)
+    if hold.phase in ("ending", "released"):
+        raise over()
 
 
 def _call(leg: Answer | Ticket) -> str | None:

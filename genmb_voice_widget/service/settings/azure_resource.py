@@ -28,4 +28,7 @@ def shown(options: Mapping[str, Any], variable: str) -> str:
     """Say what the resource was shown, for when it did not open."""
     if "key" in options:
         return f"It was shown the key in {variable}."
-    return f"There is no {variable}, so Microsoft Entra was asked who you are: see az login."
+    return (
+        f"There is no {variable}, so Microsoft Entra was asked who you are: see az login. That identity "
+        "needs the role Cognitive Services User on the resource."
+    )

@@ -59,14 +59,14 @@ def _azure(options: Options, upstream: Callable[[], Upstream]) -> Provider:
 
 
 def _openai(options: Options, upstream: Callable[[], Upstream]) -> Provider:
-    from genmb_voice_widget.service.providers.openai import OpenAIProvider
+    from genmb_voice_widget.service.providers.openai import MODEL, OpenAIProvider
 
     if "key" not in options:
         raise ValueError("needs a key: an API key of a project.")
     return OpenAIProvider(
         options["key"],
         upstream(),
-        model=options.get("model", "gpt-realtime-mini"),
+        model=options.get("model", MODEL),
         safety_identifier=options.get("safety_identifier"),
     )
 

@@ -39,6 +39,10 @@ class _Ticket(_Answer):
     model: str | None
     voice: str | None
     charge: Charge
+    transcription: str | None = Field(
+        description="The model that transcribes where a session names none: a change of its transcription in "
+        "a `session.update` must name one. `null` where the voice service is left to choose."
+    )
     update: dict[str, Any] | None = Field(
         default=None,
         description="The `session` of a `session.update` that the caller must send first.",

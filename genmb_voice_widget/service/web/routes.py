@@ -39,8 +39,8 @@ from .tickets import charge_of, relay_of, state_of, ticket_of
 
 _WHY = "a call made with a secret cannot be seen from here"
 
-Relayed = Callable[[Request, Caller, Start], Awaitable[tuple[Opened, str]]]
-"""Opens a session whose socket is one of this endpoint, and says its address."""
+Relayed = Callable[[Request, Caller, Start, str | None], Awaitable[tuple[Opened, str]]]
+"""Opens a session, by its idempotency key if any, whose socket is one of this endpoint; and its address."""
 
 BEACONS = re.compile(r"/v1/sessions/[^/]+/ended")
 """The paths that a page may still reach while it is being closed."""
@@ -50,7 +50,8 @@ Key = Annotated[
     Header(
         alias="Idempotency-Key",
         pattern="^[!-~]{1,128}$",
-        description="The same key is the same session, whatever is offered: repeating costs nothing.",
+        description="The same key is the same session, whatever is offered: repeating costs nothing. It is "
+        "one that nobody else guesses, as a UUID. A relay is found again by the same model and voice.",
     ),
 ]
 Id = Annotated[str, Path(description="The session's id.", examples=["vs_7d0f4c1ab2e94d53a8c6f1e20b9d3c44"])]
@@ -109,7 +110,7 @@ def add_routes(
         url = None
         try:
             if body.transport == "relay":
-                opened, url = await relayed(request, caller, body)
+                opened, url = await relayed(request, caller, body, key)
             else:
                 check(request, caller, body.sdp)
                 opened = await sessions.open(caller, Wanted(body.provider, body.session, body.sdp, key))

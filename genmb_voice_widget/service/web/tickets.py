@@ -47,5 +47,6 @@ def _common(opened: Opened) -> dict[str, Any]:
         "transport": hold.transport,
         "model": leg.model,
         "voice": leg.voice,
+        "transcription": leg.transcription,
         "charge": charge_of(hold),
     }

@@ -19,13 +19,14 @@ const OUTCOMES: ReadonlyMap<string | null, TurnStatus> = new Map([
   ["incomplete", "failed"],
 ]);
 
-/** Begin a response. */
+/** Begin a response. One beside the conversation takes back what was told of it before, as a filtered page is. */
 function responseCreated(state: State, event: WireEvent): void {
   const data = record(event.response);
   const response = name(data.id);
   const outside = data.conversation_id === null;
   state.awaiting &&= outside;
   if (response === null) return;
+  if (outside) withdraw(state, response);
   state.setResponse(response, { ...(state.responses.get(response) ?? NEW_RESPONSE), done: false, outside });
 }
 
@@ -35,11 +36,14 @@ function responseDone(state: State, event: WireEvent): void {
   const response = name(data.id);
   const before = state.responses.get(response ?? "") ?? NEW_RESPONSE;
   state.usage = plus(state.usage, ofResponse(data.usage));
-  if (before.outside || data.conversation_id === null) {
-    for (const turn of state.ofResponse(response ?? "")) state.withdraw(turn.id);
-  } else conclude(state, data, response);
+  if (before.outside || data.conversation_id === null) withdraw(state, response ?? "");
+  else conclude(state, data, response);
   if (response === null) return;
   state.setResponse(response, { ...before, playing: before.playing && before.buffered, done: true });
+}
+
+function withdraw(state: State, response: string): void {
+  for (const turn of state.ofResponse(response)) state.withdraw(turn.id);
 }
 
 /** End the turns of a response. */

@@ -56,6 +56,7 @@ function holdRunKeys(event: KeyboardEvent) {
 
 function Actions({ store, shown }: { store: Store; shown: Shown }) {
   const live = shown.busy && shown.status === "live";
+  const away = shown.busy && shown.status === "reconnecting";
   return (
     <>
       <Banners store={store} shown={shown} />
@@ -63,7 +64,11 @@ function Actions({ store, shown }: { store: Store; shown: Shown }) {
       {shown.pushToTalk && (
         <HoldToTalk enabled={live && !shown.muted} held={shown.held} onHold={store.session.talk} />
       )}
-      <SayBox enabled={live} onSay={(text) => store.session.say(text) === null} />
+      <SayBox
+        enabled={live || away}
+        hint={away ? "Sent when the connection is back" : undefined}
+        onSay={(text) => store.session.say(text) === null}
+      />
     </>
   );
 }

@@ -3,11 +3,13 @@ import { useState } from "preact/hooks";
 
 interface Box {
   readonly enabled: boolean;
+  /** What becomes of what is typed now, where that is not plain. */
+  readonly hint?: string | undefined;
   /** False when it was not sent. */
   readonly onSay: (text: string) => boolean;
 }
 
-export function SayBox({ enabled, onSay }: Box) {
+export function SayBox({ enabled, hint, onSay }: Box) {
   const [text, setText] = useState("");
   const words = text.trim();
   const submit = (event: Event) => {
@@ -23,7 +25,7 @@ export function SayBox({ enabled, onSay }: Box) {
         type="text"
         autocomplete="off"
         aria-label="Type to the agent"
-        placeholder={enabled ? "Type to the agent" : "Start first, then type"}
+        placeholder={hint ?? (enabled ? "Type to the agent" : "Start first, then type")}
         disabled={!enabled}
         value={text}
         onInput={(event) => setText(event.currentTarget.value)}
