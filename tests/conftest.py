@@ -5,6 +5,8 @@ The interop tests run in an environment without hypothesis.
 
 import importlib.util
 
+pytest_plugins = ["harness.faults_plugin"]
+
 if importlib.util.find_spec("hypothesis"):
     from hypothesis import HealthCheck, settings
 

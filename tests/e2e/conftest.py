@@ -1,14 +1,19 @@
 """One JupyterLab for all browser tests; a Chromium for each microphone file."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from harness.browser import chromium, silence
+from harness.desk import Desk, desk, page_of
 from harness.lab import Lab, Notebook, jupyter_lab
-from playwright.async_api import Page
+from harness.shop import Visit
+from playwright.async_api import Browser, Page
+
+from genmb_voice_widget.peer.launch import PeerAddress
+from genmb_voice_widget.peer.testing import running_peer
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,3 +62,56 @@ def open_notebook(lab: Lab, request: pytest.FixtureRequest, tmp_path: Path) -> O
                 await lab.end_kernels()
 
     return opening
+
+
+@pytest.fixture(scope="session")
+def peer() -> Iterator[PeerAddress]:
+    with running_peer() as address:
+        yield address
+
+
+STRANGER = "shop.test"
+"""A name that leads here, of which browsers do not know that it does."""
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def quiet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    """A browser in silence; each page must be given the microphone."""
+    file = silence(tmp_path_factory.mktemp("quiet") / "silence.wav")
+    names = f"--host-resolver-rules=MAP {STRANGER} 127.0.0.1"
+    async with chromium(file, allow_microphone=False, flags=(names,)) as browser:
+        yield browser
+
+
+@pytest.fixture
+def charging(peer: PeerAddress) -> Iterator[Desk]:
+    """An endpoint that charges, outside the kernel."""
+    with desk(peer) as its:
+        yield its
+
+
+VisitDesk = Callable[..., AbstractAsyncContextManager[tuple[Desk, Visit]]]
+
+
+@pytest.fixture
+def visit_desk(peer: PeerAddress, quiet: Browser) -> VisitDesk:
+    """`async with visit_desk(faults) as (desk, visit)`: an endpoint that charges, and its page, before a start."""
+
+    @asynccontextmanager
+    async def visiting(
+        faults: str = "",
+        *,
+        microphone: bool = True,
+        script: str = "",
+        host: str = "localhost",
+        browser: Browser = quiet,
+        **how: object,
+    ) -> AsyncIterator[tuple[Desk, Visit]]:
+        with desk(peer, **how) as its:
+            its.provider.faults = faults
+            context = await browser.new_context(permissions=["microphone"] if microphone else [])
+            async with page_of(context, f"{its.url.replace('localhost', host)}/page", script) as visit:
+                yield its, visit
+            await context.close()
+
+    return visiting

@@ -1,44 +1,83 @@
 """The ordinary accidents of a notebook while a call is live: none leaves a microphone open."""
 
+import os
+import signal
+
 import pytest
-from harness.agent import PATIENCE_MS, SHOW, go_live, microphone_closes, prints
+from harness.agent import (
+    OVER,
+    PATIENCE_MS,
+    PROBE,
+    SHOW,
+    go_live,
+    in_python,
+    measured,
+    microphone_closes,
+    prints,
+    show_at,
+)
+from harness.hearing import peer_connections
 from harness.lab import Notebook
 from playwright.async_api import expect
 
 from genmb_voice_widget import spoken
 
-OVER = "print(agent.status, *[error.code for error in agent.errors])"
 
-
-async def test_running_the_cell_again_ends_the_call_of_the_view_that_went(open_notebook):
-    async with open_notebook(SHOW) as notebook:
+@pytest.mark.fault("cell_run_again")
+async def test_running_the_cell_again_ends_the_call_of_the_view_that_went(open_notebook, charging, fault):
+    async with open_notebook(show_at(charging.url)) as notebook:
         await go_live(notebook)
         await notebook.python("first = agent")
         await notebook.run(0)
         await microphone_closes(notebook, within=10)
         await prints(notebook, OVER.replace("agent", "first"), "ended view_gone")
         assert (await notebook.python("print(agent)")).strip() == "VoiceAgent(local · idle · 0 turns)"
+        fault("cell_run_again", **await in_python(notebook, "first"), entries=await charging.settled())
 
 
-async def test_clearing_the_output_ends_the_call(open_notebook):
-    async with open_notebook(SHOW) as notebook:
+@pytest.mark.fault("output_cleared")
+async def test_clearing_the_output_ends_the_call(open_notebook, charging, fault):
+    async with open_notebook(show_at(charging.url)) as notebook:
         await go_live(notebook)
         await notebook.command("notebook:clear-all-cell-outputs")
         await microphone_closes(notebook, within=10)
         await prints(notebook, OVER, "ended view_gone")
+        fault("output_cleared", **await in_python(notebook), entries=await charging.settled())
 
 
-async def test_restarting_the_kernel_ends_the_call_and_says_so(open_notebook):
-    async with open_notebook(SHOW) as notebook:
+@pytest.mark.fault("kernel_restarted")
+async def test_restarting_the_kernel_ends_the_call_and_says_so(open_notebook, charging, fault):
+    async with open_notebook(show_at(charging.url)) as notebook:
         await go_live(notebook)
         await notebook.page.evaluate(
             "void jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
         )
-        await microphone_closes(notebook, within=10)
+        await microphone_closes(notebook, within=5)
         await expect(notebook.page.locator("[data-code=kernel_gone]")).to_be_visible()
+        fault("kernel_restarted", **await measured(notebook), entries=await charging.settled(), within=5)
 
 
-async def test_shutting_the_kernel_down_ends_the_call_and_says_so(open_notebook):
+@pytest.mark.fault("kernel_killed")
+async def test_a_kernel_that_is_killed_ends_the_call_and_says_so(open_notebook, charging, fault):
+    async with open_notebook(show_at(charging.url)) as notebook:
+        await go_live(notebook)
+        os.kill(int(await notebook.python("import os; print(os.getpid())")), signal.SIGKILL)
+        await microphone_closes(notebook, within=15)
+        await expect(notebook.page.locator("[data-code=kernel_gone]")).to_be_visible()
+        fault("kernel_killed", **await measured(notebook), entries=await charging.settled(), within=15)
+
+
+@pytest.mark.fault("kernel_shut_down")
+async def test_shutting_the_kernel_down_ends_the_call_and_says_so(open_notebook, charging, fault):
+    async with open_notebook(show_at(charging.url)) as notebook:
+        await go_live(notebook)
+        await notebook.page.evaluate("void jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+        await microphone_closes(notebook, within=15)
+        await expect(notebook.page.locator("[data-code=kernel_gone]")).to_be_visible()
+        fault("kernel_shut_down", **await measured(notebook), entries=await charging.settled(), within=15)
+
+
+async def test_shutting_down_a_kernel_that_has_the_peer_ends_the_call_and_says_so(open_notebook):
     async with open_notebook(SHOW) as notebook:
         await go_live(notebook)
         await notebook.page.evaluate("void jupyterapp.shell.currentWidget.sessionContext.shutdown()")
@@ -48,8 +87,9 @@ async def test_shutting_the_kernel_down_ends_the_call_and_says_so(open_notebook)
         await expect(gone).to_be_visible(timeout=PATIENCE_MS)
 
 
-async def test_closing_the_tab_ends_the_call_in_python(open_notebook, lab):
-    async with open_notebook(SHOW) as notebook:
+@pytest.mark.fault("tab_closed")
+async def test_closing_the_tab_ends_the_call_in_python(open_notebook, lab, charging, fault):
+    async with open_notebook(show_at(charging.url)) as notebook:
         await go_live(notebook)
         other = Notebook(await notebook.page.context.browser.new_page())
         name = notebook.page.url.split("/lab/tree/")[1].split("?")[0]
@@ -57,6 +97,14 @@ async def test_closing_the_tab_ends_the_call_in_python(open_notebook, lab):
         await other.page.goto(f"{lab.url}/lab/tree/{name}")
         await other.kernel_idle()
         await prints(other, OVER, "ended page_gone")
+        told = (await other.python(OVER)).split()
+        fault(
+            "tab_closed",
+            status=told[0],
+            codes=told[1:],
+            microphone="gone with the page",
+            entries=await charging.settled(),
+        )
 
 
 async def test_shift_enter_after_start_neither_presses_stop_nor_runs_the_agents_cell_again(open_notebook):
@@ -68,28 +116,33 @@ async def test_shift_enter_after_start_neither_presses_stop_nor_runs_the_agents_
         await expect(notebook.page.get_by_test_id("stop")).to_be_visible()
 
 
-async def test_a_second_tab_waits_for_the_call_of_the_first(open_notebook, lab):
-    async with open_notebook(SHOW) as notebook:
+@pytest.mark.fault("second_tab")
+async def test_a_second_tab_waits_for_the_call_of_the_first(open_notebook, charging, fault):
+    async with open_notebook(show_at(charging.url)) as notebook:
         await go_live(notebook)
         await notebook.command("docmanager:save")
-        second = await notebook.page.context.browser.new_page()
-        await second.goto(notebook.page.url.split("?")[0])
-        start = second.get_by_test_id("start")
-        await expect(second.locator("[data-code=active_elsewhere]")).to_be_visible(timeout=PATIENCE_MS)
+        second = Notebook(await notebook.page.context.browser.new_page())
+        await second.page.add_init_script(PROBE)
+        await second.page.goto(notebook.page.url.split("?")[0])
+        start = second.page.get_by_test_id("start")
+        await expect(second.page.locator("[data-code=active_elsewhere]")).to_be_visible(timeout=PATIENCE_MS)
         await expect(start).to_be_disabled()
+        fault("second_tab", **await measured(second), entries=await charging.settled())
         await notebook.page.get_by_test_id("stop").click()
         await expect(start).to_be_enabled(timeout=PATIENCE_MS)
-        await expect(second.locator("[data-code=active_elsewhere]")).to_have_count(0)
+        await expect(second.page.locator("[data-code=active_elsewhere]")).to_have_count(0)
 
 
-async def test_a_widget_shown_twice_opens_one_microphone(open_notebook):
-    async with open_notebook(SHOW, "agent") as notebook:
+@pytest.mark.fault("two_views")
+async def test_a_widget_shown_twice_opens_one_microphone(open_notebook, charging, fault):
+    async with open_notebook(show_at(charging.url), "agent") as notebook:
         await go_live(notebook)
         await notebook.run(1)
         statuses = notebook.page.get_by_test_id("status")
         await expect(statuses).to_have_count(2)
         await expect(statuses.nth(1)).to_have_attribute("data-status", "live")
-        assert await notebook.page.evaluate("probe.openMicrophones()") == 1
+        assert await peer_connections(notebook.page) == 1
+        fault("two_views", **await measured(notebook), entries=await charging.settled())
         await notebook.page.get_by_test_id("stop").nth(1).click()
         await expect(statuses.nth(0)).to_have_attribute("data-status", "ended")
         await microphone_closes(notebook, within=5)

@@ -121,6 +121,13 @@ async def refused(page: Page) -> dict[str, Any]:
     return told
 
 
+async def measured(page: Page, problem: dict[str, Any]) -> dict[str, Any]:
+    """What came of a start that was refused with this problem."""
+    await page.wait_for_function("probe.asking === 0")
+    told = await page.evaluate("({ status: told.statuses, microphone: probe.state() })")
+    return {**told, "codes": [problem["code"]]}
+
+
 async def test_it_starts_is_spoken_with_and_stops(serve, tmp_path):
     question = spoken("Who are you?", tmp_path / "question.wav", lead_in=3.0, tail=1.0)
     async with serve({"shop": ("pro", 10, [SHOP])}) as service, chromium(question) as browser:
@@ -155,7 +162,10 @@ async def test_a_page_that_is_closed_hangs_up(serve, tmp_path):
                     await asyncio.sleep(0.05)
 
 
-async def test_each_refusal_is_told_with_its_code_and_the_time_of_a_yes(serve, tmp_path):
+@pytest.mark.fault(
+    "unauthorized", "credits_exhausted", "plan_required", "origin_refused", "rate_limited", "window_away"
+)
+async def test_each_refusal_is_told_with_its_code_and_the_time_of_a_yes(serve, tmp_path, fault):
     apps = {
         "shop": ("pro", 500, [SHOP]),
         "busy": ("pro", 500, [SHOP]),
@@ -167,8 +177,12 @@ async def test_each_refusal_is_told_with_its_code_and_the_time_of_a_yes(serve, t
         await use_up(service, "busy")
         seen = {}
         for app in ("nobody", "poor", "free", "other", "busy"):
-            problem = await refused(await open_page(browser, service, app))
+            before = len(service.entries(f"owner-of-{app}"))
+            page = await open_page(browser, service, app)
+            problem = await refused(page)
             seen[app] = problem["code"]
+            entries = service.entries(f"owner-of-{app}")[before:]
+            fault(problem["code"], **await measured(page, problem), entries=entries)
         assert seen == {
             "nobody": "unauthorized",
             "poor": "credits_exhausted",
@@ -183,6 +197,7 @@ async def test_each_refusal_is_told_with_its_code_and_the_time_of_a_yes(serve, t
         problem = await refused(page)
         assert problem["code"] == "service_unavailable"
         assert 1 <= problem["retry_after"] <= 60
+        fault("window_away", **await measured(page, problem), entries=service.entries("owner-of-shop"))
         service.redis.start()
         await page.wait_for_timeout(problem["retry_after"] * 1_000)
         await page.evaluate("voice.start()")

@@ -2,15 +2,39 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 from harness.hearing import Sound, sounds
 from harness.lab import Notebook
 from playwright.async_api import expect
 
 SHOW = "from genmb_voice_widget import VoiceAgent\nagent = VoiceAgent(provider='local')\nagent"
+OVER = "print(agent.status, *[error.code for error in agent.errors])"
 READ = "for turn in agent.turns:\n    print(f'{turn.role}: {turn.text}')"
 PROBE = (Path(__file__).parent / "probe.js").read_text()
 PATIENCE_MS = 30_000
+
+
+def show_at(url: str) -> str:
+    """The cell that shows an agent of this endpoint."""
+    return SHOW.replace("'local'", f"'local', endpoint={url!r}")
+
+
+async def measured(notebook: Notebook) -> dict[str, Any]:
+    """What the cell shows of a call, the first error first, and what has become of the page's microphone."""
+    page = notebook.page
+    codes = page.locator("[data-testid=error], [data-testid=notice]")
+    return {
+        "status": await page.get_by_test_id("status").first.get_attribute("data-status"),
+        "codes": await codes.evaluate_all("(shown) => shown.map(({ dataset }) => dataset.code)"),
+        "microphone": await page.evaluate("probe.state()"),
+    }
+
+
+async def in_python(notebook: Notebook, agent: str = "agent") -> dict[str, Any]:
+    """The same as an agent in the kernel knows it, whose cell may be gone."""
+    status, *codes = (await notebook.python(OVER.replace("agent", agent))).split()
+    return {"status": status, "codes": codes, "microphone": await notebook.page.evaluate("probe.state()")}
 
 
 async def show(notebook: Notebook, *, listen: bool = False) -> None:

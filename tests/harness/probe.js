@@ -1,8 +1,9 @@
 // Watches, from outside, what a page does with the microphone and with the sound it receives.
 // window.probe.microphones: every track that getUserMedia has given out.
+// window.probe.asking: how many requests for one are not answered yet.
 // window.probe.levels: {t, user, agent} RMS every 10 ms while a stream of that side exists (performance.now() ms).
 (() => {
-  const probe = { microphones: [], levels: [] };
+  const probe = { microphones: [], asking: 0, levels: [] };
   window.probe = probe;
   const AnalyserSource = (stream) => {
     probe.context ??= new AudioContext();
@@ -22,7 +23,8 @@
   if (navigator.mediaDevices) {
     const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
     navigator.mediaDevices.getUserMedia = async (constraints) => {
-      const stream = await real(constraints);
+      probe.asking += 1;
+      const stream = await real(constraints).finally(() => (probe.asking -= 1));
       probe.microphones.push(...stream.getTracks());
       if (window.probeLevels) user = AnalyserSource(stream);
       return stream;
@@ -45,5 +47,7 @@
     };
     setInterval(() => probe.levels.push({ t: performance.now(), user: user(), agent: agent() }), 10);
   };
+  probe.state = () =>
+    probe.microphones.length === 0 ? "never opened" : (["closed", "open"][probe.openMicrophones()] ?? "twice open");
   probe.openMicrophones = () => probe.microphones.filter((track) => track.readyState === "live").length;
 })();

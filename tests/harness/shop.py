@@ -86,6 +86,12 @@ class Visit:
     async def told(self, what: str) -> Any:
         return await self.page.evaluate(what)
 
+    async def measured(self) -> dict[str, Any]:
+        """What the page was told, and what has become of its microphone, which opens while an offer is answered."""
+        await self.page.wait_for_function("probe.asking === 0")
+        statuses = "told.statuses.map(([, status]) => status)"
+        return await self.told(f"({{ status: {statuses}, codes: told.problems, microphone: probe.state() }})")
+
 
 @asynccontextmanager
 async def shop(folder: Path) -> AsyncIterator[Shop]:

@@ -3,10 +3,12 @@
 import asyncio
 
 import pytest
+from harness.desk import desk
 from harness.served import run_app_command, served
 
 from genmb_voice_widget import VoiceAgent, VoiceError, spoken
 from genmb_voice_widget.peer.launch import PeerProcess
+from genmb_voice_widget.peer.testing import running_peer
 from genmb_voice_widget.service import Plan, Rate, in_process
 from genmb_voice_widget.wav import read_wav
 
@@ -23,6 +25,18 @@ def agent():
     agent = VoiceAgent(instructions="Answer briefly.")
     yield agent
     agent.close()
+
+
+@pytest.mark.fault("secret_expired_headless")
+async def test_a_secret_that_has_expired_ends_the_session_and_gives_the_credits_back(fault):
+    with running_peer("expire") as address, desk(address) as endpoint:
+        agent = VoiceAgent(endpoint=endpoint.url)
+        with pytest.raises(VoiceError):
+            await agent.start(headless=True)
+        entries = await endpoint.settled()
+        codes = [error.code for error in agent.errors]
+        fault("secret_expired_headless", status=agent.status, codes=codes, microphone="none", entries=entries)
+        agent.close()
 
 
 async def test_a_spoken_question_is_written_down_and_answered(agent, question, tmp_path):
