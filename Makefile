@@ -47,6 +47,7 @@ soak: install ## the long forms of what the tests prove briefly: killed writers,
 	cd tests && ../$(BIN)/python -m soak.folds
 	cd tests && ../$(BIN)/python -m soak.long_call
 	cd tests && ../$(BIN)/python -m soak.blackouts
+	cd tests && ../$(BIN)/python -m soak.lossy
 
 screenshots: install ## photograph the widget in JupyterLab, both themes, into docs/images
 	$(BIN)/pytest tests/e2e/test_screenshots.py -q --screenshots docs/images
