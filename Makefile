@@ -47,6 +47,7 @@ soak: install ## the long forms of what the tests prove briefly: killed writers,
 	cd tests && ../$(BIN)/python -m soak.folds
 	cd tests && ../$(BIN)/python -m soak.long_call
 	cd tests && ../$(BIN)/python -m soak.blackouts
+	cd tests && ../$(BIN)/python -m soak.lossy
 
 faults: install ## write docs/faults.md: what the tests find that comes of each fault
 	$(BIN)/pytest tests -m fault -q -n 2 --dist loadfile --write-faults

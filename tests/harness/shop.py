@@ -3,13 +3,14 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.agent import PROBE
 from harness.blackout import Network, network_of
+from harness.lossy import Road, led_over
 from harness.served import run_app_command, served
 from playwright.async_api import Browser, BrowserContext, Page
 
@@ -116,15 +117,16 @@ async def shop(folder: Path) -> AsyncIterator[Shop]:
 
 @asynccontextmanager
 async def visit(
-    browser: Browser | BrowserContext, shop: Shop, app: str, script: str = ""
+    browser: Browser | BrowserContext, shop: Shop, app: str, script: str = "", *, road: Road | None = None
 ) -> AsyncIterator[Visit]:
-    """Open an app's page, with a script of the test's before its own, and start a call."""
+    """Open an app's page, with a script of the test's before its own, and start a call; over a road, if there is one."""
     page = await browser.new_page()
     try:
         await page.add_init_script(PROBE + COUNT_CALLS + script)
         network = await network_of(page)
-        await page.goto(f"{shop.address}/{app}")
-        await page.evaluate("voice.start()")
-        yield Visit(page, network)
+        async with led_over(page, road, shop.endpoint) if road else nullcontext():
+            await page.goto(f"{shop.address}/{app}")
+            await page.evaluate("voice.start()")
+            yield Visit(page, network)
     finally:
         await page.close()
