@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .azure_voice import AzureVoice
 from .functions import tools_to_wire
 from .offers import Offer
+from .transcription import transcription
 from .turn_detection import SemanticVad, ServerVad
 
 if TYPE_CHECKING:
@@ -49,22 +50,11 @@ def to_ga(session: Session) -> dict[str, Any]:
 def _input(session: Session) -> dict[str, Any]:
     wire: dict[str, Any] = {
         "format": _PCM,
-        "transcription": _transcription(session),
+        "transcription": transcription(session, None, "keywords"),
         "turn_detection": _turn_detection(session),
     }
     if session.noise_reduction is not None:  # Azure refuses a null (some versions)
         wire["noise_reduction"] = {"type": session.noise_reduction}
-    return wire
-
-
-def _transcription(session: Session) -> dict[str, Any] | None:
-    if session.transcription is None:
-        return None
-    wire: dict[str, Any] = {} if session.transcription == "auto" else {"model": session.transcription}
-    if session.language is not None:
-        wire["language"] = session.language
-    if session.vocabulary:
-        wire["keywords"] = list(session.vocabulary)
     return wire
 
 

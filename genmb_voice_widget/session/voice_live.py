@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .azure_voice import AzureVoice
 from .functions import tools_to_wire
 from .offers import Offer
+from .transcription import transcription
 from .turn_detection import AzureSemanticVad, ServerVad
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def to_voice_live(session: Session) -> dict[str, Any]:
         "input_audio_format": "pcm16",
         "input_audio_sampling_rate": 24_000,
         "output_audio_format": "pcm16",
-        "input_audio_transcription": _transcription(session),
+        "input_audio_transcription": transcription(session, TRANSCRIPTION, "phrase_list"),
         "turn_detection": _turn_detection(session),
     }
 
@@ -66,19 +67,6 @@ def _voice(voice: str | AzureVoice | None) -> Any:
     if voice is not None and _OF_AZURE.fullmatch(voice):
         return AzureVoice(voice).to_wire()
     return voice
-
-
-def _transcription(session: Session) -> dict[str, Any] | None:
-    if session.transcription is None:
-        return None
-    wire: dict[str, Any] = {
-        "model": TRANSCRIPTION if session.transcription == "auto" else session.transcription
-    }
-    if session.language is not None:
-        wire["language"] = session.language
-    if session.vocabulary:
-        wire["phrase_list"] = list(session.vocabulary)
-    return wire
 
 
 def _turn_detection(session: Session) -> dict[str, Any] | None:
