@@ -1,7 +1,8 @@
 """Azure Voice Live in JupyterLab, with the peer that stands in for it: two channels, one conversation."""
 
 import pytest
-from harness.agent import PATIENCE_MS, go_live, has_status, prints
+from harness.agent import PATIENCE_MS, go_live, has_status, press_start, prints, show
+from harness.blackout import network_of
 from playwright.async_api import expect
 
 from genmb_voice_widget import spoken
@@ -52,3 +53,25 @@ async def test_a_spoken_turn_and_a_typed_one_are_answered_though_the_page_hears_
         assert printed[4:] == ["True () 2", "True True True"]
         await notebook.page.get_by_test_id("stop").click()
         await has_status(notebook, "ended")
+
+
+async def test_after_a_blackout_another_call_takes_the_lost_ones_place_and_what_was_typed_meanwhile_is_answered(
+    open_notebook, environ
+):
+    async with open_notebook(SHOW.format(environ=environ)) as notebook:
+        network = await network_of(notebook.page)
+        await show(notebook)
+        await press_start(notebook)
+        await notebook.python("agent.say('Who are you?')")
+        turns = "print([turn.status for turn in agent.turns])"
+        await prints(notebook, turns, "['completed', 'completed']")
+        async with network.blackout():
+            await has_status(notebook, "reconnecting")
+            await notebook.python("agent.say('What can you do?')")
+            await notebook.page.wait_for_timeout(16_000)
+        await has_status(notebook, "live")
+        reopened = "[event.event['type'] for event in agent.events].count('genmb.reopened')"
+        await prints(notebook, f"print(agent.status, agent.errors, {reopened})", "live () 1")
+        await prints(notebook, turns, str(["completed"] * 4))
+        said = "print([turn.text[:20] for turn in agent.turns][2:])"
+        await prints(notebook, said, "['What can you do?', 'I can tell you a sto']")

@@ -119,6 +119,35 @@ async def test_what_a_page_says_is_answered_and_no_event_is_told_it_twice(app, p
     await asyncio.wait_for(page.closed.wait(), 10)
 
 
+async def test_a_lost_call_is_replaced_in_the_same_session_and_hears_and_says_everything_by_the_kernel_again(
+    app, page
+):
+    kernel = Kernel(app, model="local", instructions="Be brief.")
+    first = await kernel.ask("open", sdp=await page.offer(), log="log-a")
+    await page.take(first["sdp"])
+    await kernel.ask("connected", session=first["id"], call_id=first["call_id"])
+    again = Page()
+    try:
+        second = await kernel.ask("reopen", session=first["id"], sdp=await again.offer(), log="log-a")
+        assert (second["id"], second["call_id"] == first["call_id"]) == (first["id"], False)
+        heard = len(kernel.heard)
+        await again.take(second["sdp"])
+        await kernel.ask("connected", session=second["id"], call_id=second["call_id"])
+        await asyncio.wait_for(page.closed.wait(), 10)
+        seed = {"id": "seed_1", "type": "message", "role": "assistant"}
+        seed |= {"content": [{"type": "text", "text": "I can count."}]}
+        for event in ({"type": "conversation.item.create", "event_id": "seed_1", "item": seed}, *SAID[1:]):
+            assert await kernel.ask("send", session=second["id"], event=event) == {}
+        later = lambda: [event["type"] for event in kernel.heard[heard:]]  # noqa: E731
+        await kernel.until(lambda: "response.output_item.done" in later())
+        assert "error" not in later()
+        assert "response.created" in [event["type"] for event in again.heard]
+        await kernel.ask("ended", session=second["id"], reason="stopped")
+        await asyncio.wait_for(again.closed.wait(), 10)
+    finally:
+        await again.connection.close()
+
+
 async def test_a_session_without_a_browser_is_refused_with_what_to_do(app):
     client = token_client(app)
     with pytest.raises(VoiceError, match="so a session needs a page"):
