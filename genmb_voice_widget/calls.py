@@ -169,6 +169,7 @@ class Calls:
     async def _open_line(self, opening: _Opening, wire: Mapping[str, Any]) -> dict[str, Any]:
         try:
             ticket = await self._client.ticket(self._settings.provider, wire)
+            self._settings.opened(ticket.transcription)
             if opening.given_up is None:
                 self._open = ticket.id
                 try:

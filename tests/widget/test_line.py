@@ -49,6 +49,10 @@ async def test_an_open_without_an_offer_is_a_ticket_for_a_line_and_the_page_gets
     assert endpoint.asked[0][1]["transport"] == "websocket"
     created = await rig.told(brings("session.created"))
     assert created["log"] == "log" and created["client"] == "a"
+    rig.settings.change("language", "de", running=True)
+    rig.bridge.update()
+    told = rig.to("a", "command")[-1]["session"]["audio"]["input"]["transcription"]
+    assert told == {"model": "local", "language": "de"}, "the model that its ticket tells"
 
 
 async def test_sound_and_events_of_the_page_reach_the_service_in_their_order(rig, service, open_line):
