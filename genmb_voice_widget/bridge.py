@@ -198,11 +198,9 @@ class Bridge:
     def _take(self, op: str, client: str, message: Mapping[str, Any], sound: bytes) -> None:
         match op, message:
             case "events", {"log": str(log_id), "events": [*events]} if self._lead.takes(client, log_id):
-                told = readable(events)
-                self._conversation.feed(*told)
-                for envelope in told:
-                    if envelope.dir == "in":
-                        self._settings.hear(envelope.event)
+                self._conversation.feed(*(told := readable(events)))
+                for event in (each.event for each in told if each.dir == "in"):
+                    self._settings.hear(event)
             case "snapshot", {"log": str(log_id), "seq": int(seq), "state": {**state}} if self._lead.takes(
                 client, log_id
             ):
