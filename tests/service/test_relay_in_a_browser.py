@@ -116,7 +116,7 @@ SHAPE = {
     "voice": "ash",
     "input_audio_format": "pcm16",
     "output_audio_format": "pcm16",
-    "input_audio_transcription": {"model": "whisper-1"},
+    "input_audio_transcription": {"model": str},
     "turn_detection": {"type": "server_vad"},
     "tools": [],
 }
@@ -187,17 +187,6 @@ async def test_the_client_as_it_was_written_holds_a_typed_and_a_spoken_turn(site
     )
     assert said[0] == ["Connected to voice agent"]
     events = [data for word, data in said[1:]]
-    for e in events:
-        e["type"].endswith("delta") or print(
-            e["type"],
-            str(
-                {
-                    k: v
-                    for k, v in e.items()
-                    if k in ("item_id", "transcript", "error", "audio_start_ms", "audio_end_ms", "item")
-                }
-            )[:200],
-        )
     assert {event["type"] for event in events} - {"session.updated"} <= BETA
     created = events[0]["session"]
     assert {name: created[name] for name in ("modalities", "voice", "input_audio_format")} == {
