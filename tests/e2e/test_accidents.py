@@ -93,6 +93,9 @@ async def test_closing_the_tab_ends_the_call_in_python(open_notebook, lab, charg
         await go_live(notebook)
         other = Notebook(await notebook.page.context.browser.new_page())
         name = notebook.page.url.split("/lab/tree/")[1].split("?")[0]
+        words = []
+        notebook.page.on("console", lambda message: words.append(message.text))
+        await notebook.page.evaluate("addEventListener('pagehide', () => console.log(probe.state()))")
         await notebook.page.close(run_before_unload=True)
         await other.page.goto(f"{lab.url}/lab/tree/{name}")
         await other.kernel_idle()
@@ -102,7 +105,7 @@ async def test_closing_the_tab_ends_the_call_in_python(open_notebook, lab, charg
             "tab_closed",
             status=told[0],
             codes=told[1:],
-            microphone="gone with the page",
+            microphone=words[-1],
             entries=await charging.settled(),
         )
 

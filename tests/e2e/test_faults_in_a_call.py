@@ -10,10 +10,17 @@ BLOCKED = """new Promise((blocked) => {
   void voice.start();
 })"""
 SOUND = """
-// The loudspeaker has no place in the document.
+// The loudspeaker has no place in the document. A page that is known to record may play, so the microphone comes after.
 window.heard = [];
 const Loud = Audio;
-window.Audio = class extends Loud { constructor(...given) { super(...given); heard.push(this); } };
+const played = new Promise((play) => {
+  window.Audio = class extends Loud {
+    constructor(...given) { super(...given); heard.push(this); }
+    play() { play(); return super.play(); }
+  };
+});
+const opens = navigator.mediaDevices.getUserMedia;
+navigator.mediaDevices.getUserMedia = (asked) => played.then(() => opens(asked));
 """
 
 
