@@ -17,7 +17,7 @@ from playwright.async_api import Browser, BrowserContext, Page
 HTML = """<!doctype html><script src="{endpoint}/sdk.js" data-app="{app}"></script>
 <script>
   const {{ voice }} = window.genmb;
-  const told = {{ statuses: [], problems: [], turns: new Map() }};
+  const told = {{ started: 0, statuses: [], problems: [], turns: new Map() }};
   voice.onstatus = (status, activity) => {{
     told.activity = activity;
     if (told.statuses.at(-1)?.[1] !== status) told.statuses.push([performance.now(), status]);
@@ -126,7 +126,7 @@ async def visit(
         network = await network_of(page)
         async with led_over(page, road, shop.endpoint) if road else nullcontext():
             await page.goto(f"{shop.address}/{app}")
-            await page.evaluate("voice.start()")
+            await page.evaluate("(told.started = performance.now(), voice.start())")
             yield Visit(page, network)
     finally:
         await page.close()

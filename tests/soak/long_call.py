@@ -3,7 +3,9 @@
     cd tests && ../.venv/bin/python -m soak.long_call [minutes]
 
 speaks a question every half minute to the local peer and prints, in the end, the slope of each process's memory over the time
-after the first fifth, and the messages from page to kernel in a second. It fails when the call did not last or a turn is missing.
+after the first fifth, and the messages from page to kernel in a second. Two more pages of the same browser show what is not ours:
+JupyterLab with the agent idle, and a page that holds a call with a peer connection and nothing else. It fails when the call did
+not last or a turn is missing.
 """
 
 import asyncio
@@ -15,12 +17,14 @@ import wave
 from itertools import pairwise
 from pathlib import Path
 
-from harness.agent import SHOW, go_live
+from harness.agent import SHOW, go_live, show
+from harness.blank import blank_page
 from harness.browser import chromium
 from harness.lab import Notebook, jupyter_lab
-from playwright.async_api import CDPSession
+from playwright.async_api import Browser, CDPSession, Page
 
 from genmb_voice_widget import spoken
+from genmb_voice_widget.peer.launch import PeerProcess
 
 EVERY = 30.0
 """Seconds from one question to the next."""
@@ -33,8 +37,27 @@ def _count(message):
 agent._link.receive = _count
 def _memory():
     fields = dict(line.split(":", 1) for line in open("/proc/self/status"))
-    return int(fields["VmRSS"].split()[0])
+    return int(fields["VmRSS"].split()[0]) / 1000
 """
+BARE = """async ([url, secret]) => {
+  const microphone = await navigator.mediaDevices.getUserMedia({ audio: true });
+  const speaker = Object.assign(new Audio(), { autoplay: true });
+  const pc = (window.pc = new RTCPeerConnection());
+  const channel = pc.createDataChannel("oai-events");
+  pc.ontrack = ({ streams: [stream] }) => { speaker.srcObject = stream; };
+  pc.addTrack(microphone.getAudioTracks()[0], microphone);
+  await pc.setLocalDescription();
+  const headers = { Authorization: `Bearer ${secret}`, "Content-Type": "application/sdp" };
+  const answer = await fetch(`${url}/v1/realtime/calls`, { method: "POST", headers, body: pc.localDescription.sdp });
+  await pc.setRemoteDescription({ type: "answer", sdp: await answer.text() });
+  await new Promise((resolve) => { channel.onopen = resolve; });
+}"""
+NO_ICON = """document.addEventListener("DOMContentLoaded", () => {
+  for (const link of document.querySelectorAll("link.favicon")) link.remove();
+});"""
+"""JupyterLab fetches its icon anew whenever the kernel becomes busy or idle, and Chromium keeps each for who debugs the page: us."""
+SETTLE = 10.0
+"""Seconds after a collection until the browser has given back to the system what was collected."""
 READ = """
 import json
 print(json.dumps({"rss": _memory(), "messages": len(_received), "turns": len(agent.turns), "status": agent.status}))
@@ -56,16 +79,40 @@ def questions(folder: Path, seconds: float) -> Path:
     return path
 
 
-def resident(pid: int) -> int:
-    """The memory of a process, in kB."""
-    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return int(fields["VmRSS"].split()[0])
+def memory(pid: int) -> tuple[float, float]:
+    """A process's memory in MB: resident, and that which is its own and written to."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    fields = {name: int(size.split()[0]) / 1000 for name, size in (line.split(":") for line in lines)}
+    return fields["Rss"], fields["Private_Dirty"]
 
 
-async def page_process(browser: CDPSession) -> int:
-    """The id of the renderer that shows JupyterLab: the largest one."""
-    found = await browser.send("SystemInfo.getProcessInfo")
-    return max((each["id"] for each in found["processInfo"] if each["type"] == "renderer"), key=resident)
+class Watched:
+    """A page and the process that draws it."""
+
+    def __init__(self, cdp: CDPSession, pid: int) -> None:
+        self._cdp = cdp
+        self._pid = pid
+
+    async def collect(self) -> None:
+        await self._cdp.send("HeapProfiler.collectGarbage")  # else it shows when the browser likes to tidy up
+
+    async def row(self, name: str) -> dict[str, float]:
+        resident, own = memory(self._pid)
+        heap = await self._cdp.send("Runtime.getHeapUsage")
+        dom = await self._cdp.send("Memory.getDOMCounters")
+        used = {"resident": resident, "own": own, "heap": heap["usedSize"] / 1e6, **dom}
+        return {f"{name} {what}": value for what, value in used.items()}
+
+
+async def watch(browser: Browser, page: Page) -> Watched:
+    """Find a page's process: the renderer that has taken as much of the CPU."""
+    cdp = await page.context.new_cdp_session(page)
+    await cdp.send("Performance.enable")
+    metrics = {each["name"]: each["value"] for each in (await cdp.send("Performance.getMetrics"))["metrics"]}
+    found = await (await browser.new_browser_cdp_session()).send("SystemInfo.getProcessInfo")
+    renderers = [each for each in found["processInfo"] if each["type"] == "renderer"]
+    its = min(renderers, key=lambda each: abs(each["cpuTime"] - metrics["ProcessTime"]))
+    return Watched(cdp, its["id"])
 
 
 def slope(samples: list[tuple[float, float]]) -> float:
@@ -77,40 +124,63 @@ def slope(samples: list[tuple[float, float]]) -> float:
 
 async def main(minutes: float = 30.0) -> None:
     seconds = minutes * 60
+    peer = PeerProcess()
     with tempfile.TemporaryDirectory() as scratch:
         microphone = questions(Path(scratch), seconds)
-        async with jupyter_lab(Path(scratch) / "lab") as lab, chromium(microphone) as browser:
-            page = await browser.new_page(viewport={"width": 1100, "height": 900})
-            notebook = await Notebook.open(page, lab, lab.write("long.ipynb", SHOW))
+        async with (
+            jupyter_lab(Path(scratch) / "lab") as lab,
+            chromium(microphone) as browser,
+            blank_page() as blank,
+        ):
+            size = {"width": 1100, "height": 900}
+
+            async def lab_page(name: str) -> Notebook:
+                page = await browser.new_page(viewport=size)
+                await page.add_init_script(NO_ICON)
+                return await Notebook.open(page, lab, lab.write(name, SHOW))
+
+            idle = await lab_page("idle.ipynb")
+            await show(idle)
+            bare = await browser.new_page(viewport=size)
+            await bare.goto(blank)
+            address = peer.start_now()
+            await bare.evaluate(BARE, [address.url, address.secret.reveal()])
+            notebook = await lab_page("long.ipynb")
             await go_live(notebook)
             await notebook.python(COUNT)
-            cdp = await browser.new_browser_cdp_session()
-            pid = await page_process(cdp)
-            heap = await page.context.new_cdp_session(page)
+            pages = {
+                name: await watch(browser, page)
+                for name, page in (("call", notebook.page), ("idle", idle.page), ("bare", bare))
+            }
             rows: list[dict[str, float]] = []
             began = asyncio.get_running_loop().time()
             while (passed := asyncio.get_running_loop().time() - began) < seconds:
-                read = json.loads(await notebook.python(READ))
-                await heap.send(
-                    "HeapProfiler.collectGarbage"
-                )  # else it shows when the browser likes to tidy up
-                used = await heap.send("Runtime.getHeapUsage")
-                rows.append({"at": passed, "page": resident(pid), "heap": used["usedSize"] / 1024, **read})
-                print(json.dumps(rows[-1]), flush=True)
-                await asyncio.sleep(min(30.0, max(0.5, seconds - passed)))
+                row = {"at": passed, **json.loads(await notebook.python(READ))}
+                await idle.python("print()")
+                for watched in pages.values():
+                    await watched.collect()
+                await asyncio.sleep(SETTLE)
+                for name, watched in pages.items():
+                    row |= await watched.row(name)
+                rows.append(row)
+                print(json.dumps(row), flush=True)
+                await asyncio.sleep(min(30.0 - SETTLE, max(0.5, seconds - passed - SETTLE)))
+            bare_lasted = await bare.evaluate("pc.connectionState")
             await lab.end_kernels()
     report(rows)
     assert all(row["status"] == "live" for row in rows), "the call did not last"
+    assert bare_lasted == "connected", "the bare page's call did not last"
     wanted = 2 * int(rows[-1]["at"] / EVERY)
     assert rows[-1]["turns"] >= wanted - 2, f"{rows[-1]['turns']} turns of {wanted}"
 
 
 def report(rows: list[dict[str, float]]) -> None:
     late = [row for row in rows if row["at"] >= rows[-1]["at"] / 5]
-    for who, member in (("kernel", "rss"), ("page", "page"), ("page's JavaScript", "heap")):
-        growth = slope([(row["at"], row[member] / 1000) for row in late])
-        first, last = late[0][member] / 1000, late[-1][member] / 1000
-        print(f"{who}: {first:.1f} MB, {last:.1f} MB in the end, {60 * growth:+.1f} MB an hour")
+    measured = [f"{page} {what}" for page in ("call", "idle", "bare") for what in ("resident", "own", "heap")]
+    for name in ("rss", *measured):
+        growth = slope([(row["at"], row[name]) for row in late])
+        first, last = late[0][name], late[-1][name]
+        print(f"{name}: {first:.1f} MB, {last:.1f} MB in the end, {60 * growth:+.1f} MB an hour")
     rates = [(b["messages"] - a["messages"]) / (b["at"] - a["at"]) for a, b in pairwise(rows)]
     middle, most = statistics.median(rates), max(rates)
     print(

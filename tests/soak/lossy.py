@@ -47,8 +47,9 @@ async def opening(browser: Browser, service: Shop, app: str) -> float:
     async with visit(browser, service, app, road=Road(LOSS, ROUND_TRIP)) as call:
         statuses = await call.statuses()
         assert [status for _, status in statuses] == STEADY, statuses
+        started = await call.told("told.started")
         await call.told("voice.stop()")
-    return statuses[-1][0] - statuses[0][0]
+    return statuses[-1][0] - started
 
 
 async def openings(browser: Browser, service: Shop, times: int) -> bool:
