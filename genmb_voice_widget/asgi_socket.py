@@ -79,15 +79,16 @@ async def open_asgi(app: App, path: str) -> AsyncIterator[AsgiSocket]:
 
 
 def _scope(path: str) -> dict[str, Any]:
+    where, _, query = path.partition("?")
     return {
         "type": "websocket",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
         "scheme": "ws",
-        "path": unquote(path),
-        "raw_path": path.encode(),
+        "path": unquote(where),
+        "raw_path": where.encode(),
         "root_path": "",
-        "query_string": b"",
+        "query_string": query.encode(),
         "headers": [(b"host", b"in-process")],
         "client": None,
         "server": ("in-process", 80),

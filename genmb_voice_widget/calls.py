@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from .client import TokenClient
 from .errors import Refused, VoiceError
-from .line import ADDRESS, Line
+from .line import Line
 from .line_outbox import Post
+from .line_ticket import line_ticket
 from .protocol import Event, load
 from .reading import name
 from .settings import Settings
@@ -168,12 +169,12 @@ class Calls:
 
     async def _open_line(self, opening: _Opening, wire: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            ticket = await self._client.ticket(self._settings.provider, wire)
+            ticket = await line_ticket(self._client, self._settings.provider, wire)
             self._settings.opened(ticket.transcription)
             if opening.given_up is None:
                 self._open = ticket.id
                 try:
-                    await self.line.open(ticket, opening.log_id, opening.page)
+                    await self.line.open(ticket.socket, opening.log_id, opening.page)
                 except VoiceError as error:
                     await self._end_session(ticket.id, error.code)
                     raise
@@ -182,9 +183,7 @@ class Calls:
         if opening.given_up is not None:
             await self._end_session(ticket.id, opening.given_up)
             raise VoiceError("session_over")
-        known = {"model": ticket.model, "voice": ticket.voice, "update": ticket.update}
-        told = {"id": ticket.id, "provider": ticket.provider, "transport": "websocket", "url": ADDRESS}
-        return told | {name: value for name, value in known.items() if value is not None}
+        return ticket.told
 
     async def _reopen_session(
         self, opening: _Opening, session: str, wire: dict[str, Any], sdp: str

@@ -129,9 +129,22 @@ class TokenClient:
             Refused: when entered, with the endpoint's code.
             VoiceError: `endpoint_unreachable`.
         """
+        return self.socket(f"/v1/sessions/{quote(session, safe='')}/events")
+
+    async def relay(self, provider: str, session: Mapping[str, Any]) -> dict[str, Any]:
+        """Have a socket of the endpoint made that speaks to the service; the errors are those of `open`.
+
+        Returns:
+            The endpoint's answer: its `url`, good for one opening, says no more of the session than its model
+            and its voice.
+        """
+        return await self._change("", {"provider": provider, "session": session, "transport": "relay"})
+
+    def socket(self, path: str) -> AbstractAsyncContextManager[EventSocket]:
+        """Open a socket at a path of the endpoint; the errors are those of `observe`."""
         if self._dial is None:
             raise VoiceError("endpoint_unreachable", "It has no sockets.")
-        return self._dial(f"/v1/sessions/{quote(session, safe='')}/events")
+        return self._dial(path)
 
     async def allowance(self) -> Allowance:
         """Ask what the caller has left; the errors are those of `open`."""

@@ -1,7 +1,6 @@
-"""A session's events from the endpoint, beside its page: one socket, wherever the endpoint is.
+"""A socket of the endpoint's that carries a session's events, wherever the endpoint is.
 
-It must not know what the events mean. The socket is `WS /v1/sessions/{id}/events` ("Token endpoint" in
-docs/architecture.md).
+It must not know what the events mean. The sockets are those of "Token endpoint" in docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -116,9 +115,14 @@ async def open_there(
     if socket is None:
         raise VoiceError("endpoint_unreachable", f"{failure}.")
     try:
-        yield EventSocket(lambda: _received(socket), lambda text: _sent(socket, text))
+        yield over_websocket(socket)
     finally:
         await socket.close()
+
+
+def over_websocket(socket: ClientConnection) -> EventSocket:
+    """Read and write events by a WebSocket that is open."""
+    return EventSocket(lambda: _received(socket), lambda text: _sent(socket, text))
 
 
 async def _received(socket: ClientConnection) -> str | int:

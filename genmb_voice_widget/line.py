@@ -13,21 +13,17 @@ import asyncio
 import base64
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from contextlib import AbstractAsyncContextManager
 
-from .client import Ticket
 from .errors import VoiceError
+from .event_socket import EventSocket
 from .line_outbox import LineOutbox, Over, Post
 from .protocol import Event, canonical, strip_audio
-from .wire_socket import open_socket, received, send
 
-if TYPE_CHECKING:
-    from websockets.asyncio.client import ClientConnection
+Way = AbstractAsyncContextManager[EventSocket]
 
 log = logging.getLogger(__name__)
 
-ADDRESS = "kernel:"
-"""What a ticket has in the place of a socket's address."""
 STUCK = 200
 """So many messages that wait to be sent: the network takes nothing any more; ten seconds of sound."""
 
@@ -45,20 +41,20 @@ class Line:
         self._post = post
         self._held: _Held | None = None
 
-    async def open(self, ticket: Ticket, log_id: str, page: str) -> None:
+    async def open(self, way: Way, log_id: str, page: str) -> None:
         """Open a session's socket, in the place of any other.
 
         Args:
-            ticket: where and with what.
+            way: opens it.
             log_id: the log that its events belong to.
             page: who records and plays.
 
         Raises:
-            VoiceError: as `open_socket`; `session_over`, when it was ended before it was open.
+            VoiceError: what the way raises; `session_over`, when it was ended before it was open.
         """
         self.end()
         self._held = held = _Held(page, log_id, LineOutbox(self._post, log_id, page))
-        held.task = asyncio.create_task(self._hold(held, ticket))
+        held.task = asyncio.create_task(self._hold(held, way))
         held.task.add_done_callback(lambda _: held.fail(VoiceError("session_over")))
         await held.opened
 
@@ -83,14 +79,14 @@ class Line:
         if held is not None and held.task is not None:
             held.task.cancel()
 
-    async def _hold(self, held: _Held, ticket: Ticket) -> None:
+    async def _hold(self, held: _Held, way: Way) -> None:
         over: Over = "network"
         try:
-            async with open_socket(ticket) as socket:
+            async with way as socket:
                 held.opened.set_result(None)
                 telling = asyncio.create_task(_tell(socket, held.outbound))
                 try:
-                    async for raw in received(socket):
+                    async for raw in socket:
                         event = canonical(raw)
                         self._hear(held.log_id, strip_audio(event))
                         held.outbox.put(event)
@@ -123,6 +119,6 @@ class _Held:
             self.opened.set_exception(error)
 
 
-async def _tell(socket: ClientConnection, outbound: asyncio.Queue[Event]) -> None:
+async def _tell(socket: EventSocket, outbound: asyncio.Queue[Event]) -> None:
     while True:
-        await send(socket, await outbound.get())
+        await socket.send(await outbound.get())

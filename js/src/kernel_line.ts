@@ -11,8 +11,12 @@ import { count, elements } from "./reading";
 
 /** So many frames of 30 ms go in one message, 17 a second: some kernels stall at fifty, and each adds to the delay of a turn. */
 const FRAMES = 2;
-/** Two seconds of sound that the kernel has not taken: a cell computes, and what is spoken further on is lost. */
-export const WAITING = 33;
+/**
+ * How often it is looked whether the kernel takes sound, and how often in vain until what is spoken further on is lost: three
+ * seconds, the length of a sentence. Looks are counted, not time, since a page that was held up has its answers yet to read.
+ */
+export const LOOK_MS = 250;
+export const LOOKS = 12;
 
 /** The page's end of whatever line the kernel holds for it. */
 export interface LineEnd {
@@ -24,12 +28,14 @@ export interface LineEnd {
 export function lineOf(end: LineEnd): OpenLine {
   return async (exchange, ear, signal) => {
     let [sent, taken] = [0, 0];
-    let deaf = false;
+    let [looks, deaf] = [0, false];
     let frames: Int16Array[] = [];
     let open = true;
 
     const stop = end.hear((message, sounds) => {
-      taken = count(message.taken) ?? taken;
+      const now = count(message.taken) ?? taken;
+      if (now > taken) looks = 0;
+      taken = now;
       const rest = sounds.values();
       for (const event of elements(message.events).map(readEvent)) {
         if (!event || !open) continue;
@@ -40,8 +46,12 @@ export function lineOf(end: LineEnd): OpenLine {
       close();
       ear.over(message.over);
     });
+    const looking = setInterval(() => {
+      looks = taken < sent ? looks + 1 : 0;
+    }, LOOK_MS);
     const close = () => {
       open = false;
+      clearInterval(looking);
       stop();
     };
     signal.addEventListener("abort", close, { once: true });
@@ -49,7 +59,7 @@ export function lineOf(end: LineEnd): OpenLine {
       if (frames.length === 0) return;
       const sound = joined(frames);
       frames = [];
-      const lost = sent - taken >= WAITING;
+      const lost = looks >= LOOKS;
       if (lost && !deaf) ear.trouble(new Failure("kernel_deaf"));
       deaf = lost;
       if (lost) return;

@@ -66,10 +66,10 @@ async def test_where_udp_is_blocked_the_kernel_carries_the_call_by_itself_for_on
     ],
 )
 async def test_what_is_spoken_while_a_cell_computes(open_notebook, tmp_path, kernel, heard_of, errors):
-    """A newer kernel hears it. An older one takes two seconds of it, the rest is lost, and the page says so."""
+    """A newer kernel hears it. An older one takes three seconds of it, the rest is lost, and the page says so."""
     sentences = ["Tell me a story.", "Who are you?"]
-    speech = spoken(sentences, tmp_path / "speech.wav", lead_in=5.0, pause=8.0, tail=1.0)
-    busy = "import time\nuntil = time.monotonic() + 8\nwhile time.monotonic() < until: pass"
+    speech = spoken(sentences, tmp_path / "speech.wav", lead_in=7.0, pause=8.0, tail=1.0)
+    busy = "import time\nuntil = time.monotonic() + 10\nwhile time.monotonic() < until: pass"
     async with open_notebook(BY_KERNEL, busy, microphone=speech, kernel=kernel) as notebook:
         await go_live(notebook)
         await notebook.run(1)

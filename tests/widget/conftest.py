@@ -211,6 +211,12 @@ def rig(endpoint: Endpoint) -> Iterator[Rig]:
 
 
 @pytest.fixture
+def rig_of() -> Callable[[Any], Rig]:
+    """Make one for another endpoint: anything with a `client`."""
+    return Rig
+
+
+@pytest.fixture
 async def service(endpoint: Endpoint) -> AsyncIterator[Service]:
     """A scripted service, to which the endpoint's tickets lead."""
     service = Service()

@@ -8,6 +8,7 @@ import pytest
 from genmb_voice_widget import VoiceError
 from genmb_voice_widget.line import STUCK
 from genmb_voice_widget.line_outbox import TOLD_EVERY
+from genmb_voice_widget.line_ticket import untold
 from genmb_voice_widget.session import Session
 from genmb_voice_widget.settings import Settings
 
@@ -194,3 +195,16 @@ async def test_two_lines_are_never_open_at_once(rig, service, open_line):
     assert "result" in await rig.replied("2")
     async with asyncio.timeout(5):
         await first.wait_closed()
+
+
+def test_a_relay_is_told_all_but_the_model_and_the_voice():
+    wire = Session(instructions="Be brief.", model="m", voice="marin", speed=1.2).to_wire()
+    told = untold(wire, "scribe")
+    assert "model" not in told and told["audio"]["output"].keys() == wire["audio"]["output"].keys() - {
+        "voice"
+    }
+    assert told["instructions"] == "Be brief." and told["audio"]["input"] == {
+        **wire["audio"]["input"],
+        "transcription": {"model": "scribe"},
+    }
+    assert untold({"modalities": ["text"], "model": "m"}, None) == {"modalities": ["text"]}
