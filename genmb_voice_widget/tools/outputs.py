@@ -14,18 +14,22 @@ LONGEST = 8_000
 _LONGEST_ERROR = 300
 _SECRETIVE = re.compile("key|token|secret|passw|pwd|credential|sig", re.IGNORECASE)
 _SHOWN = (
-    (re.compile(r"(://)[^/\s@]+@"), r"\1****@"),
-    (re.compile(r"\b(bearer|basic)\s+[^\s\"',;]+", re.IGNORECASE), r"\1 ****"),
+    (re.compile(r"(://)[^/\s@]++@"), r"\1****@"),
+    (re.compile(r"\b(bearer|basic)\s++[^\s\"',;]+", re.IGNORECASE), r"\1 ****"),
     (
         re.compile(
-            r"([\w.-]*(?:key|token|secret|passw|pwd|credential|sig)[\w.-]*[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;)}\]]+",
+            r"((?<![\w.-])(?=[\w.-]*?(?:key|token|secret|passw|pwd|credential|sig))[\w.-]++[\"']?\s*[=:]\s*[\"']?)"
+            r"[^\s\"'&,;)}\]]+",
             re.IGNORECASE,
         ),
         r"\1****",
     ),
     (re.compile(r"\b(?:sk|ek|pk|rk|gh[opsu]|xox[abp])[-_][\w-]{8,}"), "****"),
 )
-"""How credentials look in the messages of other people's exceptions, and what stands in their place."""
+"""How credentials look in the messages of other people's exceptions, and what stands in their place.
+
+No word is gone through twice: a message may be as long as whatever did not fit, and a session waits for it.
+"""
 
 
 def said(result: object) -> str:
@@ -51,7 +55,7 @@ def raised(error: BaseException) -> str:
     """Say what a function raised: its kind and the first line of its message, without credentials."""
     try:
         message = str(error).strip().partition("\n")[0]
-    except Exception:
+    except BaseException:  # whatever it is, it would end the package's loop
         message = ""
     for name, value in os.environ.items():
         if len(value) >= 8 and _SECRETIVE.search(name):

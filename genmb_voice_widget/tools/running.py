@@ -34,10 +34,10 @@ async def output_of(tool: Tool, arguments: str) -> str:
 
 async def _called(tool: Tool, arguments: str) -> str:
     try:
-        call = tool.bound(arguments)
-    except ValueError as error:
-        return failed(f"These arguments are not valid: {complaint(error)}")
-    try:
+        try:
+            call = tool.bound(arguments)
+        except ValueError as error:
+            return failed(f"These arguments are not valid: {complaint(error)}")
         is_async = iscoroutinefunction(tool.function)
         result = call() if is_async else await _in_thread(call)
         while isawaitable(result):
@@ -45,7 +45,7 @@ async def _called(tool: Tool, arguments: str) -> str:
         return str(await _in_thread(lambda: said(result)))
     except asyncio.CancelledError:
         raise
-    except BaseException as error:  # SystemExit too would end the package's loop
+    except BaseException as error:  # the arguments' own checks raise it too; SystemExit would end the loop
         log.warning("The tool %s failed.", tool.described.name, exc_info=_outside(error))
         return failed(raised(error))
 

@@ -7,7 +7,7 @@ not know sessions, nor where a function runs.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import Context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -87,12 +87,24 @@ def make_tool(function: Callable[..., Any], timeout: float, context: Context) ->
         loose = [str(each) for each in parameters if each.kind in _LOOSE]
         if loose:
             raise TypeError(f"{', '.join(loose)} takes anything; every parameter must have a name of its own")
+        _check_answers(function, parameters)
         takes, schema = _model(fields := {f"p{n}": each for n, each in enumerate(parameters)})
     except Exception as error:  # annotations are code, and pydantic raises many kinds
         why = str(error).partition("\n")[0]
         raise VoiceError("bad_option", f"{name} cannot be a tool: {why}.") from None
     described = Function(name, inspect.getdoc(function) or "", schema)
     return Tool(function, described, timeout, context, takes, fields)
+
+
+def _check_answers(function: Callable[..., Any], parameters: Iterable[inspect.Parameter]) -> None:
+    """Refuse what would run and give the model, or the function, something that nobody meant."""
+    from pydantic.fields import FieldInfo
+
+    if inspect.isasyncgenfunction(function):
+        raise TypeError("it is an asynchronous generator; return a list")
+    for parameter in parameters:
+        if isinstance(parameter.default, FieldInfo):
+            raise TypeError(f"{parameter.name}'s Field must stand in Annotated[…]")
 
 
 def _model(fields: Mapping[str, inspect.Parameter]) -> tuple[type[BaseModel], dict[str, Any]]:

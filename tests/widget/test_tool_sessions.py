@@ -4,9 +4,11 @@ import asyncio
 import contextvars
 import json
 import threading
+from typing import Annotated
 
 import pytest
 from harness.tool_calls import called
+from pydantic import BeforeValidator
 
 from genmb_voice_widget import widget
 from genmb_voice_widget.errors import VoiceError
@@ -187,6 +189,25 @@ async def test_what_goes_wrong_is_an_output_that_the_model_can_read(agent, servi
     }
     await service.got("response.create")
     assert agent.status == "live"
+
+
+@pytest.mark.parametrize("error", [KeyError, SystemExit])
+async def test_what_the_author_s_own_check_of_an_argument_raises_is_an_output_too(agent, service, error):
+    def check(value):
+        raise error(value)
+
+    @agent.tool
+    def weather(city: Annotated[str, BeforeValidator(check)]):
+        return "clear"
+
+    @agent.tool
+    def clock():
+        return "noon"
+
+    await agent.start(headless=True, speed=20)
+    await service.send(*called("r1", ("c1", "weather", {"city": "Rome"}), ("c2", "clock", "")))
+    told = await outputs(service, 2)
+    assert (json.loads(told["c1"])["error"].startswith(error.__name__), told["c2"]) == (True, "noon")
 
 
 @pytest.mark.parametrize("kind", ["function", "coroutine"])

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import json
+import time
 from contextvars import copy_context
 from typing import Annotated, Literal
 
@@ -121,11 +122,17 @@ def test_what_cannot_be_told_to_a_model_is_refused_with_the_reason():
     def loose(*words, **more): ...
     def odd(thing: "Conversation"): ...  # noqa: F821
     def opaque(thing: object.__subclasses__): ...
+    async def stream():
+        yield 1
+
+    def placed(city: str = Field("Rome", description="Where")): ...
 
     for function, why in (
         (loose, "loose cannot be a tool: *words, **more takes anything"),
         (odd, "odd cannot be a tool: name 'Conversation' is not defined."),
         (opaque, "opaque cannot be a tool: "),
+        (stream, "stream cannot be a tool: it is an asynchronous generator; return a list."),
+        (placed, "placed cannot be a tool: city's Field must stand in Annotated[…]."),
     ):
         with pytest.raises(VoiceError, match="bad_option") as caught:
             tool(function)
@@ -188,9 +195,20 @@ def test_what_a_function_raised_is_told_by_kind_and_message_without_credentials(
     assert raised(LookupError(message)) == f"LookupError: {words}"
 
 
+@pytest.mark.parametrize("part", ["x", "key", "://", "bearer ", "sk-", "key "])
+def test_a_long_message_is_told_at_once(part):
+    begun = time.thread_time()
+    raised(LookupError(part * 60_000))
+    assert time.thread_time() - begun < 1
+
+
 def test_an_exception_without_words_or_with_none_that_can_be_read_is_told_by_its_kind():
     class Mute(Exception):
         def __str__(self):
             raise RuntimeError
 
-    assert (raised(KeyError()), raised(Mute())) == ("KeyError", "Mute")
+    class Gone(Exception):
+        def __str__(self):
+            raise SystemExit
+
+    assert [raised(error) for error in (KeyError(), Mute(), Gone())] == ["KeyError", "Mute", "Gone"]
