@@ -103,6 +103,8 @@ class Calls:
             case (("open" | "reopen"), _) if refusal is not None:
                 answer = _refuse(refusal)
             case "open", {"sdp": str(sdp)}:
+                for before in self._openings:  # its page has stopped it, or it is gone: one call at a time
+                    before.given_up = before.given_up or "stopped"
                 opening, wire = _Opening(page, str(params.get("log", ""))), self._settings.begin()
                 self._openings.add(opening)
                 answer = self._open_session(opening, wire, sdp) if sdp else self._open_line(opening, wire)

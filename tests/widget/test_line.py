@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import dataclasses
 
 import pytest
 
@@ -208,3 +209,25 @@ def test_a_relay_is_told_all_but_the_model_and_the_voice():
         "transcription": {"model": "scribe"},
     }
     assert untold({"modalities": ["text"], "model": "m"}, None) == {"modalities": ["text"]}
+
+
+async def test_an_open_that_is_answered_late_does_not_take_the_line_of_the_call_that_came_after_it(
+    rig, service, open_line, endpoint
+):
+    late, prompt = asyncio.Event(), endpoint.client.ticket
+
+    async def slow(provider, session):
+        endpoint.client.ticket = prompt
+        await late.wait()
+        return dataclasses.replace(await prompt(provider, session), id="vs_0")
+
+    endpoint.client.ticket = slow
+    rig.greet("a")
+    rig.call("a", "0", "open", log="stopped", sdp="")
+    await asyncio.sleep(0)  # it has been asked for
+    await open_line()
+    late.set()
+    assert (await rig.replied("0"))["problem"]["code"] == "session_over"
+    rig.speak("a", "log", FRAME)
+    await service.got("input_audio_buffer.append")
+    assert len(service._sockets) == 1 and endpoint.paths()[-1] == "/v1/sessions/vs_0/ended"
