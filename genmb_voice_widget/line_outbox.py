@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
@@ -86,5 +85,5 @@ class LineOutbox:
 def _decoded(delta: object) -> bytes:
     try:
         return base64.b64decode(delta if isinstance(delta, str) else "", validate=True)
-    except binascii.Error:
+    except ValueError:  # of which binascii.Error is one; what is not ASCII is another
         return b""

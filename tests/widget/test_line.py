@@ -78,12 +78,13 @@ async def test_a_reply_s_sound_is_in_the_buffers_and_its_events_have_sizes(rig, 
     await service.send(
         {"type": "response.output_audio.delta", "delta": delta, **ids},
         {"type": "response.audio.delta", "delta": "no base64", **ids, "event_id": "e2"},
-        {"type": "response.done", "event_id": "e3", "response": {"id": "r"}},
+        {"type": "response.audio.delta", "delta": "né", **ids, "event_id": "e3"},
+        {"type": "response.done", "event_id": "e4", "response": {"id": "r"}},
     )
     await rig.told(brings("response.done"))
     deltas = [event for event in on_line(rig) if event["type"] == "response.output_audio.delta"]
-    assert [event.get("delta") for event in deltas] == [None, None] and deltas[0]["delta_bytes"] == len(FRAME)
-    assert rig.sounds == [FRAME, b""]
+    assert [event.get("delta") for event in deltas] == [None] * 3 and deltas[0]["delta_bytes"] == len(FRAME)
+    assert rig.sounds == [FRAME, b"", b""]
 
 
 async def test_what_the_service_says_is_in_the_kernel_s_log_before_the_page_has_told_it(
