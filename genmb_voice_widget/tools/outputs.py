@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
+from itertools import islice
 
 LONGEST = 8_000
 """Characters: some 2,000 tokens, and even with each escaped less than the 64 kB of a data channel."""
@@ -36,6 +38,8 @@ def said(result: object) -> str:
     """Say a result: a text as it is, all else as JSON or, where it has none, by its repr; not too long."""
     if isinstance(result, str):
         return _cut(result)
+    if isinstance(result, Iterator):
+        result = list(islice(result, LONGEST))  # one without an end would take all memory there is
     from pydantic_core import to_json
 
     # A value that has no JSON is told by its repr: alone without quotes, in a list or a dictionary with them.

@@ -167,6 +167,18 @@ def test_a_result_that_holds_itself_is_told_by_its_repr():
     assert said(circle) == "[[...]]"
 
 
+def test_of_a_result_that_is_made_bit_by_bit_no_more_is_made_than_is_told():
+    made = []
+
+    def endless():
+        for number in range(3 * LONGEST):
+            made.append(number)
+            yield number
+
+    assert said(endless()).startswith("[0,1,2,") and len(made) == LONGEST
+    assert said(map(str, range(2))) == '["0","1"]'
+
+
 def test_a_long_result_is_cut_and_says_so():
     told = said("x" * (LONGEST + 1))
     assert told == "x" * LONGEST + f"… [cut here: {LONGEST} of {LONGEST + 1} characters]"
