@@ -26,7 +26,7 @@ class Tab:
         message = {"op": op, "client": "tab", **members}
         thread = threading.Thread(target=self.agent._handle_custom_msg, args=(message, []))
         thread.start()
-        thread.join(5)
+        thread.join(20)
 
     def tell(self, *events):
         envelopes = []
@@ -41,13 +41,13 @@ class Tab:
     def arrived(self, op):
         """Wait for a message of the kernel."""
         with self._arrived:
-            assert self._arrived.wait_for(lambda: any(m["op"] == op for m in self.sent), 5), self.sent
+            assert self._arrived.wait_for(lambda: any(m["op"] == op for m in self.sent), 20), self.sent
 
     def command(self, do):
         """Wait for a command of the kernel."""
         with self._arrived:
             found = lambda: [m for m in self.sent if m["op"] == "command" and m["do"] == do]  # noqa: E731
-            assert self._arrived.wait_for(found, 5), self.sent
+            assert self._arrived.wait_for(found, 20), self.sent
             return found()[-1]
 
 

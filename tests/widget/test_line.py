@@ -195,7 +195,7 @@ async def test_two_lines_are_never_open_at_once(rig, service, open_line):
     first = service._sockets[-1]
     rig.call("a", "2", "open", log="log", sdp="")
     assert "result" in await rig.replied("2")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await first.wait_closed()
 
 

@@ -64,12 +64,12 @@ async def test_the_calls_of_one_response_run_at_once_and_are_followed_by_one_req
 
     @agent.tool
     def left(word: str):
-        together.wait(5)
+        together.wait(20)
         return f"left {word}"
 
     @agent.tool
     def right(word: str):
-        together.wait(5)
+        together.wait(20)
         return f"right {word}"
 
     await agent.start(headless=True, speed=20)
@@ -147,7 +147,7 @@ async def test_what_goes_wrong_is_an_output_that_the_model_can_read(agent, servi
 
     @agent.tool(timeout=0.01)
     def hang():
-        forever.wait(5)
+        forever.wait(20)
 
     @agent.tool(timeout=0.01)
     async def wait():
@@ -250,7 +250,7 @@ async def test_a_tool_that_is_done_after_the_end_says_nothing_in_the_next_sessio
     @agent.tool
     def slow():
         begun.set()
-        go.wait(5)
+        go.wait(20)
         return "late"
 
     @agent.tool
@@ -259,7 +259,7 @@ async def test_a_tool_that_is_done_after_the_end_says_nothing_in_the_next_sessio
 
     await agent.start(headless=True, speed=20)
     await service.send(*called("r1", ("c1", "slow", "")))
-    await asyncio.to_thread(begun.wait, 5)
+    await asyncio.to_thread(begun.wait, 20)
     await agent.stop()
     await agent.start(headless=True, speed=20)
     [late] = agent._tool_calls._running
