@@ -222,3 +222,26 @@ async def test_a_call_whose_service_hears_servers_alone_is_ended_where_the_endpo
     await start(rig, endpoint, dialect="beta", sideband=False)
     assert (await rig.replied("1"))["problem"]["code"] == "unauthorized"
     assert "/v1/sessions/vs_1/ended" in endpoint.paths()
+
+
+async def test_an_open_that_is_answered_late_does_not_take_the_sideband_of_the_call_that_came_after_it(
+    rig, endpoint, sockets
+):
+    late, prompt = asyncio.Event(), endpoint.client.open
+
+    async def slow(provider, session, sdp):
+        endpoint.client.open = prompt
+        await late.wait()
+        return TICKET | {"id": "vs_0", "sideband": True}
+
+    endpoint.client.open = slow
+    rig.greet("a")
+    rig.call("a", "0", "open", log="stopped", sdp="v=0")
+    await asyncio.sleep(0)  # it has been asked for
+    await start(rig, endpoint)
+    late.set()
+    assert (await rig.replied("0"))["problem"]["code"] == "session_over"
+    sockets.say(added(1))
+    await until(lambda: rig.conversation.state.turns)
+    assert sockets.opened == ["/v1/sessions/vs_1/events"] and sockets.closed == 0
+    assert endpoint.asked[-1] == ("/v1/sessions/vs_0/ended", {"reason": "stopped"})
