@@ -5,7 +5,7 @@ NPM_CI := npm ci --no-audit --no-fund --loglevel=error
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test interop check fmt build bench soak faults install screenshots clean
+.PHONY: help demo test interop check fmt build bench soak faults install parity screenshots clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ soak: install ## the long forms of what the tests prove briefly: killed writers,
 
 faults: install ## write docs/faults.md: what the tests find that comes of each fault
 	$(BIN)/pytest tests -m fault -q -n 2 --dist loadfile --write-faults
+
+parity: install ## hold one conversation with every kind of service on every way to it, and write docs/parity.md
+	$(BIN)/pytest tests/e2e/test_same_turns.py -q --parity docs/parity.md
 
 screenshots: install ## photograph the widget in JupyterLab, both themes, into docs/images
 	$(BIN)/pytest tests/e2e/test_screenshots.py -q --screenshots docs/images

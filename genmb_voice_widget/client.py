@@ -39,7 +39,7 @@ class Ticket:
 
     `update` is what must be told first, the `session` of a `session.update`, if anything. `lasting`: the
     token does not expire, as a server's own key does not. `transcription` is the model that transcribes where
-    the session names none.
+    the session names none. `header`: the field that takes the token.
     """
 
     id: str
@@ -51,6 +51,7 @@ class Ticket:
     update: dict[str, Any] | None
     lasting: bool = False
     transcription: str | None = None
+    header: str = "Authorization"
 
 
 class TokenClient:
@@ -110,6 +111,7 @@ class TokenClient:
                 update=answer.get("update"),
                 lasting=answer.get("expires_at", 0) is None,
                 transcription=answer.get("transcription"),
+                header="api-key" if answer.get("header") == "api-key" else "Authorization",
             )
         except KeyError as missing:
             raise VoiceError("endpoint_unreachable", f"The endpoint's answer has no {missing}.") from None

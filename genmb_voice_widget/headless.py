@@ -82,10 +82,10 @@ class Headless:
         except Exception:
             log.exception("a headless session failed")
             error = VoiceError("internal")
-        if error is None:
-            self._conversation.end("ended", t=self.clock.now())
-        else:
+        if error is not None:
             self._conversation.end("failed", error.code, error.detail, t=self.clock.now())
+        else:
+            self._own("genmb.status", status="ended", by=None if self._stop.is_set() else "service")
         if ticket is not None:
             unforced = "stopped" if self._stop.is_set() else "hung_up"
             await self._report(self._client.ended(ticket.id, error.code if error else unforced))

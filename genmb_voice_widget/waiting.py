@@ -76,6 +76,9 @@ def failure(conversation: Conversation) -> VoiceError:
     errors = conversation.state.errors
     if conversation.state.status == "failed" and errors:
         return voice_error(errors[-1].code, errors[-1].detail)
+    moves = (each.event for each in reversed(conversation.events) if each.event["type"] == "genmb.status")
+    if next(moves, {}).get("by") == "service":
+        return VoiceError("not_live", "The voice service has ended the session.")
     return _ended()
 
 

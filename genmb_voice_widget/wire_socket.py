@@ -64,7 +64,7 @@ async def open_socket(ticket: Ticket) -> AsyncIterator[ClientConnection]:
     try:
         socket = await connect(
             ticket.url,
-            additional_headers={"Authorization": f"Bearer {ticket.token.reveal()}"},
+            additional_headers=_shown(ticket),
             max_size=LARGEST,
             logger=library_log,
             # A proxy of the environment cannot reach the local peer.
@@ -78,6 +78,11 @@ async def open_socket(ticket: Ticket) -> AsyncIterator[ClientConnection]:
         yield socket
     finally:
         await socket.close()
+
+
+def _shown(ticket: Ticket) -> dict[str, str]:
+    token = ticket.token.reveal()
+    return {ticket.header: token if ticket.header == "api-key" else f"Bearer {token}"}
 
 
 def _refused(ticket: Ticket, status: int) -> VoiceError:

@@ -59,7 +59,8 @@ export function createSession({ backend, connect, form, onEnvelope }: SessionOpt
     abort.abort(failure ?? STOPPED);
     if (failure && its.state.errors.at(-1)?.code !== failure.code) noteFailure(its, failure);
     items.giveUp(its, failure?.code ?? "not_live");
-    note(its, "status", failure ? { status, code: failure.code } : { status });
+    const by = reason === "hung_up" ? { by: "service" } : {};
+    note(its, "status", failure ? { status, code: failure.code } : { status, ...by });
     if (ticket) void backend.ended(ticket, reason);
   };
   const failed = (failure: Failure) => finish("failed", failure.code, failure);

@@ -280,6 +280,11 @@ it("fails with connection_lost when the network does not come back, but ends whe
   FakePeerConnection.last.hangUp();
   expect(state().status).toBe("ended");
   expect(errors()).toEqual([]);
+  expect(envelopes.at(-1)?.event).toEqual({
+    type: "genmb.status",
+    status: "ended",
+    by: "service",
+  });
 });
 
 it("puts what is typed into the conversation under the given id and asks for a reply", async () => {

@@ -18,6 +18,7 @@ from genmb_voice_widget.peer.testing import running_peer
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", type=Path, help="keep the screenshots in this folder")
+    parser.addoption("--parity", type=Path, help="write the page of test_same_turns.py to this file")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -43,6 +43,7 @@ async def test_the_wish_for_a_websocket_is_answered_with_a_url_and_a_short_lived
         "url": "ws://127.0.0.1:9/v1/realtime",
         "token": "ek_canary_7f3a",
         "expires_at": 1_000_060.0,
+        "header": "Authorization",
         "charge": {"credits": 5, "state": "reserved"},
     }
 

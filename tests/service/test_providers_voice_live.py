@@ -15,6 +15,7 @@ from genmb_voice_widget.service.providers import control
 from genmb_voice_widget.service.providers.credential import Key, api_key
 from genmb_voice_widget.service.providers.upstream import Upstream
 from genmb_voice_widget.service.providers.voice_live import Agent, VoiceLiveProvider
+from genmb_voice_widget.service.settings.provider_kinds import KINDS
 from genmb_voice_widget.session import Session
 from genmb_voice_widget.session.azure_voice import AzureVoice
 
@@ -150,6 +151,20 @@ async def test_a_wrong_key_and_a_version_that_calls_do_not_take_are_refused_with
         await provider.close()
     assert "canary-key-4411" not in caplog.text
     assert peer.secret.reveal() not in caplog.text
+
+
+async def test_who_owns_the_key_may_open_a_socket_with_it_and_tells_the_session_there():
+    provider = provider_at("https://stand-in.services.ai.azure.com", gives_key=True)
+    ticket = await provider.mint(SESSION)
+    address = "wss://stand-in.services.ai.azure.com/voice-live/realtime"
+    assert ticket.url == f"{address}?api-version=2026-01-01-preview&model=local"
+    assert (ticket.header, ticket.token.reveal()) == ("api-key", "canary-key-4411")
+    assert (ticket.dialect, ticket.expires_at) == ("beta", None)
+    assert ticket.update == {name: value for name, value in SESSION.items() if name != "model"}
+    with pytest.raises(Refusal) as refusal:
+        await provider.mint({"type": "realtime"})
+    assert refusal.value.code == "not_for_pages"
+    assert "gives_key" not in KINDS["voice-live"].options, "no setting can change that"
 
 
 async def test_there_is_no_secret_to_hand_out(provider):

@@ -316,7 +316,8 @@ async def test_a_service_that_closes_ends_the_session_and_one_that_breaks_off_fa
     state = await one.over()
     assert (state.status, [error.code for error in state.errors]) == (status, codes)
     assert endpoint.asked[-1] == ("/v1/sessions/vs_1/ended", {"reason": reason})
-    with pytest.raises(VoiceError):
+    said = "The voice service has ended the session." if close == "close" else "connection_lost"
+    with pytest.raises(VoiceError, match=said):
         await asyncio.wait_for(speaking, 20)
 
 

@@ -7,7 +7,7 @@ import pytest
 from harness import voice_live_types
 from harness.voice_live_page import Page
 
-from genmb_voice_widget import VoiceError
+from genmb_voice_widget import VoiceAgent, VoiceError, spoken
 from genmb_voice_widget.calls import Calls
 from genmb_voice_widget.endpoint import token_client
 from genmb_voice_widget.peer.testing import running_peer
@@ -15,6 +15,9 @@ from genmb_voice_widget.protocol import strip_audio
 from genmb_voice_widget.service import in_process
 from genmb_voice_widget.service.app import shut_down
 from genmb_voice_widget.service.providers.control import Control
+from genmb_voice_widget.service.providers.credential import Key, api_key
+from genmb_voice_widget.service.providers.upstream import Upstream
+from genmb_voice_widget.service.providers.voice_live import VoiceLiveProvider
 from genmb_voice_widget.session import Session
 from genmb_voice_widget.settings import Settings
 
@@ -62,9 +65,13 @@ class Kernel:
 
 
 @pytest.fixture
-async def app(peer, monkeypatch):
+def environ(peer, monkeypatch):
     monkeypatch.setenv("AZURE_VOICELIVE_ENDPOINT", f"{peer.url}/")
     monkeypatch.setenv("AZURE_VOICELIVE_API_KEY", peer.secret.reveal())
+
+
+@pytest.fixture
+async def app(environ):
     app = in_process()
     yield app
     await shut_down(app)
@@ -148,7 +155,39 @@ async def test_a_lost_call_is_replaced_in_the_same_session_and_hears_and_says_ev
         await again.connection.close()
 
 
-async def test_a_session_without_a_browser_is_refused_with_what_to_do(app):
-    client = token_client(app)
+async def test_a_session_without_a_browser_is_held_on_the_socket_with_the_sound_in_it(
+    environ, tmp_path, peer
+):
+    agent = VoiceAgent(provider="voice-live", model="local", turn_detection="azure_semantic_vad")
+
+    @agent.tool
+    def get_weather(city: str) -> str:
+        """Tell the weather in a city."""
+        return "sunny"
+
+    wav = spoken("What is the weather in Paris?", tmp_path / "weather.wav", lead_in=0.1, tail=0.1)
+    turns = await agent.run(wav, speed=4)
+    assert [(turn.role, turn.status) for turn in turns] == [
+        ("user", "completed"),
+        ("tool", "completed"),
+        ("assistant", "completed"),
+    ]
+    assert (turns[0].text, turns[2].text) == ("What is the weather in Paris?", "In Paris it is sunny.")
+    assert (agent.status, agent.errors, agent.usage.responses) == ("ended", (), 2)
+    assert [fault for each in out(agent) for fault in voice_live_types.client_faults(each)] == []
+    assert peer.secret.reveal() not in json.dumps([each.to_json() for each in agent.events])
+    agent.close()
+
+
+def out(agent):
+    """What was sent, but sound, which the log has only the size of."""
+    events = (each.event for each in agent.events if each.dir == "out")
+    return [event for event in events if event["type"] != "input_audio_buffer.append"]
+
+
+async def test_an_endpoint_that_may_not_give_its_key_away_refuses_such_a_session_with_what_to_do(peer):
+    provider = VoiceLiveProvider(peer.url, Key(api_key(peer.secret)), Upstream())
+    app = in_process({"voice-live": provider})
     with pytest.raises(VoiceError, match="so a session needs a page"):
-        await client.ticket("voice-live", Session().to_wire("beta"))
+        await token_client(app).ticket("voice-live", Session().to_wire("beta"))
+    await shut_down(app)

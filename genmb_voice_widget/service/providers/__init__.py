@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from genmb_voice_widget.protocol import Dialect
 from genmb_voice_widget.secret import Secret
@@ -52,6 +52,7 @@ class Ticket:
         update: as an `Answer`'s.
         transcription: as an `Answer`'s.
         written: writes down what a later `session.update` says of a session, as the service takes it.
+        header: the header field that takes the token; in `Authorization` it is a bearer's.
     """
 
     dialect: Dialect
@@ -63,6 +64,7 @@ class Ticket:
     update: Wire | None = None
     written: Callable[[Wire], Wire] = dict
     transcription: str | None = None
+    header: Literal["Authorization", "api-key"] = "Authorization"
 
 
 class Observed(Protocol):

@@ -12,7 +12,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from genmb_voice_widget.secret import Secret
 from genmb_voice_widget.service.problems import Refusal
@@ -43,6 +43,13 @@ class Header:
 def bearer(token: Secret) -> Header:
     """Carry a key or a token as RFC 6750 §2.1 does."""
     return Header("Authorization", Secret(f"Bearer {token.reveal()}"))
+
+
+def taken_apart(header: Header) -> tuple[Literal["Authorization", "api-key"], Secret]:
+    """Give the field's name, and the token or key that `bearer` or `api_key` put in it."""
+    if header.name == "api-key":
+        return "api-key", header.value
+    return "Authorization", Secret(header.value.reveal().removeprefix("Bearer "))
 
 
 class Credential(Protocol):

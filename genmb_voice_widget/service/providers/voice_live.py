@@ -21,7 +21,7 @@ from genmb_voice_widget.service.problems import Refusal
 from . import Answer, Observed, Ticket, Wire
 from .azure_endpoint import SUFFIXES, azure_host
 from .control import Control, offered
-from .credential import Credential
+from .credential import Credential, taken_apart
 from .dial import dial
 from .exchange import Link
 from .sideband import CallOver
@@ -76,6 +76,8 @@ class VoiceLiveProvider:
         model: the model for sessions that name none.
         api_version: the version of the API that is asked for.
         agent: who answers, in the place of a model.
+        gives_key: whether who asks for a socket may have what opens the resource, as the kernel of a notebook
+            whose it is.
 
     Raises:
         ValueError: with a sentence, when the endpoint is none of Azure's, or a name or the version is none.
@@ -90,6 +92,7 @@ class VoiceLiveProvider:
         model: str | None = None,
         api_version: str = API_VERSION,
         agent: Agent | None = None,
+        gives_key: bool = False,
     ) -> None:
         if not _VERSION.fullmatch(api_version):
             raise ValueError(f"An API version looks like {API_VERSION}.")
@@ -99,19 +102,12 @@ class VoiceLiveProvider:
         self._model = sound_model(model) or MODEL
         self._version = api_version
         self._agent = agent
+        self._gives_key = gives_key
         self._calls: dict[str, Control] = {}
         self._ended: deque[str] = deque(maxlen=_REMEMBERED)
 
     async def answer(self, session: Wire, sdp: str) -> Answer:
-        """See `Provider.answer`; the offer must hold all its candidates.
-
-        Raises:
-            Refusal: `not_for_pages` for a session in GA words, as plain pages send it; else as
-                `Provider.answer`.
-        """
-        if "type" in session:
-            why = "Voice Live takes a session and events in words of its own, events from a server alone."
-            raise Refusal("not_for_pages", why)
+        """See `Provider.answer`; the offer must hold all its candidates."""
         wire, model, query = self._wire(session)
         auth = await self._credential.header()
         link = Link(self._upstream.way, self._base, _BY_STATUS)
@@ -121,9 +117,19 @@ class VoiceLiveProvider:
         return Answer("beta", model, _voice(wire), call_id, answer, filtered=True, held=True)
 
     async def mint(self, session: Wire) -> Ticket:
-        """Refuse: see `Provider.mint`, which the service has no counterpart of."""
-        why = "There are no short-lived secrets of Voice Live, so a session needs a page: press Start in one."
-        raise Refusal("bad_option", why, status=422)
+        """See `Provider.mint`: the ticket's secret is what opens the resource, for there is no other.
+
+        Raises:
+            Refusal: `bad_option` for who may not have that; else as `answer`.
+        """
+        if not self._gives_key:
+            why = "Voice Live has no short-lived secrets, so a session needs a page: press Start in one."
+            raise Refusal("bad_option", why, status=422)
+        wire, model, query = self._wire(session)
+        auth = await self._credential.header()
+        url = f"ws{self._base.removeprefix('http')}/realtime?{urlencode(query)}"
+        field, token = taken_apart(auth)
+        return Ticket("beta", model, _voice(wire), url, token, None, wire, header=field)
 
     async def proven(self, call_id: str) -> bool:
         """See `Provider.proven`: by the caller's voice, where the service tells of it on the control socket.
@@ -180,8 +186,12 @@ class VoiceLiveProvider:
         """Make what is sent of a session, who answers, and the query; the model stands in the query alone.
 
         Raises:
-            Refusal: `bad_option` for a model beside an agent; or the model's name is none.
+            Refusal: `bad_option` for a model beside an agent; `not_for_pages` for a session in GA words,
+                as plain pages send it; or the model's name is none.
         """
+        if "type" in session:
+            why = "Voice Live takes a session and events in words of its own, events from a server alone."
+            raise Refusal("not_for_pages", why)
         query = {"api-version": self._version}
         if self._agent is None:
             wire, model = with_model(session, self._model)

@@ -34,7 +34,7 @@ def complete(options: Mapping[str, Any], environ: Mapping[str, str]) -> Mapping[
         )
     if "key" in options and "agent_name" in options:
         raise ValueError("Agents are let in by Microsoft Entra alone: unset AZURE_VOICELIVE_API_KEY.")
-    return opened(options, _KEY)
+    return {**opened(options, _KEY), "gives_key": True}  # to this kernel, whose it is
 
 
 def hints(options: Mapping[str, Any]) -> Mapping[str, str]:

@@ -102,6 +102,7 @@ def _voice_live(options: Options, upstream: Callable[[], Upstream]) -> Provider:
         model=options.get("model"),
         api_version=options.get("api_version", API_VERSION),
         agent=agent,
+        gives_key=options.get("gives_key", False),
     )
 
 

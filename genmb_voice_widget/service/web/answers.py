@@ -69,6 +69,9 @@ class SocketTicket(_Ticket):
     url: str = Field(examples=["wss://service.example/v1/realtime?model=local"])
     token: str = Field(examples=["ek_…"])
     expires_at: float | None
+    header: Literal["Authorization", "api-key"] = Field(
+        description="The header field that takes the token; in `Authorization` it is a bearer's."
+    )
 
 
 class RelayTicket(_Ticket):

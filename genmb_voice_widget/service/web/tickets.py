@@ -30,7 +30,8 @@ def ticket_of(opened: Opened, observable: bool) -> dict[str, Any]:
     if isinstance(leg, Answer):
         told = {"sideband": observable and leg.observable, "filtered": leg.filtered}
         return {**common, "call_id": leg.call_id, "sdp": leg.sdp, **told}
-    return {**common, "url": leg.url, "token": leg.token.reveal(), "expires_at": leg.expires_at}
+    shown = {"token": leg.token.reveal(), "expires_at": leg.expires_at, "header": leg.header}
+    return {**common, "url": leg.url, **shown}
 
 
 def relay_of(opened: Opened, url: str) -> dict[str, Any]:
