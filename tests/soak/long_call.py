@@ -31,9 +31,9 @@ EVERY = 30.0
 COUNT = """
 import os, threading
 _received, _receive = [], agent._link.receive
-def _count(message):
+def _count(message, *sound):
     _received.append(message.get("op"))
-    _receive(message)
+    _receive(message, *sound)
 agent._link.receive = _count
 def _memory():
     fields = dict(line.split(":", 1) for line in open("/proc/self/status"))
@@ -62,6 +62,7 @@ READ = """
 import json
 print(json.dumps({"rss": _memory(), "messages": len(_received), "turns": len(agent.turns), "status": agent.status}))
 """
+WHY = "print(agent.status, agent.errors, [e.to_json() for e in agent.events if e.dir == 'own'])"
 
 
 def questions(folder: Path, seconds: float) -> Path:
@@ -119,7 +120,7 @@ def slope(samples: list[tuple[float, float]]) -> float:
     """Units a minute, by least squares."""
     xs, ys = zip(*samples, strict=True)
     x, y = statistics.fmean(xs), statistics.fmean(ys)
-    return sum((a - x) * (b - y) for a, b in samples) / sum((a - x) ** 2 for a in xs) * 60
+    return sum((a - x) * (b - y) for a, b in samples) / (sum((a - x) ** 2 for a in xs) or 1) * 60
 
 
 async def main(minutes: float = 30.0) -> None:
@@ -156,6 +157,7 @@ async def main(minutes: float = 30.0) -> None:
             began = asyncio.get_running_loop().time()
             while (passed := asyncio.get_running_loop().time() - began) < seconds:
                 row = {"at": passed, **json.loads(await notebook.python(READ))}
+                assert row["status"] == "live", await notebook.python(WHY)
                 await idle.python("print()")
                 for watched in pages.values():
                     await watched.collect()
@@ -168,7 +170,6 @@ async def main(minutes: float = 30.0) -> None:
             bare_lasted = await bare.evaluate("pc.connectionState")
             await lab.end_kernels()
     report(rows)
-    assert all(row["status"] == "live" for row in rows), "the call did not last"
     assert bare_lasted == "connected", "the bare page's call did not last"
     wanted = 2 * int(rows[-1]["at"] / EVERY)
     assert rows[-1]["turns"] >= wanted - 2, f"{rows[-1]['turns']} turns of {wanted}"
