@@ -172,8 +172,8 @@ class Calls:
     async def _open_line(self, opening: _Opening, wire: Mapping[str, Any]) -> dict[str, Any]:
         try:
             ticket = await line_ticket(self._client, self._settings.provider, wire)
-            self._settings.opened(ticket.transcription)
             if opening.given_up is None:
+                self._settings.opened(ticket.transcription)
                 self._open = ticket.id
                 try:
                     await self.line.open(ticket.socket, opening.log_id, opening.page)

@@ -1,7 +1,9 @@
-"""The package's own event loop, in one daemon thread.
+"""The package's own event loops, each in a daemon thread.
 
-Owns the thread. Everything that talks (the bridge's timers, the token client, a headless session) runs here,
-because a notebook's own loop stands still while a cell computes. It must not know who uses it.
+Owns the threads. Everything that talks (the bridge's timers, the token client, a headless session) runs in
+the package's, because a notebook's own loop stands still while a cell computes. What others have written
+(the coroutines of tools) runs in another, for a call does not survive that its loop stands still. It must not
+know who uses them.
 """
 
 from __future__ import annotations
@@ -17,17 +19,25 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 _lock = threading.Lock()
-_loop: asyncio.AbstractEventLoop | None = None
+_loops: dict[str, asyncio.AbstractEventLoop] = {}
+
+
+def _running(name: str) -> asyncio.AbstractEventLoop:
+    with _lock:
+        if name not in _loops:
+            _loops[name] = asyncio.new_event_loop()
+            threading.Thread(target=_loops[name].run_forever, name=name, daemon=True).start()
+        return _loops[name]
 
 
 def package_loop() -> asyncio.AbstractEventLoop:
-    """Return the running loop, starting its thread at the first call."""
-    global _loop
-    with _lock:
-        if _loop is None:
-            _loop = asyncio.new_event_loop()
-            threading.Thread(target=_loop.run_forever, name="genmb-voice", daemon=True).start()
-        return _loop
+    """Return the package's loop, starting its thread at the first call."""
+    return _running("genmb-voice")
+
+
+def tools_loop() -> asyncio.AbstractEventLoop:
+    """Return the loop of what others have written, starting its thread at the first call."""
+    return _running("genmb-voice-tools")
 
 
 def post(function: Callable[[*Ts], object], *args: *Ts, context: Context | None = None) -> None:

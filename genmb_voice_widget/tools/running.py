@@ -1,7 +1,7 @@
 """One call of a tool, from the model's arguments to what the model is told: something, whatever happens.
 
-Lives in the package's event loop. What is not a coroutine runs in a thread of its own, which nothing can end:
-one that takes too long goes on, unheard. It must not know sessions.
+Coroutines run in a loop that all tools share, everything else of the author's in a thread of its own, which
+nothing can end: one that takes too long goes on, unheard. It must not know sessions.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from contextvars import copy_context
 from inspect import isawaitable, iscoroutinefunction
 from typing import Any
 
+from genmb_voice_widget.loop import tools_loop
+
 from .outputs import failed, raised, said
 from .tool import Tool, complaint
 
@@ -22,24 +24,25 @@ log = logging.getLogger(__name__)
 
 async def output_of(tool: Tool, arguments: str) -> str:
     """Call a tool with the arguments that the model sent, a JSON text, and say what came of it."""
-    call = asyncio.get_running_loop().create_task(_called(tool, arguments), context=tool.context.copy())
+    # The context of a task is that of whoever asks for it.
+    call = tool.context.copy().run(asyncio.run_coroutine_threadsafe, _called(tool, arguments), tools_loop())
+    waited = asyncio.wrap_future(call)
     try:
-        await asyncio.wait({call}, timeout=tool.timeout)
+        await asyncio.wait({waited}, timeout=tool.timeout)
     finally:
         call.cancel()
-    if not call.done():
+    if not waited.done():
         return failed(f"It took longer than {tool.timeout:g} s.")
-    return failed("It was cancelled.") if call.cancelled() else call.result()
+    return failed("It was cancelled.") if waited.cancelled() else waited.result()
 
 
 async def _called(tool: Tool, arguments: str) -> str:
     try:
         try:
-            call = tool.bound(arguments)
+            call = await _in_thread(lambda: tool.bound(arguments))
         except ValueError as error:
             return failed(f"These arguments are not valid: {complaint(error)}")
-        is_async = iscoroutinefunction(tool.function)
-        result = call() if is_async else await _in_thread(call)
+        result = call() if iscoroutinefunction(tool.function) else await _in_thread(call)
         while isawaitable(result):
             result = await result
         return str(await _in_thread(lambda: said(result)))

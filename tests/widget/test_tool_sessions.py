@@ -99,6 +99,21 @@ async def test_a_call_that_is_told_again_is_answered_once(agent, service):
     assert sorted(made) == ["a", "b"]
 
 
+async def test_a_coroutine_that_blocks_neither_holds_up_the_session_nor_outlasts_its_time(agent, service):
+    go_on = threading.Event()
+
+    @agent.tool(timeout=0.2)
+    async def stuck():
+        go_on.wait(60)
+
+    await agent.start(headless=True, speed=20)
+    await service.send(*called("r1", ("c1", "stuck", "")))
+    try:
+        assert await outputs(service, 1) == {"c1": '{"error": "It took longer than 0.2 s."}'}
+    finally:
+        go_on.set()
+
+
 async def test_a_coroutine_runs_beside_the_session_and_a_function_in_a_thread_of_its_own(agent, service):
     threads = {}
 
@@ -114,7 +129,7 @@ async def test_a_coroutine_runs_beside_the_session_and_a_function_in_a_thread_of
     await agent.start(headless=True, speed=20)
     await service.send(*called("r1", ("c1", "soft", ""), ("c2", "hard", "{}")))
     assert await outputs(service, 2) == {"c1": "null", "c2": "null"}
-    assert threads == {"soft": "genmb-voice", "hard": "genmb-voice-tool"}
+    assert threads == {"soft": "genmb-voice-tools", "hard": "genmb-voice-tool"}
 
 
 async def test_a_tool_runs_in_the_context_that_defined_it(agent, service):
