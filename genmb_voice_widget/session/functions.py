@@ -59,7 +59,8 @@ def check_tools(tools: object, choice: object) -> None:
     check("tools", listed, "a list of functions as @agent.tool describes them")
     names = [tool.name for tool in tools] if isinstance(tools, list | tuple) else []
     check("tools", len(set(names)) == len(names), "functions that each have a name of their own")
-    wanted = ", ".join(map(repr, _CHOICES)) + " or the name of a tool"
+    there = f"here are: {', '.join(names)}" if names else "@agent.tool makes one, and there is none"
+    wanted = f"{', '.join(map(repr, _CHOICES))} or the name of a tool; {there}"
     check("tool_choice", isinstance(choice, str) and choice in (*_CHOICES, *names), wanted)
 
 

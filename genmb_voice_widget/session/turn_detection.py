@@ -105,7 +105,7 @@ def turn_detection(value: object) -> TurnDetection | None:
     if isinstance(value, str) and value in _BY_NAME:
         return _BY_NAME[value]()
     kinds = ", ".join(f"{kind.__name__}(…)" for kind in _ALL)
-    wanted = f"{kinds}, the name of one such as server_vad, or None"
+    wanted = f"{kinds}, the name of one such as server_vad, or None, which is push to talk"
     raise VoiceError("bad_option", f"turn_detection must be {wanted}.")
 
 

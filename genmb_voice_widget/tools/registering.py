@@ -36,8 +36,9 @@ class ToolUser(SessionOptions):
         """Let the agent call a function, also in a session that runs; one of the same name is replaced.
 
         The agent is told its name, its docstring and its annotated parameters, and gets what it returns: a
-        text as it is, everything else as JSON. What it raises is told by its kind and message. A function
-        that is no coroutine runs in a thread of its own; what it prints stands in the cell that defined it.
+        text as it is, everything else as JSON or, what has none, as Python shows it. What it raises is told
+        by its kind and message. A function that is no coroutine runs in a thread of its own; what it prints
+        stands in the cell that defined it.
 
         Args:
             function: any function whose parameters have names; without, a decorator is returned.

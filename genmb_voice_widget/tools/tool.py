@@ -7,6 +7,7 @@ not know sessions, nor where a function runs.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import Context
 from dataclasses import dataclass
@@ -90,8 +91,7 @@ def make_tool(function: Callable[..., Any], timeout: float, context: Context) ->
         _check_answers(function, parameters)
         takes, schema = _model(fields := {f"p{n}": each for n, each in enumerate(parameters)})
     except Exception as error:  # annotations are code, and pydantic raises many kinds
-        why = str(error).partition("\n")[0]
-        raise VoiceError("bad_option", f"{name} cannot be a tool: {why}.") from None
+        raise VoiceError("bad_option", f"{name} cannot be a tool: {_why(error)}.") from None
     described = Function(name, inspect.getdoc(function) or "", schema)
     return Tool(function, described, timeout, context, takes, fields)
 
@@ -105,6 +105,14 @@ def _check_answers(function: Callable[..., Any], parameters: Iterable[inspect.Pa
     for parameter in parameters:
         if isinstance(parameter.default, FieldInfo):
             raise TypeError(f"{parameter.name}'s Field must stand in Annotated[…]")
+
+
+def _why(error: Exception) -> str:
+    """Say what cannot be described; pydantic's advice is of use to who has a model of his own."""
+    why = str(error).partition("\n")[0]
+    if found := re.match("Unable to generate pydantic-core schema for (.+?)\\. ", why):
+        return f"no model can send {found[1]}; let the parameter be a text, a number or a list"
+    return why
 
 
 def _model(fields: Mapping[str, inspect.Parameter]) -> tuple[type[BaseModel], dict[str, Any]]:

@@ -45,9 +45,14 @@ def _azure(options: Options, upstream: Callable[[], Upstream]) -> Provider:
     from genmb_voice_widget.service.providers.credential import ENTRA_SCOPE, Entra, Key, api_key
 
     if "endpoint" not in options:
-        raise ValueError("needs an endpoint: the resource's address, as https://NAME.openai.azure.com.")
+        raise ValueError(
+            "needs an endpoint: the resource's address, as https://NAME.openai.azure.com, "
+            "in GENMB_VOICE_AZURE_ENDPOINT."
+        )
     if ("key" in options) == options.get("entra", False):
-        raise ValueError("needs either a key, or entra = true.")
+        raise ValueError(
+            "needs either a key, or entra = true: GENMB_VOICE_AZURE_KEY or GENMB_VOICE_AZURE_ENTRA."
+        )
     return AzureProvider(
         options["endpoint"],
         Key(api_key(options["key"])) if "key" in options else Entra(options.get("scope", ENTRA_SCOPE)),
@@ -62,7 +67,7 @@ def _openai(options: Options, upstream: Callable[[], Upstream]) -> Provider:
     from genmb_voice_widget.service.providers.openai import MODEL, OpenAIProvider
 
     if "key" not in options:
-        raise ValueError("needs a key: an API key of a project.")
+        raise ValueError("needs a key: an API key of a project, in GENMB_VOICE_OPENAI_KEY.")
     return OpenAIProvider(
         options["key"],
         upstream(),
@@ -75,7 +80,10 @@ def _compatible(options: Options, upstream: Callable[[], Upstream]) -> Provider:
     from genmb_voice_widget.service.providers.compatible import CompatibleProvider
 
     if "base_url" not in options:
-        raise ValueError("needs a base_url: the server's address, as http://127.0.0.1:8080/v1.")
+        raise ValueError(
+            "needs a base_url: the server's address, as http://127.0.0.1:8080/v1, "
+            "in GENMB_VOICE_OPENAI_COMPATIBLE_BASE_URL."
+        )
     return CompatibleProvider(upstream=upstream(), **options)
 
 
@@ -84,9 +92,14 @@ def _voice_live(options: Options, upstream: Callable[[], Upstream]) -> Provider:
     from genmb_voice_widget.service.providers.voice_live import API_VERSION, SCOPE, Agent, VoiceLiveProvider
 
     if "endpoint" not in options:
-        raise ValueError("needs an endpoint: the resource's address, as https://NAME.services.ai.azure.com.")
+        raise ValueError(
+            "needs an endpoint: the resource's address, as https://NAME.services.ai.azure.com, "
+            "in GENMB_VOICE_VOICE_LIVE_ENDPOINT."
+        )
     if ("key" in options) == options.get("entra", False):
-        raise ValueError("needs either a key, or entra = true.")
+        raise ValueError(
+            "needs either a key, or entra = true: GENMB_VOICE_VOICE_LIVE_KEY or GENMB_VOICE_VOICE_LIVE_ENTRA."
+        )
     name, project, version = (options.get(f"agent_{part}") for part in ("name", "project_name", "version"))
     agent = Agent(name, project, version) if name and project else None
     if agent is None and (name or project or version):
