@@ -124,7 +124,8 @@ async def _serve(listener: socket.socket, app: ASGIApp) -> None:
 
 def _end_with_parent() -> None:
     """End when the parent's end of the pipe closes, however that came about; by force if need be."""
-    while sys.stdin.buffer.read(4096):
+    # Not by the buffered reader: its lock, held here, would be fatal to an interpreter that ends by itself.
+    while os.read(sys.stdin.fileno(), 4096):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(ORPHAN_SECONDS)

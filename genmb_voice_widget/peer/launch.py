@@ -115,7 +115,8 @@ class PeerProcess:
         with contextlib.suppress(ValueError, KeyError, TypeError):
             return PeerAddress(json.loads(line)["url"], secret)
         complaining.join(1.0)
-        raise VoiceError("peer_failed", "\n".join(self._last_lines).replace(secret.reveal(), "****") or None)
+        words = "\n".join(self._last_lines).strip()
+        raise VoiceError("peer_failed", words.replace(secret.reveal(), "****") or None)
 
     def _end(self) -> None:
         child, self._child, self._address = self._child, None, None

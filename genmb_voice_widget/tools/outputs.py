@@ -43,11 +43,17 @@ def said(result: object) -> str:
     from pydantic_core import to_json
 
     # A value that has no JSON is told by its repr: alone without quotes, in a list or a dictionary with them.
-    inner = repr if isinstance(result, dict | list | tuple) else None
+    inner = _plain if isinstance(result, dict | list | tuple) or hasattr(result, "tolist") else None
     try:
         return _cut(to_json(result, fallback=inner, inf_nan_mode="strings").decode())
     except (ValueError, RecursionError):  # pydantic's own is a ValueError
         return _cut(repr(result))
+
+
+def _plain(value: object) -> object:
+    """Give the numbers and lists of an array, a series or one of their numbers, all else by its repr."""
+    tolist = getattr(value, "tolist", None)
+    return tolist() if callable(tolist) else repr(value)
 
 
 def failed(why: str) -> str:

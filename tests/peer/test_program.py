@@ -116,7 +116,7 @@ def test_a_peer_that_cannot_start_says_why_and_shows_no_secret(tmp_path):
     with pytest.raises(VoiceError) as refusal:
         process.start_now()
     assert refusal.value.code == "peer_failed"
-    assert "no-such-script" in refusal.value.detail
+    assert "no-such-script" in refusal.value.detail.splitlines()[-1]
     assert "Traceback" not in refusal.value.detail
 
 

@@ -32,6 +32,7 @@ def test_a_fault_that_there_is_not_is_said_in_the_peers_words():
     with pytest.raises(VoiceError, match="did you mean 'duplicate'") as failed, running_peer("dublicate"):
         pass
     assert failed.value.code == "peer_failed"
+    assert "Fatal Python error" not in failed.value.detail
 
 
 def test_the_environment_tells_a_peer_that_somebody_else_starts(monkeypatch):

@@ -7,6 +7,7 @@ import time
 from contextvars import copy_context
 from typing import Annotated, Literal
 
+import numpy as np
 import pytest
 from pydantic import BaseModel, Field
 
@@ -154,6 +155,8 @@ def test_what_cannot_be_told_to_a_model_is_refused_with_the_reason():
         ([float("nan"), "é"], '["NaN","é"]'),
         (range, "<class 'range'>"),
         ({"kind": range}, '{"kind":"<class \'range\'>"}'),
+        (np.float32(1.5), "1.5"),
+        ({"n": np.int64(3), "all": np.arange(3)}, '{"n":3,"all":[0,1,2]}'),
         ("half a \ud83d", "half a ?"),
     ],
 )
