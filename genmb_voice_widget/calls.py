@@ -34,6 +34,7 @@ class _Opening:
 
     page: str
     log_id: str
+    key: str | None = None
     given_up: str | None = None
 
 
@@ -103,7 +104,8 @@ class Calls:
             case (("open" | "reopen"), _) if refusal is not None:
                 answer = _refuse(refusal)
             case "open", {"sdp": str(sdp)}:
-                opening, wire = _Opening(page, str(params.get("log", ""))), self._settings.begin()
+                opening = _Opening(page, str(params.get("log", "")), name(params.get("key")))
+                wire = self._settings.begin()
                 self._openings.add(opening)
                 answer = self._open_session(opening, wire, sdp) if sdp else self._open_line(opening, wire)
             case "reopen", {"session": str(session), "sdp": str(sdp)} if session == self._open:
@@ -154,7 +156,7 @@ class Calls:
 
     async def _open_session(self, opening: _Opening, wire: Mapping[str, Any], sdp: str) -> dict[str, Any]:
         try:
-            answer = await self._client.open(self._settings.provider, wire, sdp)
+            answer = await self._client.open(self._settings.provider, wire, sdp, opening.key)
         finally:
             self._openings.discard(opening)
         session = str(answer.get("id"))
@@ -169,7 +171,7 @@ class Calls:
 
     async def _open_line(self, opening: _Opening, wire: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            ticket = await line_ticket(self._client, self._settings.provider, wire)
+            ticket = await line_ticket(self._client, self._settings.provider, wire, opening.key)
             self._settings.opened(ticket.transcription)
             if opening.given_up is None:
                 self._open = ticket.id

@@ -103,7 +103,7 @@ it.each([
 ])(
   "rejects a refusal with status %i as %s, with what to say and to do, and leaves the microphone off",
   async (status, code) => {
-    http.mockResolvedValue(answer(status, { code, detail: "because", retry_after: 90 }));
+    http.mockImplementation(async () => answer(status, { code, detail: "because", retry_after: 90 }));
     const onerror = vi.fn();
     voice.onerror = onerror;
     const problem = {
@@ -112,7 +112,9 @@ it.each([
       fix: expect.any(String),
       retryable: expect.any(Boolean),
     };
-    await expect(voice.start()).rejects.toMatchObject({ ...problem, retry_after: 90 });
+    const refused = expect(voice.start()).rejects.toMatchObject({ ...problem, retry_after: 90 });
+    await vi.advanceTimersByTimeAsync(2_000);
+    await refused;
     expect(onerror).toHaveBeenCalledExactlyOnceWith({
       ...problem,
       detail: "because Possible again in 2 min.",
@@ -212,6 +214,19 @@ it("tells the waiting time of a problem that does not end the call", async () =>
   expect(onerror).toHaveBeenCalledExactlyOnceWith(
     expect.objectContaining({ code: "service_unavailable", retry_after: 2 }),
   );
+});
+
+it("asks an endpoint that is away three times with one key", async () => {
+  http
+    .mockResolvedValueOnce(answer(503, { code: "service_unavailable", retry_after: 5 }))
+    .mockResolvedValueOnce(answer(503, { code: "service_unavailable", retry_after: 5 }));
+  const started = voice.start();
+  await vi.advanceTimersByTimeAsync(2_000);
+  FakePeerConnection.last.connect();
+  await started;
+  const keys = http.mock.calls.map(([, { headers }]) => new Headers(headers).get("Idempotency-Key"));
+  expect(keys).toEqual([keys[0], keys[0], keys[0], null]);
+  expect(browser.getUserMedia).toHaveBeenCalledOnce();
 });
 
 it("names the app on every call, and sends a key of its own with each start", async () => {
