@@ -86,11 +86,12 @@ class TokenClient:
             Refused: with the endpoint's code.
             VoiceError: `endpoint_unreachable`.
         """
-        return await self._change("", {"provider": provider, "session": session, "sdp": sdp}, key)
+        return _answered(await self._change("", {"provider": provider, "session": session, "sdp": sdp}, key))
 
     async def reopen(self, session: str, wire: Mapping[str, Any], sdp: str) -> dict[str, Any]:
         """Have an offer answered for a session whose call was lost, at no charge; else as `open`."""
-        return await self._change(f"/{quote(session, safe='')}/offer", {"session": wire, "sdp": sdp})
+        path = f"/{quote(session, safe='')}/offer"
+        return _answered(await self._change(path, {"session": wire, "sdp": sdp}))
 
     async def ticket(self, provider: str, session: Mapping[str, Any], key: str | None = None) -> Ticket:
         """Have a secret made for a WebSocket session; `key` and the errors are those of `open`."""
@@ -183,11 +184,19 @@ class TokenClient:
         try:
             headers = {} if key is None else {"Idempotency-Key": key}
             response = await http.request(method, path, json=body, headers=headers)
+        except httpx.TimeoutException:
+            raise VoiceError("endpoint_unreachable", "Nothing came in time.") from None
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # the last: a name that is none
             raise VoiceError("endpoint_unreachable", f"{type(error).__name__}.") from None
         if response.is_success:
             return _json_object(response.content)
         raise refusal(response.status_code, response.content)
+
+
+def _answered(ticket: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(ticket.get("id"), str) and isinstance(ticket.get("sdp"), str):
+        return ticket
+    raise VoiceError("endpoint_unreachable", "Something answers there, but it gives no session.")
 
 
 def refusal(status: int, body: bytes) -> VoiceError:

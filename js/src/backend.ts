@@ -76,8 +76,8 @@ export function createHttpBackend(options: HttpOptions): Backend {
       // A page that is being closed may still report the end of its call.
       keepalive: /\/(connected|ended)$/.test(path),
       signal: AbortSignal.timeout(DEADLINE_MS),
-    }).catch(() => {
-      throw new Failure("endpoint_unreachable", hint(base));
+    }).catch((thrown: unknown) => {
+      throw new Failure("endpoint_unreachable", isLate(thrown) ? "Nothing came in time." : hint(base));
     });
     const json: unknown = await response.json().catch(() => null);
     if (!response.ok) throw refusal(response, json);
@@ -86,7 +86,8 @@ export function createHttpBackend(options: HttpOptions): Backend {
 
   const ask = async (path: string, body: object, headers?: Record<string, string>): Promise<Ticket> => {
     const ticket = await post(path, body, headers);
-    if (!isTicket(ticket)) throw new Failure("endpoint_unreachable", "The answer is not a ticket.");
+    if (!isTicket(ticket))
+      throw new Failure("endpoint_unreachable", "Something answers there, but it gives no session.");
     return ticket;
   };
 
@@ -109,6 +110,11 @@ export function createHttpBackend(options: HttpOptions): Backend {
       if (!sent) await post(path, { reason }).catch(() => undefined);
     },
   };
+}
+
+/** How a signal of `AbortSignal.timeout` aborts (DOM standard). */
+function isLate(thrown: unknown): boolean {
+  return thrown instanceof DOMException && thrown.name === "TimeoutError";
 }
 
 /** A browser does not tell a page why another origin did not answer it. */

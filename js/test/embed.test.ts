@@ -21,6 +21,7 @@ beforeEach(() => {
   };
 });
 
+const NO_SESSION = "Something answers there, but it gives no session.";
 const settle = () => vi.advanceTimersByTimeAsync(0);
 const answer = (status: number, body: unknown) => new Response(JSON.stringify(body), { status });
 const requests = () => http.mock.calls.map(([url, { body }]) => [url, JSON.parse(String(body))]);
@@ -125,13 +126,18 @@ it.each([
 );
 
 it.each([
-  ["a page of HTML", () => Promise.resolve(new Response("<html>", { status: 500 }))],
-  ["an empty answer", () => Promise.resolve(new Response("", { status: 201 }))],
-  ["an answer that is no ticket", () => Promise.resolve(answer(201, { id: 3 }))],
-  ["no answer", () => Promise.reject(new TypeError("failed to fetch"))],
-])("calls the endpoint unreachable when there is %s", async (_, reply) => {
+  [
+    "a page of HTML",
+    "The endpoint answered with status 500.",
+    () => Promise.resolve(new Response("<html>", { status: 500 })),
+  ],
+  ["an empty answer", NO_SESSION, () => Promise.resolve(new Response("", { status: 201 }))],
+  ["an answer that is no ticket", NO_SESSION, () => Promise.resolve(answer(201, { id: 3 }))],
+  ["no answer", null, () => Promise.reject(new TypeError("failed to fetch"))],
+  ["silence", "Nothing came in time.", () => Promise.reject(new DOMException("late", "TimeoutError"))],
+])("calls the endpoint unreachable when there is %s", async (_, detail, reply) => {
   http.mockImplementation(reply);
-  await expect(voice.start()).rejects.toMatchObject({ code: "endpoint_unreachable" });
+  await expect(voice.start()).rejects.toMatchObject({ code: "endpoint_unreachable", detail });
   expect(browser.live()).toBe(0);
 });
 

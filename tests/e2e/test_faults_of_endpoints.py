@@ -69,9 +69,12 @@ async def test_every_status_with_every_body_ends_the_start_in_words(visit_desk, 
         fault("endpoint_other", **measured)
         fault("endpoint_problem", **{**measured, "codes": [told[status, "problem"][0] for status in REFUSED]})
         for body in ("html", "empty", "cut", "long", "json"):
-            assert (await visit.page.evaluate(START, f"/201/{body}"))[0] == "endpoint_unreachable"
+            found = await visit.page.evaluate(START, f"/201/{body}")
+            words = "Something answers there, but it gives no session."
+            assert found[:2] == ["endpoint_unreachable", words]
         fault("endpoint_bad_ticket", **await desk.measured(visit))
-        await visit.page.evaluate(START, "/200/silent")
+        found = await visit.page.evaluate(START, "/200/silent")
+        assert found[:2] == ["endpoint_unreachable", "Nothing came in time."]
         fault("endpoint_silent", **await desk.measured(visit))
         await visit.page.evaluate(START, "http://localhost:9")
         fault("endpoint_absent", **await desk.measured(visit))
