@@ -152,11 +152,8 @@ export function createSession({ backend, connect, form, onEnvelope }: SessionOpt
       exchange: async (sdp) => {
         // What could not be connected takes no second place.
         if (attempt?.ticket) await backend.ended(attempt.ticket, "handshake_timeout");
-        const {
-          sdp: answer,
-          url,
-          ...ticket
-        } = await exchange(abort.signal, () => granted((key) => backend.open(sdp, key), abort.signal));
+        const asked = () => granted((key) => backend.open(sdp, key), abort.signal);
+        const { sdp: answer, url, ...ticket } = await exchange(abort.signal, asked);
         const { id: session, provider, transport, model, voice, call_id } = ticket;
         note(its, "session", { id: session, provider, transport, model, voice, call_id });
         return answer ?? url ?? "";
