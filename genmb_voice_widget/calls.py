@@ -34,6 +34,7 @@ class _Opening:
 
     page: str
     log_id: str
+    key: str | None = None
     given_up: str | None = None
 
 
@@ -105,7 +106,10 @@ class Calls:
             case "open", {"sdp": str(sdp)}:
                 for before in self._openings:  # its page has stopped it, or it is gone: one call at a time
                     before.given_up = before.given_up or "stopped"
-                opening, wire = _Opening(page, str(params.get("log", ""))), self._settings.begin()
+                opening, wire = (
+                    _Opening(page, str(params.get("log", "")), name(params.get("key"))),
+                    self._settings.begin(),
+                )
                 self._openings.add(opening)
                 answer = self._open_session(opening, wire, sdp) if sdp else self._open_line(opening, wire)
             case "reopen", {"session": str(session), "sdp": str(sdp)} if session == self._open:
@@ -156,7 +160,7 @@ class Calls:
 
     async def _open_session(self, opening: _Opening, wire: Mapping[str, Any], sdp: str) -> dict[str, Any]:
         try:
-            answer = await self._client.open(self._settings.provider, wire, sdp)
+            answer = await self._client.open(self._settings.provider, wire, sdp, opening.key)
         finally:
             self._openings.discard(opening)
         session = str(answer.get("id"))
@@ -171,7 +175,7 @@ class Calls:
 
     async def _open_line(self, opening: _Opening, wire: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            ticket = await line_ticket(self._client, self._settings.provider, wire)
+            ticket = await line_ticket(self._client, self._settings.provider, wire, opening.key)
             if opening.given_up is None:
                 self._settings.opened(ticket.transcription)
                 self._open = ticket.id

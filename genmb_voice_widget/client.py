@@ -75,8 +75,10 @@ class TokenClient:
         self._connect = connect
         self._connecting: asyncio.Task[httpx.AsyncClient] | None = None
 
-    async def open(self, provider: str, session: Mapping[str, Any], sdp: str) -> dict[str, Any]:
-        """Have an SDP offer answered.
+    async def open(
+        self, provider: str, session: Mapping[str, Any], sdp: str, key: str | None = None
+    ) -> dict[str, Any]:
+        """Have an SDP offer answered; with the same key it is one session and one charge, however often.
 
         Returns:
             The endpoint's answer: `id`, `sdp`, `call_id`, `provider`, `model` and more. It holds no secret.
@@ -85,17 +87,18 @@ class TokenClient:
             Refused: with the endpoint's code.
             VoiceError: `endpoint_unreachable`.
         """
-        return await self._change("", {"provider": provider, "session": session, "sdp": sdp})
+        return _answered(await self._change("", {"provider": provider, "session": session, "sdp": sdp}, key))
 
     async def reopen(self, session: str, wire: Mapping[str, Any], sdp: str) -> dict[str, Any]:
         """Have an offer answered for a session whose call was lost, at no charge; else as `open`."""
-        return await self._change(f"/{quote(session, safe='')}/offer", {"session": wire, "sdp": sdp})
+        path = f"/{quote(session, safe='')}/offer"
+        return _answered(await self._change(path, {"session": wire, "sdp": sdp}))
 
-    async def ticket(self, provider: str, session: Mapping[str, Any]) -> Ticket:
-        """Have a secret made for a WebSocket session; the errors are those of `open`."""
+    async def ticket(self, provider: str, session: Mapping[str, Any], key: str | None = None) -> Ticket:
+        """Have a secret made for a WebSocket session; `key` and the errors are those of `open`."""
         wanted = {"provider": provider, "session": session, "transport": "websocket"}
         try:
-            answer = await self._change("", wanted)
+            answer = await self._change("", wanted, key)
         except Refused as refused:
             raise (
                 VoiceError(refused.code, _WHO_MAY) if refused.code == "secret_refused" else refused
@@ -133,14 +136,17 @@ class TokenClient:
         """
         return self.socket(f"/v1/sessions/{quote(session, safe='')}/events")
 
-    async def relay(self, provider: str, session: Mapping[str, Any]) -> dict[str, Any]:
-        """Have a socket of the endpoint made that speaks to the service; the errors are those of `open`.
+    async def relay(
+        self, provider: str, session: Mapping[str, Any], key: str | None = None
+    ) -> dict[str, Any]:
+        """Have a socket of the endpoint made that speaks to the service; `key` and errors as with `open`.
 
         Returns:
             The endpoint's answer: its `url`, good for one opening, says no more of the session than its model
             and its voice.
         """
-        return await self._change("", {"provider": provider, "session": session, "transport": "relay"})
+        wanted = {"provider": provider, "session": session, "transport": "relay"}
+        return await self._change("", wanted, key)
 
     def socket(self, path: str) -> AbstractAsyncContextManager[EventSocket]:
         """Open a socket at a path of the endpoint; the errors are those of `observe`."""
@@ -164,24 +170,35 @@ class TokenClient:
             self._connecting = asyncio.create_task(asyncio.to_thread(self._connect))
         return await asyncio.shield(self._connecting)
 
-    async def _change(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def _change(self, path: str, body: Mapping[str, Any], key: str | None = None) -> dict[str, Any]:
         """Take a step of a session, after which less may be left, or more."""
         try:
-            return await self._call("POST", f"/v1/sessions{path}", body)
+            return await self._call("POST", f"/v1/sessions{path}", body, key)
         finally:
             self.watch.look()
 
-    async def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    async def _call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, key: str | None = None
+    ) -> dict[str, Any]:
         http = await self._http()
         import httpx
 
         try:
-            response = await http.request(method, path, json=body)
+            headers = {} if key is None else {"Idempotency-Key": key}
+            response = await http.request(method, path, json=body, headers=headers)
+        except httpx.TimeoutException:
+            raise VoiceError("endpoint_unreachable", "Nothing came in time.") from None
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # the last: a name that is none
             raise VoiceError("endpoint_unreachable", f"{type(error).__name__}.") from None
         if response.is_success:
             return _json_object(response.content)
         raise refusal(response.status_code, response.content)
+
+
+def _answered(ticket: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(ticket.get("id"), str) and isinstance(ticket.get("sdp"), str):
+        return ticket
+    raise VoiceError("endpoint_unreachable", "Something answers there, but it gives no session.")
 
 
 def refusal(status: int, body: bytes) -> VoiceError:

@@ -16,6 +16,7 @@ from .client import Ticket, TokenClient
 from .clock import Clock
 from .conversation import Conversation
 from .errors import Refused, VoiceError
+from .granting import granted
 from .settings import Settings
 from .talk import CHUNK_MS, Talk
 from .waiting import in_session
@@ -76,7 +77,7 @@ class Headless:
                 ticket = await self._ticket()
                 await self._converse(ticket)
         except Refused as refused:
-            error = refused.with_time()
+            error = None if self._stop.is_set() else refused.with_time()
         except VoiceError as known:
             error = known
         except Exception:
@@ -141,7 +142,8 @@ class Headless:
         await asyncio.wrap_future(conversation.wait(in_session(conversation, self.log_id, holds)))
 
     async def _ticket(self) -> Ticket:
-        ticket = await self._client.ticket(self._settings.provider, self._settings.begin())
+        provider, wire = self._settings.provider, self._settings.begin()
+        ticket = await granted(lambda key: self._client.ticket(provider, wire, key), self._stop)
         self._settings.opened(ticket.transcription)
         return ticket
 

@@ -35,17 +35,19 @@ class LineTicket:
     transcription: str | None
 
 
-async def line_ticket(client: TokenClient, provider: str, wire: Mapping[str, Any]) -> LineTicket:
-    """Open a session that a WebSocket will carry; the errors are those of `TokenClient.open`."""
+async def line_ticket(
+    client: TokenClient, provider: str, wire: Mapping[str, Any], key: str | None
+) -> LineTicket:
+    """Open a session that a WebSocket will carry; `key` and the errors are those of `TokenClient.open`."""
     relayed = False
     try:
-        ticket = await client.ticket(provider, wire)
+        ticket = await client.ticket(provider, wire, key)
     except VoiceError as refusal:
         relayed = refusal.code == "secret_refused"
         if not relayed:
             raise
     if relayed:
-        return await _relayed(client, provider, wire)
+        return await _relayed(client, provider, wire, key)
     told = {
         "provider": ticket.provider,
         "model": ticket.model,
@@ -55,8 +57,10 @@ async def line_ticket(client: TokenClient, provider: str, wire: Mapping[str, Any
     return LineTicket(ticket.id, _for_page(ticket.id, told), _straight(ticket), ticket.transcription)
 
 
-async def _relayed(client: TokenClient, provider: str, wire: Mapping[str, Any]) -> LineTicket:
-    answer = await client.relay(provider, wire)
+async def _relayed(
+    client: TokenClient, provider: str, wire: Mapping[str, Any], key: str | None
+) -> LineTicket:
+    answer = await client.relay(provider, wire, key)
     where, session = urlsplit(str(answer.get("url"))), str(answer.get("id"))
     chosen = name(answer.get("transcription"))
     named = {member: answer.get(member) for member in ("provider", "model", "voice")}

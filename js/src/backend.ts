@@ -3,14 +3,16 @@
  * In a notebook the same four calls go through the kernel (`kernel.ts`). Neither knows WebRTC.
  */
 import { Failure } from "./failure";
-import { uuid } from "./preflight";
 import type { WireEvent } from "./protocol";
 import { record } from "./reading";
 import type { Ticket } from "./transport";
 
 export interface Backend {
-  /** The offer for a ticket with the answer; no offer, '', for one with the address of a WebSocket. Rejects with a `Failure`. */
-  open(sdp: string): Promise<Ticket>;
+  /**
+   * The offer for a ticket with the answer; no offer, '', for one with the address of a WebSocket. However often it is asked
+   * for with one key, it is one session and one charge. Rejects with a `Failure`.
+   */
+  open(sdp: string, key: string): Promise<Ticket>;
   /** Another offer for a session whose call was lost, or nears its end: another ticket, at no charge. */
   reopen(ticket: Ticket, sdp: string): Promise<Ticket>;
   /** The call stands: this is what a session is charged for. Idempotent. */
@@ -57,7 +59,7 @@ const DEADLINE_MS = 25_000;
 const PAGE_GONE = "page_gone";
 
 export function createHttpBackend(options: HttpOptions): Backend {
-  const { endpoint, provider, session, app, key, signedIn } = options;
+  const { endpoint, provider, session, app, key: appKey, signedIn } = options;
   const base = `${endpoint.replace(/\/+$/, "")}/v1/sessions`;
   const address = (path: string) => `${base}${path}${app ? `?app=${encodeURIComponent(app)}` : ""}`;
 
@@ -66,7 +68,7 @@ export function createHttpBackend(options: HttpOptions): Backend {
       method: "POST",
       headers: {
         "Content-Type": "application/json",
-        ...(key ? { Authorization: `Bearer ${key}` } : {}),
+        ...(appKey ? { Authorization: `Bearer ${appKey}` } : {}),
         ...headers,
       },
       body: JSON.stringify(body),
@@ -74,8 +76,8 @@ export function createHttpBackend(options: HttpOptions): Backend {
       // A page that is being closed may still report the end of its call.
       keepalive: /\/(connected|ended)$/.test(path),
       signal: AbortSignal.timeout(DEADLINE_MS),
-    }).catch(() => {
-      throw new Failure("endpoint_unreachable", hint(base));
+    }).catch((thrown: unknown) => {
+      throw new Failure("endpoint_unreachable", isLate(thrown) ? "Nothing came in time." : hint(base));
     });
     const json: unknown = await response.json().catch(() => null);
     if (!response.ok) throw refusal(response, json);
@@ -84,16 +86,16 @@ export function createHttpBackend(options: HttpOptions): Backend {
 
   const ask = async (path: string, body: object, headers?: Record<string, string>): Promise<Ticket> => {
     const ticket = await post(path, body, headers);
-    if (!isTicket(ticket)) throw new Failure("endpoint_unreachable", "The answer is not a ticket.");
+    if (!isTicket(ticket))
+      throw new Failure("endpoint_unreachable", "Something answers there, but it gives no session.");
     return ticket;
   };
 
   return {
-    // Should the browser send it twice, it is still one session and one charge.
-    open: async (sdp) => {
+    open: async (sdp, key) => {
       const way = sdp ? { sdp } : { transport: "relay" };
       const body = { ...(provider ? { provider } : {}), session, ...way };
-      const ticket = await ask("", body, { "Idempotency-Key": uuid() });
+      const ticket = await ask("", body, { "Idempotency-Key": key });
       return ticket.url ? { ...ticket, update: untold(session) } : ticket;
     },
     reopen: ({ id }, sdp) => ask(`/${encodeURIComponent(id)}/offer`, { session, sdp }),
@@ -104,10 +106,15 @@ export function createHttpBackend(options: HttpOptions): Backend {
       const path = `/${encodeURIComponent(id)}/ended`;
       // Only a beacon is sure to leave a page that is going, and it can carry no key.
       const sent =
-        reason === PAGE_GONE && !key && navigator.sendBeacon?.(address(path), JSON.stringify({ reason }));
+        reason === PAGE_GONE && !appKey && navigator.sendBeacon?.(address(path), JSON.stringify({ reason }));
       if (!sent) await post(path, { reason }).catch(() => undefined);
     },
   };
+}
+
+/** How a signal of `AbortSignal.timeout` aborts (DOM standard). */
+function isLate(thrown: unknown): boolean {
+  return thrown instanceof DOMException && thrown.name === "TimeoutError";
 }
 
 /** A browser does not tell a page why another origin did not answer it. */

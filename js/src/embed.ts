@@ -152,7 +152,7 @@ function noting(backend: Backend, waits: Map<string, number>): Backend {
   };
   return {
     ...backend,
-    open: (sdp) => backend.open(sdp).catch(note),
+    open: (sdp, key) => backend.open(sdp, key).catch(note),
     connected: (ticket) => backend.connected(ticket).catch(note),
   };
 }

@@ -60,7 +60,7 @@ export function createCalls({ post, log, live, onRefused, onEnding }: CallsOptio
   };
   const tooLate = (ticket: Ticket) => void backend.ended(ticket, "kernel_busy");
   const backend: Backend = {
-    open: (sdp) => ask("open", { log: log(), sdp }, tooLate),
+    open: (sdp, key) => ask("open", { log: log(), sdp, key }, tooLate),
     // A later try may have succeeded by then: it is the same session.
     reopen: ({ id }, sdp) =>
       ask("reopen", { log: log(), session: id, sdp }, (late) => live() || tooLate(late)),

@@ -1,14 +1,20 @@
 /**
- * Trying again what the network may have broken: when, how often, and what is worth it.
+ * Trying again what the network, or a busy endpoint, may have broken: when, how often, and what is worth it.
  * It must not know what is tried.
  */
 import { abortable, asFailure, Failure } from "./failure";
+import { uuid } from "./preflight";
 
 /** How long before each try, beside a chance part that keeps the pages of one network apart. */
 const PAUSES_MS = [0, 1_000, 3_000];
 const CHANCE_MS = 500;
 /** How long a page without any network waits for one: as long as the endpoint may still renew a session that ended. */
 const OFFLINE_MS = 60_000;
+
+/** How long before another try at a start, which somebody waits for. */
+const STARTING_MS = [500, 1_500];
+/** The endpoint's plain 503; what refuses for a limit (429, `provider_busy`) is never asked twice. */
+const AWAY = "service_unavailable";
 
 /** The catalogue's codes for what may be over in a moment. Every other refusal is the last word. */
 const PASSING = [
@@ -43,6 +49,24 @@ export async function persevere(attempt: () => Promise<void>, signal: AbortSigna
     }
   }
   throw failure;
+}
+
+/**
+ * Have a start granted: an endpoint that cannot just now is asked again, each time with the same key. Rejects with the
+ * last try's failure, or the signal's reason.
+ */
+export async function granted<T>(attempt: (key: string) => Promise<T>, signal: AbortSignal): Promise<T> {
+  const key = uuid();
+  for (const pause of STARTING_MS) {
+    try {
+      return await attempt(key);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      if (asFailure(thrown).code !== AWAY) throw thrown;
+    }
+    await abortable(pauseFor(pause, signal), signal);
+  }
+  return attempt(key);
 }
 
 /** Resolves after so long, or with the network's return. */

@@ -10,6 +10,7 @@ import { asFailure, Failure } from "./failure";
 import { createItems } from "./items";
 import { createListeners } from "./listeners";
 import { type Log, note, noteFailure, openLog } from "./log";
+import { granted } from "./persevere";
 import { uuid } from "./preflight";
 import { type CallForm, type Envelope, GA_CALLS, type WireEvent } from "./protocol";
 import { createPushToTalk } from "./push_to_talk";
@@ -152,7 +153,8 @@ export function createSession({ backend, connect, form, onEnvelope }: SessionOpt
       exchange: async (sdp) => {
         // What could not be connected takes no second place.
         if (attempt?.ticket) await backend.ended(attempt.ticket, "handshake_timeout");
-        const { sdp: answer, url, ...ticket } = await exchange(abort.signal, () => backend.open(sdp));
+        const asked = () => granted((key) => backend.open(sdp, key), abort.signal);
+        const { sdp: answer, url, ...ticket } = await exchange(abort.signal, asked);
         const { id: session, provider, transport, model, voice, call_id } = ticket;
         note(its, "session", { id: session, provider, transport, model, voice, call_id });
         return answer ?? url ?? "";

@@ -21,6 +21,7 @@ beforeEach(() => {
   };
 });
 
+const NO_SESSION = "Something answers there, but it gives no session.";
 const settle = () => vi.advanceTimersByTimeAsync(0);
 const answer = (status: number, body: unknown) => new Response(JSON.stringify(body), { status });
 const requests = () => http.mock.calls.map(([url, { body }]) => [url, JSON.parse(String(body))]);
@@ -103,7 +104,7 @@ it.each([
 ])(
   "rejects a refusal with status %i as %s, with what to say and to do, and leaves the microphone off",
   async (status, code) => {
-    http.mockResolvedValue(answer(status, { code, detail: "because", retry_after: 90 }));
+    http.mockImplementation(async () => answer(status, { code, detail: "because", retry_after: 90 }));
     const onerror = vi.fn();
     voice.onerror = onerror;
     const problem = {
@@ -112,7 +113,9 @@ it.each([
       fix: expect.any(String),
       retryable: expect.any(Boolean),
     };
-    await expect(voice.start()).rejects.toMatchObject({ ...problem, retry_after: 90 });
+    const refused = expect(voice.start()).rejects.toMatchObject({ ...problem, retry_after: 90 });
+    await vi.advanceTimersByTimeAsync(2_000);
+    await refused;
     expect(onerror).toHaveBeenCalledExactlyOnceWith({
       ...problem,
       detail: "because Possible again in 2 min.",
@@ -123,13 +126,18 @@ it.each([
 );
 
 it.each([
-  ["a page of HTML", () => Promise.resolve(new Response("<html>", { status: 500 }))],
-  ["an empty answer", () => Promise.resolve(new Response("", { status: 201 }))],
-  ["an answer that is no ticket", () => Promise.resolve(answer(201, { id: 3 }))],
-  ["no answer", () => Promise.reject(new TypeError("failed to fetch"))],
-])("calls the endpoint unreachable when there is %s", async (_, reply) => {
+  [
+    "a page of HTML",
+    "The endpoint answered with status 500.",
+    () => Promise.resolve(new Response("<html>", { status: 500 })),
+  ],
+  ["an empty answer", NO_SESSION, () => Promise.resolve(new Response("", { status: 201 }))],
+  ["an answer that is no ticket", NO_SESSION, () => Promise.resolve(answer(201, { id: 3 }))],
+  ["no answer", null, () => Promise.reject(new TypeError("failed to fetch"))],
+  ["silence", "Nothing came in time.", () => Promise.reject(new DOMException("late", "TimeoutError"))],
+])("calls the endpoint unreachable when there is %s", async (_, detail, reply) => {
   http.mockImplementation(reply);
-  await expect(voice.start()).rejects.toMatchObject({ code: "endpoint_unreachable" });
+  await expect(voice.start()).rejects.toMatchObject({ code: "endpoint_unreachable", detail });
   expect(browser.live()).toBe(0);
 });
 
@@ -212,6 +220,19 @@ it("tells the waiting time of a problem that does not end the call", async () =>
   expect(onerror).toHaveBeenCalledExactlyOnceWith(
     expect.objectContaining({ code: "service_unavailable", retry_after: 2 }),
   );
+});
+
+it("asks an endpoint that is away three times with one key", async () => {
+  http
+    .mockResolvedValueOnce(answer(503, { code: "service_unavailable", retry_after: 5 }))
+    .mockResolvedValueOnce(answer(503, { code: "service_unavailable", retry_after: 5 }));
+  const started = voice.start();
+  await vi.advanceTimersByTimeAsync(2_000);
+  FakePeerConnection.last.connect();
+  await started;
+  const keys = http.mock.calls.map(([, { headers }]) => new Headers(headers).get("Idempotency-Key"));
+  expect(keys).toEqual([keys[0], keys[0], keys[0], null]);
+  expect(browser.getUserMedia).toHaveBeenCalledOnce();
 });
 
 it("names the app on every call, and sends a key of its own with each start", async () => {

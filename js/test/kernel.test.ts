@@ -151,7 +151,7 @@ it("offers for the log that was begun last, whatever an earlier one still has to
   push("genmb.status", { status: "connecting" }, "one");
   push("genmb.status", { status: "connecting" }, "two");
   push("genmb.error", { code: "session_over" }, "one");
-  void kernel.backend.open("v=0 offer");
+  void kernel.backend.open("v=0 offer", "key");
   expect(model.ops("call")[0]).toMatchObject({ params: { log: "two" } });
 });
 
@@ -165,7 +165,7 @@ it("sends an event at once when none was sent lately", async () => {
 
 it("lets the offer go before the news that a call is being opened", async () => {
   push("genmb.status", { status: "connecting" });
-  void kernel.backend.open("v=0 offer");
+  void kernel.backend.open("v=0 offer", "key");
   expect(model.sent.map(({ op }) => op)).toEqual(["hello", "call"]);
   await pass(125);
   expect(batches()).toEqual([[1]]);
@@ -239,8 +239,8 @@ it("passes on what the kernel tells this page of the allowance", () => {
 
 it("carries the calls to the endpoint and gives back what the kernel answers", async () => {
   model.welcome();
-  const opening = kernel.backend.open("v=0");
-  expect(model.ops("call")[0]).toMatchObject({ method: "open", params: { sdp: "v=0" } });
+  const opening = kernel.backend.open("v=0", "key");
+  expect(model.ops("call")[0]).toMatchObject({ method: "open", params: { sdp: "v=0", key: "key" } });
   model.reply("open", { result: ticket });
   expect(await opening).toEqual(ticket);
   const standing = kernel.backend.connected(ticket);
@@ -271,13 +271,13 @@ it("carries the calls to the endpoint and gives back what the kernel answers", a
 });
 
 it("turns a problem into a failure with its code, its detail and when to try again", async () => {
-  const opening = kernel.backend.open("v=0");
+  const opening = kernel.backend.open("v=0", "key");
   model.reply("open", { problem: { code: "rate_limited", detail: "20 an hour", retry_after: 60 } });
   await expect(opening).rejects.toMatchObject({ code: "rate_limited", detail: "20 an hour", retryAfter: 60 });
 });
 
 it("calls a kernel that does not answer busy, and ends a session that comes too late", async () => {
-  const opening = kernel.backend.open("v=0");
+  const opening = kernel.backend.open("v=0", "key");
   opening.catch(() => undefined);
   await pass(30_000);
   await expect(opening).rejects.toMatchObject({ code: "kernel_busy" });
@@ -348,7 +348,7 @@ it("does not blame the kernel for the time that the machine slept", async () => 
 
 it("takes comm_live_update for a restart: the call is lost and open questions are answered", async () => {
   goLive();
-  const opening = kernel.backend.open("v=0");
+  const opening = kernel.backend.open("v=0", "key");
   model.broken = true;
   model.fire("comm_live_update");
   await expect(opening).rejects.toMatchObject({ code: "kernel_gone" });
@@ -363,7 +363,7 @@ it("takes a model that cannot send for a kernel that is gone", async () => {
   push("error");
   expect(kernel.link()).toBe("gone");
   expect(lost).toBe(1);
-  await expect(kernel.backend.open("v=0")).rejects.toMatchObject({ code: "kernel_gone" });
+  await expect(kernel.backend.open("v=0", "key")).rejects.toMatchObject({ code: "kernel_gone" });
 });
 
 it("sends what waits before it says good-bye", () => {

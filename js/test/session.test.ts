@@ -237,6 +237,47 @@ it("asks the browser once for a permission that stands, and each time for one th
   expect(askedAgain).toHaveBeenCalledTimes(2);
 });
 
+it("tries a start again twice, after pauses, when the endpoint is away, and then says so", async () => {
+  backend.open.mockRejectedValue(new Failure("service_unavailable", undefined, 5));
+  const failed = expect(session.start()).rejects.toMatchObject({
+    code: "service_unavailable",
+    retryAfter: 5,
+  });
+  const asked = [];
+  for (const ms of [0, 499, 1, 1_499]) {
+    await vi.advanceTimersByTimeAsync(ms);
+    asked.push(backend.open.mock.calls.length);
+    expect(state().status).toBe("connecting");
+  }
+  expect(asked).toEqual([1, 1, 2, 2]);
+  await vi.advanceTimersByTimeAsync(1);
+  await failed;
+  expect(backend.open).toHaveBeenCalledTimes(3);
+  expect(errors()).toEqual(["service_unavailable"]);
+  expect(new Set(backend.open.mock.calls.map(([, key]) => key)).size).toBe(1);
+});
+
+it("is over at once when it is stopped between two tries, and tries no more", async () => {
+  backend.open.mockRejectedValue(new Failure("service_unavailable"));
+  const failed = expect(session.start()).rejects.toMatchObject({ code: "not_live" });
+  await vi.advanceTimersByTimeAsync(100);
+  session.stop();
+  await failed;
+  expect([state().status, errors(), vi.getTimerCount()]).toEqual(["ended", [], 0]);
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(backend.open).toHaveBeenCalledOnce();
+});
+
+it.each(["rate_limited", "too_many_attempts", "provider_busy", "provider_unreachable"])(
+  "never asks twice after %s",
+  async (code) => {
+    backend.open.mockRejectedValue(new Failure(code));
+    await expect(session.start()).rejects.toMatchObject({ code });
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(backend.open).toHaveBeenCalledOnce();
+  },
+);
+
 it("says when a start is possible again", async () => {
   backend.open.mockRejectedValue(new Failure("rate_limited", undefined, 754));
   await expect(session.start()).rejects.toMatchObject({ code: "rate_limited", retryAfter: 754 });

@@ -194,7 +194,10 @@ async def test_each_refusal_is_told_with_its_code_and_the_time_of_a_yes(serve, t
         assert "Possible again in 60 min." in problem["detail"]
         page = await open_page(browser, service, "shop")
         service.redis.kill()
+        keys = []
+        page.on("request", lambda request: keys.append(request.headers.get("idempotency-key")))
         problem = await refused(page)
+        assert keys == [keys[0]] * 3
         assert problem["code"] == "service_unavailable"
         assert 1 <= problem["retry_after"] <= 60
         fault("window_away", **await measured(page, problem), entries=service.entries("owner-of-shop"))

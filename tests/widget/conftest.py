@@ -30,6 +30,7 @@ class Endpoint:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.keys: list[str | None] = []
         self.answers: dict[str, httpx.Response | Exception] = {}
         self.url = "ws://127.0.0.1:9"
         slots = {"limit": 20, "seconds": 3600.0, "remaining": 12, "reset": 600}
@@ -52,6 +53,7 @@ class Endpoint:
             return httpx.Response(200, json={"status": "ready"})
         body = json.loads(request.content or "{}")
         self.asked.append((request.url.path, body))
+        self.keys.append(request.headers.get("Idempotency-Key"))
         answer = self.answers.get(request.url.path)
         if isinstance(answer, Exception):
             raise answer

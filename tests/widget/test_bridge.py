@@ -79,6 +79,15 @@ async def test_a_page_passes_its_offer_on_and_gets_the_answer_without_the_sessio
     ]
 
 
+async def test_the_key_of_a_pages_opening_goes_with_it_whichever_way_the_sound_takes(rig, endpoint):
+    rig.greet("a")
+    rig.call("a", "1", "open", sdp="v=0", key="a-key")
+    await rig.replied("1")
+    rig.call("a", "2", "open", sdp="", key="another")
+    await rig.replied("2")
+    assert endpoint.keys[:2] == ["a-key", "another"]
+
+
 async def test_nothing_but_the_answers_known_members_reaches_the_page(rig, endpoint):
     answer = {"id": "vs_1", "sdp": "v=0", "token": "ek_canary", "internal": 1}
     endpoint.answers["/v1/sessions"] = httpx.Response(201, json=answer)

@@ -25,7 +25,9 @@ async def test_a_problem_becomes_an_error_with_its_code_detail_and_time(endpoint
     ("answer", "detail"),
     [
         (httpx.ConnectError("refused http://user:pw@host"), "ConnectError."),
-        (httpx.ReadTimeout("slow"), "ReadTimeout."),
+        (httpx.ReadTimeout("slow"), "Nothing came in time."),
+        (httpx.Response(201, text="<html>"), "Something answers there, but it gives no session."),
+        (httpx.Response(201, json={"id": "vs_1"}), "Something answers there, but it gives no session."),
         (httpx.Response(502, text="<html>bad gateway</html>"), "The endpoint answered with status 502."),
         (httpx.Response(500, json=["?"]), "The endpoint answered with status 500."),
         (httpx.Response(404, json={"code": "no_such_code"}), "The endpoint answered with status 404."),

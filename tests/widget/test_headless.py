@@ -333,6 +333,55 @@ async def test_a_refusal_of_the_endpoint_is_the_sessions_failure(call, endpoint)
     assert endpoint.paths() == ["/v1/sessions"]
 
 
+class Once(dict):
+    """Answers that are given once."""
+
+    def get(self, path):
+        return self.pop(path, None)
+
+
+AWAY = httpx.Response(503, json={"code": "service_unavailable", "detail": "Redis.", "retry_after": 5})
+
+
+async def test_a_start_is_tried_again_twice_with_one_key_and_then_told_when_it_may_go_well(
+    call, endpoint, monkeypatch
+):
+    monkeypatch.setattr("genmb_voice_widget.granting.PAUSES", (0.01, 0.02))
+    endpoint.answers["/v1/sessions"] = AWAY
+    state = await call().over()
+    assert [error.detail for error in state.errors] == ["Redis. Possible again in 5 s."]
+    assert endpoint.paths() == ["/v1/sessions"] * 3
+    [key] = set(endpoint.keys)
+    assert key is not None
+
+
+async def test_an_endpoint_that_is_back_at_the_second_try_lets_the_session_begin(
+    call, endpoint, service, monkeypatch
+):
+    monkeypatch.setattr("genmb_voice_widget.granting.PAUSES", (0.01, 60))
+    endpoint.answers = Once({"/v1/sessions": AWAY})
+    one = await call().live()
+    assert one.conversation.state.errors == ()
+    assert endpoint.keys[0] == endpoint.keys[1]
+
+
+async def test_a_stop_between_two_tries_ends_it_at_once_without_an_error(call, endpoint, monkeypatch):
+    monkeypatch.setattr("genmb_voice_widget.granting.PAUSES", (60, 60))
+    endpoint.answers["/v1/sessions"] = AWAY
+    one = call()
+    while not endpoint.asked:
+        await asyncio.sleep(0)
+    one.session.stop()
+    state = await one.over()
+    assert (state.status, state.errors, endpoint.paths()) == ("ended", (), ["/v1/sessions"])
+
+
+async def test_a_service_at_its_limit_is_not_asked_twice(call, endpoint):
+    endpoint.answers["/v1/sessions"] = httpx.Response(503, json={"code": "provider_busy"})
+    state = await call().over()
+    assert ([error.code for error in state.errors], len(endpoint.asked)) == (["provider_busy"], 1)
+
+
 async def test_a_service_that_does_not_answer_fails_the_session_and_gives_the_ticket_back(call, endpoint):
     endpoint.url = "ws://127.0.0.1:9"
     state = await call().over()
