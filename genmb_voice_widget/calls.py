@@ -106,10 +106,8 @@ class Calls:
             case "open", {"sdp": str(sdp)}:
                 for before in self._openings:  # its page has stopped it, or it is gone: one call at a time
                     before.given_up = before.given_up or "stopped"
-                opening, wire = (
-                    _Opening(page, str(params.get("log", "")), name(params.get("key"))),
-                    self._settings.begin(),
-                )
+                opening = _Opening(page, str(params.get("log", "")), name(params.get("key")))
+                wire = self._settings.begin()
                 self._openings.add(opening)
                 answer = self._open_session(opening, wire, sdp) if sdp else self._open_line(opening, wire)
             case "reopen", {"session": str(session), "sdp": str(sdp)} if session == self._open:
@@ -246,6 +244,5 @@ async def _quietly(work: Coroutine[Any, Any, object]) -> None:
     try:
         await work
     except Exception as error:
-        log.info(
-            "%s: %s", type(error).__name__, error if isinstance(error, VoiceError) else "see the next call"
-        )
+        why = error if isinstance(error, VoiceError) else "see the next call"
+        log.info("%s: %s", type(error).__name__, why)
