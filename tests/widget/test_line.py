@@ -217,10 +217,10 @@ async def test_an_open_that_is_answered_late_does_not_take_the_line_of_the_call_
 ):
     late, prompt = asyncio.Event(), endpoint.client.ticket
 
-    async def slow(provider, session):
+    async def slow(provider, session, key):
         endpoint.client.ticket = prompt
         await late.wait()
-        return dataclasses.replace(await prompt(provider, session), id="vs_0")
+        return dataclasses.replace(await prompt(provider, session, key), id="vs_0")
 
     endpoint.client.ticket = slow
     rig.greet("a")

@@ -229,7 +229,7 @@ async def test_an_open_that_is_answered_late_does_not_take_the_sideband_of_the_c
 ):
     late, prompt = asyncio.Event(), endpoint.client.open
 
-    async def slow(provider, session, sdp):
+    async def slow(provider, session, sdp, key):
         endpoint.client.open = prompt
         await late.wait()
         return TICKET | {"id": "vs_0", "sideband": True}
